@@ -1,0 +1,1 @@
+"""Record a session: devices, recorder, protocol, presenter."""

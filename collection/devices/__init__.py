@@ -1,0 +1,1 @@
+"""Eye trackers and cameras: real, simulated, replayed and faulty, behind one protocol."""

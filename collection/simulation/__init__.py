@@ -1,0 +1,1 @@
+"""A simulated participant whose planted feelings drive the simulated devices."""
