@@ -1,0 +1,18 @@
+"""What a study is: its folder and its configuration."""
+
+from __future__ import annotations
+
+from data_schema.study.config import Stimulus, StudyConfig, config_from_json, load_config, parse_config
+from data_schema.study.folder import StudyFolder, check_code, find_study, parse_session_name
+
+__all__ = [
+    "Stimulus",
+    "StudyConfig",
+    "StudyFolder",
+    "check_code",
+    "config_from_json",
+    "find_study",
+    "load_config",
+    "parse_config",
+    "parse_session_name",
+]

@@ -1,0 +1,191 @@
+"""The study folder: where each thing lies."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+from data_schema.errors import StudyError, UsageError
+from data_schema.study.config import Stimulus, StudyConfig, load_config
+
+CONFIG_NAME = "study.toml"
+_CODE = re.compile(r"^[A-Za-z0-9]{1,32}$")
+_SESSION_FILE = re.compile(r"^sub-(?P<participant>[A-Za-z0-9]+)_ses-(?P<session>[A-Za-z0-9]+)$")
+
+
+class StudyFolder:
+    """Paths of one study.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that holds ``study.toml``.
+
+    Raises
+    ------
+    StudyError
+        If the folder has no ``study.toml``.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        if not self.config_path.is_file():
+            raise StudyError(
+                f"{self.root}: no {CONFIG_NAME} here. Name a study folder, or make one with: emer init {self.root}"
+            )
+
+    def __repr__(self) -> str:
+        return f"StudyFolder({str(self.root)!r})"
+
+    @property
+    def config_path(self) -> Path:
+        """``study.toml``."""
+        return self.root / CONFIG_NAME
+
+    @cached_property
+    def config(self) -> StudyConfig:
+        """The checked configuration, read once."""
+        return load_config(self.config_path)
+
+    @property
+    def stimuli_dir(self) -> Path:
+        """The clips that are shown."""
+        return self.root / "stimuli"
+
+    @property
+    def sessions_dir(self) -> Path:
+        """The recordings."""
+        return self.root / "sessions"
+
+    @property
+    def labels_dir(self) -> Path:
+        """One SQLite file per annotator."""
+        return self.root / "labels"
+
+    @property
+    def exports_dir(self) -> Path:
+        """Exports."""
+        return self.root / "exports"
+
+    @property
+    def models_dir(self) -> Path:
+        """Training runs."""
+        return self.root / "models"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Reports."""
+        return self.root / "reports"
+
+    @property
+    def clip_index_path(self) -> Path:
+        """The clip table that everything later refers to."""
+        return self.root / "clips.parquet"
+
+    @property
+    def folds_path(self) -> Path:
+        """The frozen assignment of participants to folds."""
+        return self.root / "folds.json"
+
+    def session_path(self, participant: str, session: str) -> Path:
+        """Return where the session file of a participant lies or will lie.
+
+        Raises
+        ------
+        UsageError
+            If a code is not made of letters and digits alone.
+        """
+        check_code(participant, "participant")
+        check_code(session, "session")
+        stem = f"sub-{participant}_ses-{session}"
+        return self.sessions_dir / f"sub-{participant}" / f"ses-{session}" / f"{stem}.h5"
+
+    def session_files(self) -> list[Path]:
+        """Return all session files, sorted by participant and session."""
+        found = self.sessions_dir.glob("sub-*/ses-*/sub-*_ses-*.h5")
+        return sorted(path for path in found if _SESSION_FILE.match(path.stem))
+
+    def label_files(self) -> list[Path]:
+        """Return all label files, sorted by name."""
+        return sorted(self.labels_dir.glob("*.sqlite"))
+
+    def stimulus_path(self, stimulus: Stimulus | str) -> Path:
+        """Return the file of a stimulus.
+
+        Raises
+        ------
+        StudyError
+            If the stimulus is not declared or its file is missing.
+        """
+        if isinstance(stimulus, str):
+            known = {item.id: item for item in self.config.stimuli}
+            if stimulus not in known:
+                raise StudyError(f"{CONFIG_NAME}: no [[stimuli]] has the id '{stimulus}'. Known: {', '.join(known)}.")
+            stimulus = known[stimulus]
+        path = self.stimuli_dir / stimulus.file
+        if not path.is_file():
+            raise StudyError(
+                f"{CONFIG_NAME}: stimulus '{stimulus.id}' names the file stimuli/{stimulus.file}, which does not exist. "
+                f"Put the clip there or mend the name."
+            )
+        return path
+
+    def check_stimuli(self) -> None:
+        """Check that the study has stimuli and that each file exists.
+
+        Raises
+        ------
+        StudyError
+            With one line per missing file.
+        """
+        if not self.config.stimuli:
+            raise StudyError(f"{CONFIG_NAME}: there are no [[stimuli]]. Add one table per clip.")
+        problems = []
+        for stimulus in self.config.stimuli:
+            try:
+                self.stimulus_path(stimulus)
+            except StudyError as error:
+                problems.append(str(error))
+        if problems:
+            raise StudyError("\n".join(problems))
+
+
+def find_study(path: Path | str | None = None) -> StudyFolder:
+    """Return the study at `path`, or at the current folder or one of its parents.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+    """
+    if path is not None:
+        return StudyFolder(path)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return StudyFolder(folder)
+    raise StudyError(
+        f"no {CONFIG_NAME} in {here} or above it. Go into a study folder, name one, or make one: emer init FOLDER"
+    )
+
+
+def check_code(code: str, what: str) -> None:
+    """Check a participant's or a session's code.
+
+    Raises
+    ------
+    UsageError
+        If it holds anything but letters and digits.
+    """
+    if not _CODE.match(code):
+        raise UsageError(
+            f"the {what} code '{code}' is not usable: use 1 to 32 letters and digits, such as P001 or 01. "
+            f"It names files and must say nothing about the person."
+        )
+
+
+def parse_session_name(path: Path) -> tuple[str, str] | None:
+    """Return participant and session from a session file's name, or None."""
+    match = _SESSION_FILE.match(path.stem)
+    return (match["participant"], match["session"]) if match else None
