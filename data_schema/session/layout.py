@@ -371,3 +371,47 @@ STUDY_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("devices_json", "What each device said of itself."),
     Attribute("seeds_json", "Every seed that was used."),
 )
+
+
+def encode_text(text: str, size: int) -> bytes:
+    """Encode `text` as UTF-8 of at most `size` bytes, cut at a character's boundary.
+
+    Parameters
+    ----------
+    text : str
+        Any text. NUL characters, which fixed-length text cannot hold, become spaces.
+    size : int
+        Room in bytes.
+    """
+    raw = text.replace("\0", " ").encode("utf-8")
+    return raw if len(raw) <= size else raw[:size].decode("utf-8", errors="ignore").encode("utf-8")
+
+
+def make_row(table: Table, **values: object) -> npt.NDArray[np.void]:
+    """Return one row of `table`, shape (1,), from values by column name.
+
+    Columns that are not named are zero or empty; numbers of type float that are
+    not named are NaN, so that a missing number is never taken for a zero.
+
+    Raises
+    ------
+    KeyError
+        If the table has no such column.
+    """
+    row = table.empty(1)
+    for column in table.columns:
+        if column.is_text:
+            text = str(values.pop(column.name, ""))
+            row[column.name] = encode_text(text, np.dtype(column.dtype).itemsize)
+        elif column.name in values:
+            row[column.name] = values.pop(column.name)
+        elif np.dtype(column.dtype).kind == "f":
+            row[column.name] = np.nan
+    if values:
+        raise KeyError(f"{table.path} has no column '{next(iter(values))}'")
+    return row
+
+
+def decode_text(values: npt.NDArray[np.bytes_]) -> npt.NDArray[np.object_]:
+    """Decode a fixed-length text column into an array of str."""
+    return np.array([bytes(value).decode("utf-8", errors="replace") for value in values], dtype=object)

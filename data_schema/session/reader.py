@@ -1,0 +1,341 @@
+"""Read a session file: lazily, by trial or by time, also while it is being written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_schema.errors import SessionFileError, SessionVersionError
+from data_schema.session import markers
+from data_schema.session.layout import (
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    FRAMES,
+    MARKERS,
+    PACKETS,
+    PRESENTATIONS,
+    TABLE_BY_PATH,
+    Table,
+    decode_text,
+)
+from data_schema.session.lock import is_locked
+from data_schema.session.video import SessionVideo, VideoStream
+from data_schema.study.config import StudyConfig, config_from_json
+
+Rows = npt.NDArray[np.void]
+
+_AXES = ("x", "y", "z")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One stimulus that was shown. Times are host microseconds."""
+
+    trial_id: int
+    stimulus_id: str
+    target_emotion: str
+    t_onset_us: int
+    t_offset_us: int
+    completed: bool
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds between the first and the last flip."""
+        return (self.t_offset_us - self.t_onset_us) / 1e6
+
+
+class TableView:
+    """Rows of one table, read when asked for.
+
+    Columns that an older file lacks are filled: numbers with NaN or 0, text empty.
+    Columns that we do not know are passed over.
+    """
+
+    def __init__(self, path: Path, table: Table, dataset: h5py.Dataset | None) -> None:
+        self._path = path
+        self.table = table
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return 0 if self._dataset is None else int(self._dataset.shape[0])
+
+    def __getitem__(self, key: slice | int) -> Any:
+        """Return rows as a structured array of the declared dtype (one row for a number)."""
+        if isinstance(key, int):
+            index = key + len(self) if key < 0 else key
+            if not 0 <= index < len(self):
+                raise IndexError(f"{self.table.path} has {len(self)} rows, asked for {key}")
+            return self[index : index + 1][0]
+        start, stop, step = key.indices(len(self))
+        return self._read(start, max(start, stop))[::step] if step != 1 else self._read(start, max(start, stop))
+
+    def _read(self, start: int, stop: int) -> Rows:
+        if self._dataset is None or stop <= start:
+            return self.table.empty(0)
+        try:
+            stored = self._dataset[start:stop]
+        except (OSError, RuntimeError) as error:
+            raise SessionFileError(
+                self._path,
+                f"rows {start} to {stop} cannot be read: {error}. Run `emer repair {self._path.name}`",
+                self.table.path,
+            ) from error
+        if stored.dtype == self.table.dtype:
+            return stored  # type: ignore[no-any-return]
+        return _adapt(stored, self.table)
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """Return one whole column; text is decoded to str."""
+        self.table.column(name)
+        rows = self[:]
+        return decode_text(rows[name]) if self.table.column(name).is_text else rows[name]
+
+    def index_at(self, t_us: int) -> int:
+        """Return the number of rows with a time before `t_us` (found by bisection, without reading all)."""
+        name = self.table.time_column
+        if not name:
+            raise KeyError(f"{self.table.path} has no time column")
+        low, high = 0, len(self)
+        while high - low > 4096:
+            middle = (low + high) // 2
+            if int(self[middle : middle + 1][name][0]) < t_us:
+                low = middle + 1
+            else:
+                high = middle
+        times = self[low:high][name]
+        return low + int(np.searchsorted(times, t_us, side="left"))
+
+    def between(self, t0_us: int, t1_us: int) -> Rows:
+        """Return the rows with t0 <= time < t1, in host microseconds."""
+        if not self.table.monotonic:
+            rows = self[:]
+            times = rows[self.table.time_column]
+            return rows[(times >= t0_us) & (times < t1_us)]  # type: ignore[no-any-return]
+        return self[self.index_at(t0_us) : self.index_at(t1_us)]  # type: ignore[no-any-return]
+
+    def frame(self, rows: Rows | None = None) -> pd.DataFrame:
+        """Return rows (all by default) as a DataFrame.
+
+        Text is decoded; a column of two or three numbers becomes ``name_x, name_y, name_z``.
+        """
+        rows = self[:] if rows is None else rows
+        columns: dict[str, Any] = {}
+        for column in self.table.columns:
+            values = rows[column.name]
+            if column.is_text:
+                columns[column.name] = decode_text(values)
+            elif column.shape:
+                for axis in range(column.shape[0]):
+                    columns[f"{column.name}_{_AXES[axis]}"] = np.ascontiguousarray(values[:, axis])
+            else:
+                columns[column.name] = np.ascontiguousarray(values)
+        return pd.DataFrame(columns)
+
+
+class Session:
+    """One open session file. Close it, or use it in a ``with`` block."""
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self.file = file
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    @property
+    def format_version(self) -> tuple[int, int]:
+        """Version of the format that the file was written in."""
+        return _format_version(self.path, self.file)
+
+    @property
+    def participant(self) -> str:
+        """Pseudonym of the participant."""
+        return str(self.file.attrs["participant"])
+
+    @property
+    def session(self) -> str:
+        """Name of the session."""
+        return str(self.file.attrs["session"])
+
+    @property
+    def simulated(self) -> bool:
+        """True if any device was simulated or replayed."""
+        return bool(self.file.attrs["simulated"])
+
+    @property
+    def created_utc(self) -> str:
+        """When the file was made, ISO 8601."""
+        return str(self.file.attrs["created_utc"])
+
+    @property
+    def devices(self) -> list[dict[str, Any]]:
+        """What each device said of itself."""
+        return list(json.loads(str(self.file["study"].attrs["devices_json"])))
+
+    @property
+    def seeds(self) -> dict[str, Any]:
+        """Every seed that was used."""
+        return dict(json.loads(str(self.file["study"].attrs["seeds_json"])))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the software that recorded."""
+        return dict(json.loads(str(self.file["study"].attrs["versions_json"])))
+
+    def config(self) -> StudyConfig:
+        """Return the study configuration of the recording."""
+        return config_from_json(str(self.file["study"].attrs["config_json"]))
+
+    @cached_property
+    def status(self) -> str:
+        """``complete``, ``aborted``, ``repaired``, ``interrupted`` or ``recording``."""
+        kinds = set(self.table(MARKERS.path).column("kind"))
+        if markers.REPAIRED in kinds:
+            return "repaired"
+        if markers.RECORDING_CLOSED in kinds:
+            return "aborted" if markers.RECORDING_ABORTED in kinds else "complete"
+        return "recording" if is_locked(self.path) else "interrupted"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the whole file."""
+        return file_sha256(self.path)
+
+    def table(self, path: str | Table) -> TableView:
+        """Return a table by its path; an older file's missing table is empty."""
+        table = path if isinstance(path, Table) else TABLE_BY_PATH.get(path)
+        if table is None:
+            raise SessionFileError(self.path, f"the layout has no table {path}", str(path))
+        dataset = self.file.get(table.path)
+        return TableView(self.path, table, dataset if isinstance(dataset, h5py.Dataset) else None)
+
+    def trials(self) -> list[Trial]:
+        """Return the trials in the order in which they were shown."""
+        rows = self.table(PRESENTATIONS)[:]
+        stimuli, targets = decode_text(rows["stimulus_id"]), decode_text(rows["target_emotion"])
+        return [
+            Trial(
+                int(row["trial_id"]),
+                str(stimulus),
+                str(target),
+                int(row["t_onset_us"]),
+                int(row["t_offset_us"]),
+                bool(row["completed"]),
+            )
+            for row, stimulus, target in zip(rows, stimuli, targets, strict=True)
+        ]
+
+    @cached_property
+    def video(self) -> SessionVideo | None:
+        """The face video, or None if there was no camera."""
+        packets = self.file.get(PACKETS.path)
+        if not isinstance(packets, h5py.Dataset):
+            return None
+        stream = VideoStream.from_attributes(packets)
+        if stream is None:
+            return None
+        return SessionVideo(self.path, packets, self.table(FRAMES)[:], stream)
+
+
+def open_session(path: Path | str) -> Session:
+    """Open a session file for reading, also while it is written or after a kill.
+
+    Raises
+    ------
+    SessionFileError
+        If the file is missing, empty, cut short, or no session file.
+    SessionVersionError
+        If a newer toolkit wrote it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SessionFileError(path, f"there is no such file ({path}). Check the name.")
+    if path.stat().st_size == 0:
+        raise SessionFileError(path, "the file is empty. Copy it again from the recording PC; nothing can be repaired.")
+    if not h5py.is_hdf5(path):
+        raise SessionFileError(path, "this is no HDF5 file, so no session file. Check the name, or import it first.")
+    file = _open_hdf5(path)
+    try:
+        _check_identity(path, file)
+    except BaseException:
+        file.close()
+        raise
+    return Session(path, file)
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as plain:
+        # A file that is being written, or whose writer was killed, opens as SWMR only.
+        try:
+            return h5py.File(path, "r", libver=("v110", "v110"), swmr=True)
+        except (OSError, ValueError) as error:
+            if "truncated" in str(plain):
+                raise SessionFileError(
+                    path,
+                    f"the file is cut short ({path.stat().st_size} bytes, more were written). "
+                    f"Copy it again from the recording PC; if that is the only copy, run `emer repair {path.name}`",
+                ) from error
+            raise SessionFileError(path, f"cannot be opened: {plain}. Run `emer repair {path.name}`") from error
+
+
+def _check_identity(path: Path, file: h5py.File) -> None:
+    if str(file.attrs.get("format", "")) != FORMAT_NAME:
+        raise SessionFileError(
+            path, "an HDF5 file, but not a session file of this toolkit (its root lacks format = 'emer-session')."
+        )
+    version = _format_version(path, file)
+    if version[0] > FORMAT_VERSION[0]:
+        raise SessionVersionError(
+            path,
+            f"written in session format {version[0]}.{version[1]}; this toolkit reads up to {FORMAT_VERSION[0]}.x. "
+            f"Install a newer emer-toolkit.",
+        )
+
+
+def _format_version(path: Path, file: h5py.File) -> tuple[int, int]:
+    text = str(file.attrs.get("format_version", ""))
+    try:
+        major, minor = text.split(".")
+        return int(major), int(minor)
+    except ValueError:
+        raise SessionFileError(path, f"the attribute format_version is '{text}', expected major.minor") from None
+
+
+def _adapt(stored: Rows, table: Table) -> Rows:
+    """Bring rows of an older or newer minor version into the declared dtype."""
+    rows = table.empty(len(stored))
+    names = stored.dtype.names or ()
+    for column in table.columns:
+        if column.name in names:
+            rows[column.name] = stored[column.name]
+        elif np.dtype(column.dtype).kind == "f":
+            rows[column.name] = np.nan
+    return rows
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

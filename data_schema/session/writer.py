@@ -1,0 +1,465 @@
+"""Write a session file: append-only, readable while it grows and after a kill.
+
+Nothing is ever overwritten. Everything is created before the first row; then
+the file is switched to HDF5's single-writer multiple-reader mode (SWMR), in
+which whatever was flushed can be read, also after the process was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections import deque
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from data_schema import __version__
+from data_schema.clocks import HostClock, SystemClock
+from data_schema.errors import RecordingError, SessionFileError
+from data_schema.session import markers
+from data_schema.session.layout import (
+    ANCHORS,
+    BLOBS,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    FRAMES,
+    MARKERS,
+    PACKETS,
+    TABLE_BY_PATH,
+    TABLES,
+    Growth,
+    Table,
+    make_row,
+)
+from data_schema.session.lock import acquire_lock, release_lock
+from data_schema.session.video import VideoStream
+
+#: Bounds of the format: MATLAB and other readers on HDF5 1.10 open what we write.
+LIBVER = ("v110", "v110")
+
+#: Rows of a chunk of a SLOW table, and bytes of a chunk of a blob. Chosen by us:
+#: small tables stay small, and one flush of video rewrites at most one chunk.
+SLOW_CHUNK_ROWS = 64
+BLOB_CHUNK_BYTES = 128 * 1024
+
+#: Share of the flush interval that one chunk of a FAST table holds. Below 1, so
+#: that a chunk fills before its oldest row must be written.
+_CHUNK_SHARE = 0.8
+
+#: Rows per second assumed for FAST tables whose rate is not given.
+_DEFAULT_RATE_HZ = 60.0
+
+Rows = npt.NDArray[np.void]
+
+
+class _TableBuffer:
+    """Rows of one table that are not on file yet."""
+
+    def __init__(self, table: Table, dataset: h5py.Dataset) -> None:
+        self.table = table
+        self.dataset = dataset
+        self.chunk_rows: int = dataset.chunks[0]
+        self.n_on_file = int(dataset.shape[0])
+        self.rows: deque[Rows] = deque()
+        self.n_waiting = 0
+        self.oldest_s = 0.0
+
+    def append(self, rows: Rows) -> None:
+        if not self.n_waiting:
+            self.oldest_s = time.monotonic()
+        self.rows.append(rows)
+        self.n_waiting += len(rows)
+
+    def n_due(self, max_age_s: float, force: bool) -> int:
+        """Return how many rows should be written now."""
+        if not self.n_waiting:
+            return 0
+        late = time.monotonic() - self.oldest_s >= max_age_s
+        if force or late or self.table.growth is Growth.SLOW:
+            return self.n_waiting
+        # Whole chunks only: up to the last chunk boundary that the rows reach.
+        end = self.n_on_file + self.n_waiting
+        return max(0, end // self.chunk_rows * self.chunk_rows - self.n_on_file)
+
+    def write(self, n: int) -> None:
+        block = np.concatenate(list(self.rows)) if len(self.rows) > 1 else self.rows[0]
+        end = self.n_on_file + n
+        self.dataset.resize((end,))
+        self.dataset[self.n_on_file : end] = block[:n]
+        self.dataset.flush()
+        rest = block[n:]
+        self.rows.clear()
+        self.n_waiting = len(rest)
+        if len(rest):
+            self.rows.append(rest)
+            self.oldest_s = time.monotonic()
+        self.n_on_file = end
+
+
+class _BlobBuffer:
+    """Bytes of one blob that are not on file yet."""
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self.dataset = dataset
+        self.n_on_file = int(dataset.shape[0])
+        self.parts: list[bytes] = []
+        self.n_waiting = 0
+
+    def append(self, payload: bytes) -> int:
+        offset = self.n_on_file + self.n_waiting
+        self.parts.append(payload)
+        self.n_waiting += len(payload)
+        return offset
+
+    def write(self) -> None:
+        if not self.n_waiting:
+            return
+        block = np.frombuffer(b"".join(self.parts), dtype=np.uint8)
+        end = self.n_on_file + len(block)
+        self.dataset.resize((end,))
+        self.dataset[self.n_on_file : end] = block
+        self.dataset.flush()
+        self.parts.clear()
+        self.n_waiting = 0
+        self.n_on_file = end
+
+
+class SessionWriter:
+    """Append rows, packets and markers to a new session file.
+
+    Make one with :meth:`create`. All methods must be called from one thread.
+    Appending only buffers; call :meth:`flush` often, which writes what is due:
+    whole chunks of fast tables, everything of slow ones, and anything older than
+    the flush interval. What :meth:`flush` returns is on file and survives a kill;
+    what :meth:`sync` has seen survives a power cut as far as the disk is honest.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        file: h5py.File,
+        lock: Any,
+        clock: HostClock,
+        flush_interval_s: float,
+    ) -> None:
+        self.path = path
+        self.clock = clock
+        self.flush_interval_s = flush_interval_s
+        self._file: h5py.File | None = file
+        self._lock = lock
+        self._tables = {table.path: _TableBuffer(table, file[table.path]) for table in TABLES}
+        self._blobs = {blob.path: _BlobBuffer(file[blob.path]) for blob in BLOBS}
+        self._packets_oldest_s = 0.0
+        # A handle of our own for fsync: HDF5's belongs to HDF5's C runtime, which on
+        # Windows need not be Python's.
+        self._sync_fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        participant: str,
+        session: str,
+        config_json: str = "{}",
+        devices: list[dict[str, Any]] | None = None,
+        seeds: dict[str, Any] | None = None,
+        video: VideoStream | None = None,
+        rates_hz: dict[str, float] | None = None,
+        simulated: bool = False,
+        clock: HostClock | None = None,
+        flush_interval_s: float = 0.5,
+    ) -> SessionWriter:
+        """Create a session file and make it ready for rows.
+
+        Parameters
+        ----------
+        path : Path
+            Must not exist; its folder is made.
+        participant, session : str
+            Pseudonym and session name.
+        config_json : str
+            The resolved study configuration.
+        devices : list of dict
+            What each device said of itself.
+        seeds : dict
+            Every seed in use.
+        video : VideoStream, optional
+            The encoded face video; None if there is no camera.
+        rates_hz : dict
+            Rows per second by table path; a chunk holds a part of the flush interval.
+        simulated : bool
+            True if any device is simulated or replayed.
+        clock : HostClock, optional
+            Stamps the markers; the system's by default.
+        flush_interval_s : float
+            Longest time that a row waits.
+
+        Raises
+        ------
+        RecordingError
+            If the file exists already or cannot be created.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            raise RecordingError(
+                f"{path.name} exists already, and a recording is never overwritten. "
+                f"Use another session (--session), or continue it with: emer record resume"
+            )
+        lock = acquire_lock(path)
+        try:
+            file = h5py.File(path, "x", libver=LIBVER)
+            try:
+                _write_attributes(file, participant, session, config_json, devices or [], seeds or {}, simulated)
+                _create_datasets(file, video, rates_hz or {}, flush_interval_s)
+                file.flush()
+                file.swmr_mode = True
+                return cls(path, file, lock, clock or SystemClock(), flush_interval_s)
+            except BaseException:
+                file.close()
+                path.unlink(missing_ok=True)
+                raise
+        except (OSError, ValueError) as error:
+            release_lock(path, lock)
+            raise RecordingError(f"{path}: cannot create the session file: {error}. Check the folder and the disk.") from error
+        except BaseException:
+            release_lock(path, lock)
+            raise
+
+    def __enter__(self) -> SessionWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._file is not None:
+            self.close(None if error is None else f"{kind.__name__ if kind else 'error'}: {error}")
+
+    @property
+    def durable(self) -> dict[str, int]:
+        """Rows by table path, and bytes by blob path, that are on file."""
+        counts = {path: buffer.n_on_file for path, buffer in self._tables.items()}
+        counts.update({path: blob.n_on_file for path, blob in self._blobs.items()})
+        return counts
+
+    def append(self, table_path: str, rows: Rows) -> None:
+        """Buffer rows of a table.
+
+        Parameters
+        ----------
+        table_path : str
+            Such as ``/eye/gaze``.
+        rows : structured ndarray, shape (n,)
+            Of the table's declared dtype. The array is kept, not copied.
+
+        Raises
+        ------
+        RecordingError
+            If the table or its columns are not the declared ones.
+        """
+        buffer = self._tables.get(table_path)
+        if buffer is None:
+            raise RecordingError(f"{self.path.name}: the layout has no table {table_path}")
+        if rows.dtype != buffer.table.dtype:
+            raise RecordingError(
+                f"{self.path.name}: {table_path}: rows have the columns {rows.dtype.names}, "
+                f"expected {buffer.table.dtype.names}"
+            )
+        if len(rows):
+            buffer.append(rows)
+
+    def append_packet(self, payload: bytes, frame: Rows) -> None:
+        """Buffer one encoded frame and its row of ``/face/frames``.
+
+        `frame` has shape (1,); its offset and size are filled in here.
+        """
+        blob = self._blobs[PACKETS.path]
+        if not blob.n_waiting:
+            self._packets_oldest_s = time.monotonic()
+        frame["packet_offset"] = blob.append(payload)
+        frame["packet_size"] = len(payload)
+        self.append(FRAMES.path, frame)
+
+    def append_blob(self, blob_path: str, payload: bytes) -> int:
+        """Buffer bytes of a blob and return the offset at which they will lie."""
+        return self._blobs[blob_path].append(payload)
+
+    def marker(
+        self,
+        kind: str,
+        message: str = "",
+        value: float = float("nan"),
+        t_system_us: int | None = None,
+        trial_id: int = 0,
+    ) -> None:
+        """Buffer a row of ``/events/markers``; it is written at the next flush."""
+        stamp = self.clock.now_us() if t_system_us is None else t_system_us
+        self.append(
+            MARKERS.path,
+            make_row(MARKERS, t_system_us=stamp, trial_id=trial_id, kind=kind, value=value, message=message),
+        )
+
+    def anchor(self) -> None:
+        """Buffer a pair of host and UTC time, read between two readings of the host clock."""
+        before = self.clock.now_us()
+        utc_us = time.time_ns() // 1000
+        after = self.clock.now_us()
+        self.append(
+            ANCHORS.path,
+            make_row(
+                ANCHORS, t_system_us=(before + after) // 2, t_utc_us=utc_us, uncertainty_us=max(1, (after - before) // 2)
+            ),
+        )
+
+    def flush(self, force: bool = False) -> dict[str, int]:
+        """Write what is due, or everything with `force`.
+
+        Returns
+        -------
+        dict
+            :attr:`durable` after the write.
+
+        Raises
+        ------
+        RecordingError
+            If the disk refuses; what was flushed before stays readable.
+        """
+        self._check_open()
+        try:
+            self._flush(force)
+        except (OSError, RuntimeError) as error:
+            raise RecordingError(
+                f"{self.path}: writing failed: {error}. What was written before is safe. "
+                f"Free some disk, then run: emer repair {self.path}"
+            ) from error
+        return self.durable
+
+    def _flush(self, force: bool) -> None:
+        frames = self._tables[FRAMES.path]
+        n_frames = frames.n_due(self.flush_interval_s, force)
+        packets_late = time.monotonic() - self._packets_oldest_s >= self.flush_interval_s
+        for path, blob in self._blobs.items():
+            # Packets before their frame rows: a frame on file always has its bytes.
+            if force or path != PACKETS.path or n_frames or packets_late:
+                blob.write()
+        for buffer in self._tables.values():
+            n = n_frames if buffer is frames else buffer.n_due(self.flush_interval_s, force)
+            if n:
+                buffer.write(n)
+
+    def sync(self) -> None:
+        """Force what is on file onto the disk (fsync)."""
+        self._check_open()
+        os.fsync(self._sync_fd)
+
+    def close(self, aborted_because: str | None = None) -> None:
+        """Write everything, mark the end and close. Safe to call twice.
+
+        Parameters
+        ----------
+        aborted_because : str, optional
+            Why the session ended before its protocol did; None if it was completed.
+        """
+        if self._file is None:
+            return
+        try:
+            if aborted_because is not None:
+                self.marker(markers.RECORDING_ABORTED, aborted_because)
+            self.anchor()
+            self.flush(force=True)
+            self.marker(markers.RECORDING_CLOSED, "the recorder closed the file")
+            self.flush(force=True)
+            self.sync()
+        finally:
+            self._release()
+
+    def abandon(self) -> None:
+        """Close without the closing marker, as after a failed write; the file then needs ``emer repair``."""
+        if self._file is not None:
+            self._release()
+
+    def _release(self) -> None:
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except (OSError, RuntimeError) as error:
+            raise RecordingError(f"{self.path}: closing failed: {error}. Run: emer repair {self.path}") from error
+        finally:
+            os.close(self._sync_fd)
+            release_lock(self.path, self._lock)
+
+    def _check_open(self) -> None:
+        if self._file is None:
+            raise SessionFileError(self.path, "the writer is closed")
+
+
+def _write_attributes(
+    file: h5py.File,
+    participant: str,
+    session: str,
+    config_json: str,
+    devices: list[dict[str, Any]],
+    seeds: dict[str, Any],
+    simulated: bool,
+) -> None:
+    file.attrs["format"] = FORMAT_NAME
+    file.attrs["format_version"] = ".".join(str(part) for part in FORMAT_VERSION)
+    file.attrs["participant"] = participant
+    file.attrs["session"] = session
+    file.attrs["created_utc"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    file.attrs["simulated"] = np.uint8(simulated)
+    study = file.create_group("study")
+    study.attrs["config_json"] = config_json
+    study.attrs["versions_json"] = json.dumps(software_versions(), sort_keys=True)
+    study.attrs["devices_json"] = json.dumps(devices, sort_keys=True)
+    study.attrs["seeds_json"] = json.dumps(seeds, sort_keys=True)
+
+
+def _create_datasets(
+    file: h5py.File, video: VideoStream | None, rates_hz: dict[str, float], flush_interval_s: float
+) -> None:
+    for table in TABLES:
+        if table.growth is Growth.FAST:
+            rate = rates_hz.get(table.path, _DEFAULT_RATE_HZ)
+            chunk = max(8, round(rate * flush_interval_s * _CHUNK_SHARE))
+            filters: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
+        else:
+            chunk, filters = SLOW_CHUNK_ROWS, {}
+        dataset = file.create_dataset(
+            table.path, shape=(0,), maxshape=(None,), dtype=table.dtype, chunks=(chunk,), **filters
+        )
+        dataset.attrs["meaning"] = table.meaning
+        dataset.attrs["columns_json"] = json.dumps(
+            [{"name": c.name, "unit": c.unit, "meaning": c.meaning, "sdk_field": c.sdk_field} for c in table.columns]
+        )
+    for blob in BLOBS:
+        dataset = file.create_dataset(
+            blob.path, shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(BLOB_CHUNK_BYTES,)
+        )
+        dataset.attrs["meaning"] = blob.meaning
+    if video is not None:
+        video.write_attributes(file[PACKETS.path])
+
+
+def software_versions() -> dict[str, str]:
+    """Return the versions of Python, the system, the toolkit and the libraries that shape a recording."""
+    versions = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "emer-toolkit": __version__,
+        "hdf5": h5py.version.hdf5_version,
+    }
+    for name in ("h5py", "numpy", "av", "opencv-python", "psychopy", "tobii-research"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
