@@ -178,6 +178,8 @@ class SessionWriter:
         simulated: bool = False,
         clock: HostClock | None = None,
         flush_interval_s: float = 0.5,
+        created_utc: str | None = None,
+        versions: dict[str, str] | None = None,
     ) -> SessionWriter:
         """Create a session file and make it ready for rows.
 
@@ -203,6 +205,10 @@ class SessionWriter:
             Stamps the markers; the system's by default.
         flush_interval_s : float
             Longest time that a row waits.
+        created_utc : str, optional
+            When the recording was made, for a repaired copy; now by default.
+        versions : dict, optional
+            Software that recorded it, for a repaired copy; this software by default.
 
         Raises
         ------
@@ -219,7 +225,23 @@ class SessionWriter:
         try:
             file = h5py.File(path, "x", libver=LIBVER)
             try:
-                _write_attributes(file, participant, session, config_json, devices or [], seeds or {}, simulated)
+                _write_attributes(
+                    file,
+                    {
+                        "format": FORMAT_NAME,
+                        "format_version": ".".join(str(part) for part in FORMAT_VERSION),
+                        "participant": participant,
+                        "session": session,
+                        "created_utc": created_utc or datetime.now(timezone.utc).isoformat(timespec="microseconds"),
+                        "simulated": np.uint8(simulated),
+                    },
+                    {
+                        "config_json": config_json,
+                        "versions_json": json.dumps(versions or software_versions(), sort_keys=True),
+                        "devices_json": json.dumps(devices or [], sort_keys=True),
+                        "seeds_json": json.dumps(seeds or {}, sort_keys=True),
+                    },
+                )
                 _create_datasets(file, video, rates_hz or {}, flush_interval_s)
                 file.flush()
                 file.swmr_mode = True
@@ -373,8 +395,16 @@ class SessionWriter:
             if aborted_because is not None:
                 self.marker(markers.RECORDING_ABORTED, aborted_because)
             self.anchor()
+        except BaseException:
+            self._release()
+            raise
+        self.finish()
+
+    def finish(self, t_system_us: int | None = None) -> None:
+        """Write everything and close with the closing marker alone, stamped `t_system_us` or now."""
+        try:
             self.flush(force=True)
-            self.marker(markers.RECORDING_CLOSED, "the recorder closed the file")
+            self.marker(markers.RECORDING_CLOSED, "the recorder closed the file", t_system_us=t_system_us)
             self.flush(force=True)
             self.sync()
         finally:
@@ -401,26 +431,12 @@ class SessionWriter:
             raise SessionFileError(self.path, "the writer is closed")
 
 
-def _write_attributes(
-    file: h5py.File,
-    participant: str,
-    session: str,
-    config_json: str,
-    devices: list[dict[str, Any]],
-    seeds: dict[str, Any],
-    simulated: bool,
-) -> None:
-    file.attrs["format"] = FORMAT_NAME
-    file.attrs["format_version"] = ".".join(str(part) for part in FORMAT_VERSION)
-    file.attrs["participant"] = participant
-    file.attrs["session"] = session
-    file.attrs["created_utc"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-    file.attrs["simulated"] = np.uint8(simulated)
-    study = file.create_group("study")
-    study.attrs["config_json"] = config_json
-    study.attrs["versions_json"] = json.dumps(software_versions(), sort_keys=True)
-    study.attrs["devices_json"] = json.dumps(devices, sort_keys=True)
-    study.attrs["seeds_json"] = json.dumps(seeds, sort_keys=True)
+def _write_attributes(file: h5py.File, root: dict[str, Any], study: dict[str, str]) -> None:
+    for name, value in root.items():
+        file.attrs[name] = value
+    group = file.create_group("study")
+    for name, text in study.items():
+        group.attrs[name] = text
 
 
 def _create_datasets(

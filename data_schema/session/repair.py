@@ -1,0 +1,262 @@
+"""Bring an interrupted session file back into good order.
+
+The damaged file is read as far as it can be read, and what is sound is written
+to a new file, which is checked before it takes the old one's place. The old file
+is kept beside it. Nothing is changed in place: a second interruption costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from data_schema.errors import SessionFileError
+from data_schema.session import markers
+from data_schema.session.layout import (
+    BLOB_BY_PATH,
+    CALIBRATION_DATA,
+    FRAMES,
+    MARKERS,
+    PACKETS,
+    TABLES,
+    Growth,
+    Table,
+    encode_text,
+    make_row,
+)
+from data_schema.session.lock import acquire_lock, lock_path, release_lock
+from data_schema.session.reader import Session, TableView, open_session
+from data_schema.session.validate import check_session
+from data_schema.session.video import VideoStream
+from data_schema.session.writer import SessionWriter
+
+#: Rows and bytes that are copied at a time, so that memory stays bounded.
+_BLOCK_ROWS = 65_536
+_BLOCK_BYTES = 4 << 20
+
+#: What `emer repair` appends to the name of the damaged file.
+BACKUP_SUFFIX = ".before-repair"
+
+
+@dataclass
+class RepairResult:
+    """What a repair did."""
+
+    path: Path
+    #: False if the file was in good order and was left alone.
+    repaired: bool
+    #: The damaged file, kept.
+    backup: Path | None = None
+    #: Rows that were saved, by table path.
+    rows: dict[str, int] = field(default_factory=dict)
+    #: One sentence for each thing that was left out.
+    losses: list[str] = field(default_factory=list)
+
+
+def repair_session(path: Path | str) -> RepairResult:
+    """Repair a session file.
+
+    Parameters
+    ----------
+    path : Path
+        The session file. It must not be recording.
+
+    Returns
+    -------
+    RepairResult
+        `repaired` is False if there was nothing to do.
+
+    Raises
+    ------
+    SessionFileError
+        If the file is being recorded, is no session file, or cannot be read at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SessionFileError(path, f"there is no such file ({path}). Check the name.")
+    lock = acquire_lock(path)
+    try:
+        return _repair_locked(path)
+    finally:
+        release_lock(path, lock)
+
+
+def _repair_locked(path: Path) -> RepairResult:
+    with open_session(path) as session:
+        closed = set(session.table(MARKERS.path).column("kind")) & {markers.RECORDING_CLOSED}
+        plain = _opens_plainly(path)
+        if closed and plain and not any(f.level == "error" for f in check_session(path)):
+            return RepairResult(path, repaired=False)
+        partial = path.with_name(path.name + ".repairing")
+        partial.unlink(missing_ok=True)
+        lock_path(partial).unlink(missing_ok=True)
+        try:
+            result = _copy_sound_part(session, partial)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            lock_path(partial).unlink(missing_ok=True)
+            raise
+    problems = [finding for finding in check_session(partial) if finding.level == "error"]
+    if problems:
+        partial.unlink(missing_ok=True)
+        raise SessionFileError(path, f"the repaired copy is not sound ({problems[0]}); the file was left as it was")
+    backup = _free_backup_name(path)
+    path.replace(backup)
+    partial.replace(path)
+    return RepairResult(path, True, backup, result.rows, result.losses)
+
+
+def _opens_plainly(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r"):
+            return True
+    except OSError:
+        return False
+
+
+def _free_backup_name(path: Path) -> Path:
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    number = 2
+    while backup.exists():
+        backup = path.with_name(f"{path.name}{BACKUP_SUFFIX}-{number}")
+        number += 1
+    return backup
+
+
+def _copy_sound_part(session: Session, target: Path) -> RepairResult:
+    result = RepairResult(target, repaired=True)
+    study = session.file["study"].attrs
+    packets = session.file.get(PACKETS.path)
+    video = VideoStream.from_attributes(packets) if isinstance(packets, h5py.Dataset) else None
+    writer = SessionWriter.create(
+        target,
+        participant=session.participant,
+        session=session.session,
+        config_json=str(study["config_json"]),
+        devices=session.devices,
+        seeds=session.seeds,
+        video=video,
+        rates_hz=_chunk_rates(session),
+        simulated=session.simulated,
+        created_utc=session.created_utc,
+        versions=session.versions,
+    )
+    try:
+        for table in TABLES:
+            if table is FRAMES:
+                _copy_video(session, writer, result)
+            else:
+                _copy_table(session, table, writer, result)
+        _copy_blob(session, CALIBRATION_DATA.path, writer, result)
+        last_us = _last_time_us(session)
+        lost = "; ".join(result.losses) or "nothing that had been written was lost"
+        text = encode_text(f"recording was interrupted; {lost}", 250).decode("utf-8")
+        writer.append(
+            MARKERS.path, make_row(MARKERS, t_system_us=last_us, kind=markers.REPAIRED, message=text)
+        )
+        writer.flush(force=True)
+        writer.finish(t_system_us=last_us)
+    except BaseException:
+        writer.abandon()
+        raise
+    return result
+
+
+def _chunk_rates(session: Session) -> dict[str, float]:
+    """Rates that give the new file the chunks of the old one."""
+    rates: dict[str, float] = {}
+    for device in session.devices:
+        for path, rate in dict(device.get("rates_hz", {})).items():
+            rates[str(path)] = float(rate)
+    return rates
+
+
+def _readable_rows(view: TableView) -> int:
+    """Return how many rows from the start can be read, by halving the block where it fails."""
+    done, step = 0, _BLOCK_ROWS
+    total = len(view)
+    while done < total and step:
+        try:
+            view[done : min(total, done + step)]
+            done = min(total, done + step)
+        except SessionFileError:
+            step //= 2
+    return done
+
+
+def _copy_table(session: Session, table: Table, writer: SessionWriter, result: RepairResult) -> None:
+    view = session.table(table.path)
+    sound = _readable_rows(view)
+    for start in range(0, sound, _BLOCK_ROWS):
+        rows = view[start : min(sound, start + _BLOCK_ROWS)]
+        if table is MARKERS:
+            rows = rows[rows["kind"] != markers.RECORDING_CLOSED.encode()]
+        writer.append(table.path, rows)
+        writer.flush(force=table.growth is Growth.SLOW)
+    result.rows[table.path] = sound
+    if sound < len(view):
+        result.losses.append(f"{len(view) - sound} rows of {table.path} could not be read")
+
+
+def _copy_video(session: Session, writer: SessionWriter, result: RepairResult) -> None:
+    """Copy frames from the first key frame on, as long as their bytes are there."""
+    view = session.table(FRAMES.path)
+    packets = session.file.get(PACKETS.path)
+    sound = _readable_rows(view)
+    copied = 0
+    size = int(packets.shape[0]) if isinstance(packets, h5py.Dataset) else 0
+    for start in range(0, sound, 1024):
+        block = view[start : min(sound, start + 1024)]
+        whole = _frames_with_bytes(block, size)
+        for row in block[:whole]:
+            frame = np.array([row], dtype=FRAMES.dtype)
+            offset = int(row["packet_offset"])
+            try:
+                payload = packets[offset : offset + int(row["packet_size"])].tobytes()
+            except (OSError, RuntimeError):
+                whole = -1
+                break
+            writer.append_packet(payload, frame)
+            copied += 1
+        writer.flush()
+        if whole < len(block):
+            break
+    result.rows[FRAMES.path] = copied
+    if copied < len(view):
+        result.losses.append(f"{len(view) - copied} frames at the end had lost their bytes")
+
+
+def _frames_with_bytes(rows: npt.NDArray[np.void], size: int) -> int:
+    ends = rows["packet_offset"].astype(np.int64) + rows["packet_size"]
+    bad = np.flatnonzero((ends > size) | (rows["packet_size"] <= 0) | (rows["packet_offset"] < 0))
+    return int(bad[0]) if len(bad) else len(rows)
+
+
+def _copy_blob(session: Session, blob_path: str, writer: SessionWriter, result: RepairResult) -> None:
+    dataset = session.file.get(BLOB_BY_PATH[blob_path].path)
+    if not isinstance(dataset, h5py.Dataset):
+        return
+    for start in range(0, int(dataset.shape[0]), _BLOCK_BYTES):
+        try:
+            writer.append_blob(blob_path, dataset[start : start + _BLOCK_BYTES].tobytes())
+        except (OSError, RuntimeError):
+            result.losses.append(f"{blob_path} from byte {start} on could not be read")
+            return
+
+
+def _last_time_us(session: Session) -> int:
+    """Return the newest host time in the file, so that the repair's marker does not come before it."""
+    newest = 0
+    for table in TABLES:
+        view = session.table(table.path)
+        if table.time_column and len(view):
+            try:
+                newest = max(newest, int(view[-1][table.time_column]))
+            except SessionFileError:
+                continue
+    return newest
