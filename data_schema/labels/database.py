@@ -1,0 +1,335 @@
+"""Open label files: connections, checks, and SQLite's errors in words.
+
+Used by the store (writing) and by the merge (reading); no label logic here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from data_schema.errors import LabelError
+from data_schema.labels.journal import journal_mode_for
+from data_schema.labels.models import APPLICATION_ID, SCHEMA_VERSION, SQLITE_TRIGGERS, Base, MetaRow
+
+#: How long a commit waits for another process that is writing. Longer than any
+#: commit here takes; a network drive may hold a lock for seconds.
+BUSY_TIMEOUT_S = 30.0
+
+
+def resolve_label_path(path_or_url: Path | str) -> Path:
+    """Return the file that a path or a ``sqlite:///`` URL names.
+
+    Raises
+    ------
+    LabelError
+        If the URL is of a database that this version does not write.
+    """
+    if isinstance(path_or_url, str) and "://" in path_or_url:
+        scheme, _, rest = path_or_url.partition("://")
+        if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+            return Path(rest[1:])
+        raise LabelError(
+            f"labels cannot be kept at a {scheme} address yet. "
+            "Give a file, such as labels/a01.sqlite, or sqlite:////full/path/a01.sqlite."
+        )
+    return Path(path_or_url)
+
+
+def _uri(path: Path, query: str) -> str:
+    text = path.resolve().as_posix()
+    # Windows drives lack the leading slash; a UNC path has two and keeps them after an empty authority.
+    return f"file://{quote(text if text.startswith('/') else '/' + text)}?{query}"
+
+
+def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
+    """Return an engine whose transactions start with `begin`.
+
+    The sqlite3 module would start them itself, deferred, so that two writers
+    could both read and then both try to write; it is told not to.
+    """
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connection:
+    """Open an existing label file, check it and set its journal for where it lies.
+
+    Raises
+    ------
+    LabelError
+        If it is empty, damaged, foreign, newer, not writable, or lacks its triggers.
+    """
+    refuse_if_empty(path)
+
+    def connect() -> sqlite3.Connection:
+        raw = sqlite3.connect(
+            _uri(path, "mode=rw"), uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            raw.execute("PRAGMA synchronous=FULL")
+            raw.execute("PRAGMA fullfsync=ON")  # macOS: fsync alone leaves data in the drive's cache
+        except sqlite3.Error:
+            raw.close()
+            raise
+        return raw
+
+    with explained(path):
+        connection = _engine(connect, "BEGIN IMMEDIATE").connect()
+    try:
+        with explained(path):
+            # The transaction asks for the right to write: a read-only file is found out
+            # now, not at the first label.
+            with connection.begin():
+                check_label_file(connection, path, triggers=True)
+            _set_journal(connection, path, timeout_s)
+    except LabelError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def opened_for_reading(path: Path) -> Iterator[Connection]:
+    """Open a label file to read it, also while it is being written and on a read-only drive.
+
+    Raises
+    ------
+    LabelError
+        If it is missing, empty, damaged, foreign or newer.
+    """
+    if not path.is_file():
+        raise LabelError(f"{path}: there is no such label file. Check the name.")
+    refuse_if_empty(path)
+    wal = path.with_name(path.name + "-wal")
+
+    def connect() -> sqlite3.Connection:
+        raw = sqlite3.connect(_uri(path, "mode=ro"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            raw.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            raw.close()
+            if wal.exists() and wal.stat().st_size > 0:
+                raise
+            # In a read-only folder the shared memory of a WAL file cannot be made. Nothing can
+            # write there either, and the log is empty, so the file may be read as it lies.
+            raw = sqlite3.connect(_uri(path, "mode=ro&immutable=1"), uri=True, isolation_level=None)
+        except sqlite3.Error:
+            raw.close()
+            raise
+        return raw
+
+    with explained(path):
+        connection = _engine(connect, "BEGIN").connect()
+    try:
+        with explained(path), connection.begin():
+            check_label_file(connection, path, triggers=False)
+            yield connection
+    finally:
+        connection.close()
+
+
+def refuse_if_empty(path: Path) -> None:
+    """Raise if the file has no bytes: SQLite would take it for a new database."""
+    with explained(path):
+        if path.stat().st_size == 0:
+            raise LabelError(
+                f"{path.name}: the file is empty; a copy probably broke off. "
+                "Bring it from the backup, or delete it to start anew."
+            )
+
+
+def check_label_file(connection: Connection, path: Path, *, triggers: bool) -> None:
+    """Check that an open database is a whole label file of a version we know.
+
+    Raises
+    ------
+    LabelError
+        With what is wrong and the next step.
+    """
+    application_id = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    if application_id != APPLICATION_ID:
+        raise LabelError(
+            f"{path.name}: a database of another program (application id {application_id:#010x}, "
+            f"expected {APPLICATION_ID:#010x}). Name a label file made by this toolkit."
+        )
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if version > SCHEMA_VERSION:
+        raise LabelError(
+            f"{path.name}: label file of version {version}, but this toolkit reads up to {SCHEMA_VERSION}. "
+            "Update the toolkit: pip install --upgrade emer-toolkit"
+        )
+    problem = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    if problem != "ok" or not {"meta", "labels"} <= tables:
+        found = problem if problem != "ok" else "a table is missing"
+        raise LabelError(f"{path.name}: the label file is damaged ({found}). {_DAMAGED}")
+    if triggers:
+        present = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
+        missing = sorted(set(SQLITE_TRIGGERS) - present)
+        if missing:
+            raise LabelError(
+                f"{path.name}: another program removed the file's protection against changes "
+                f"({', '.join(missing)}), so its labels may have been altered. Compare it with the backup."
+            )
+
+
+def read_meta(connection: Connection) -> dict[str, str]:
+    """Return the description of the file."""
+    return {str(key): str(value) for key, value in connection.execute(select(MetaRow.key, MetaRow.value))}
+
+
+def create_label_file(path: Path, meta: Mapping[str, str]) -> bool:
+    """Make an empty label file, whole or not at all.
+
+    It is built beside its place and then given its name, so that a kill leaves
+    no half-made file and of two processes that create it at once one wins.
+
+    Returns
+    -------
+    bool
+        False if another process made the file in the meantime.
+
+    Raises
+    ------
+    LabelError
+        If the folder cannot be written to.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        try:
+            engine = _engine(lambda: _connect_new(partial, journal_mode_for(path)), "BEGIN IMMEDIATE")
+            with contextlib.closing(engine.connect()) as connection, connection.begin():
+                Base.metadata.create_all(connection)
+                connection.execute(insert(MetaRow), [{"key": k, "value": v} for k, v in meta.items()])
+            return _give_name(partial, path)
+        finally:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+
+
+def _connect_new(path: Path, journal_mode: str) -> sqlite3.Connection:
+    raw = sqlite3.connect(_uri(path, "mode=rwc"), uri=True, isolation_level=None)
+    try:
+        raw.execute(f"PRAGMA journal_mode={journal_mode}")
+        raw.execute("PRAGMA synchronous=FULL")
+        raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        raw.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    except sqlite3.Error:
+        raw.close()
+        raise
+    return raw
+
+
+def _give_name(partial: Path, path: Path) -> bool:
+    """Name `partial` `path` unless that exists; tell whether it was done."""
+    try:
+        if os.name == "nt":
+            partial.rename(path)  # Windows refuses to replace
+        else:
+            os.link(partial, path)
+            _sync_folder(path.parent)
+    except FileExistsError:
+        return False
+    except OSError:
+        # No hard links on this drive (some network shares): the check and the move are two steps there.
+        if path.exists():
+            return False
+        partial.replace(path)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a new name onto the disk, where the system can open a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _set_journal(connection: Connection, path: Path, timeout_s: float) -> None:
+    """Give a file that was moved between a local and a network drive the journal for its place."""
+    wanted = journal_mode_for(path)
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise TypeError(f"expected a connection of sqlite3, got {type(raw).__name__}")
+    deadline = time.monotonic() + timeout_s
+    while raw.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
+        try:
+            raw.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+            continue
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        if wanted == "wal":
+            return  # another process holds the file; its rollback journal is safe here too
+        if time.monotonic() > deadline:
+            raise LabelError(
+                f"{path.name}: the file lies on a network drive but another process keeps it in write-ahead mode, "
+                "which is not safe there. Close the other program and try again."
+            )
+        time.sleep(0.05)
+
+
+_DAMAGED = (
+    "Its labels before the damage may still be saved: keep the file, bring the backup, "
+    "or run `sqlite3 FILE .recover` on a copy."
+)
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite and the operating system into a `LabelError` with the next step."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _explain(path, error.orig or error) from error
+    except sqlite3.Error as error:
+        raise _explain(path, error) from error
+    except OSError as error:
+        raise LabelError(
+            f"{path}: {error.strerror or error}. Check that the folder exists and can be written to."
+        ) from error
+
+
+def _explain(path: Path, error: BaseException) -> LabelError:
+    text = str(error)
+    low = text.lower()
+    if "append-only" in low or "never changes" in low:
+        return LabelError(f"{path.name}: {text}.")
+    if "not a database" in low:
+        return LabelError(f"{path.name}: not a label file (no SQLite database). Name a file such as labels/a01.sqlite.")
+    if "malformed" in low or "disk i/o" in low or "corrupt" in low:
+        return LabelError(f"{path.name}: the label file is damaged or its drive fails ({text}). {_DAMAGED}")
+    if "full" in low:
+        return LabelError(
+            f"{path.name}: the disk is full; this label was not saved, all earlier ones are. "
+            "Free some space and give it again."
+        )
+    if "readonly" in low or "read-only" in low or "unable to open" in low:
+        return LabelError(
+            f"{path.name}: cannot be opened for this ({text}). Check that the file and its folder exist and may be "
+            "written to; to read a file with a -wal file beside it, copy both into a folder of your own."
+        )
+    if "locked" in low or "busy" in low:
+        return LabelError(
+            f"{path.name}: another program has kept the file locked for {BUSY_TIMEOUT_S:g} s. Close it and try again."
+        )
+    return LabelError(f"{path.name}: the database refused ({text}). Nothing was saved by this step.")
