@@ -113,12 +113,33 @@ class Blob:
 
 def _eye_gaze_columns(eye: str) -> tuple[Column, ...]:
     return (
-        Column(f"{eye}_gaze_norm", "<f4", "share of the display area", f"Gaze point of the {eye} eye, x right, y down; (0, 0) is the top left corner.", (2,), f"{eye}_gaze_point_on_display_area"),
-        Column(f"{eye}_gaze_user_mm", "<f4", "mm", f"Gaze point of the {eye} eye in the user coordinate system.", (3,), f"{eye}_gaze_point_in_user_coordinate_system"),
+        Column(
+            f"{eye}_gaze_norm",
+            "<f4",
+            "share of the display area",
+            f"Gaze point of the {eye} eye, x right, y down; (0, 0) is the top left corner.",
+            (2,),
+            f"{eye}_gaze_point_on_display_area",
+        ),
+        Column(
+            f"{eye}_gaze_user_mm",
+            "<f4",
+            "mm",
+            f"Gaze point of the {eye} eye in the user coordinate system.",
+            (3,),
+            f"{eye}_gaze_point_in_user_coordinate_system",
+        ),
         Column(f"{eye}_gaze_valid", "u1", "", "1 if the gaze point is valid.", (), f"{eye}_gaze_point_validity"),
         Column(f"{eye}_pupil_mm", "<f4", "mm", f"Pupil diameter of the {eye} eye.", (), f"{eye}_pupil_diameter"),
         Column(f"{eye}_pupil_valid", "u1", "", "1 if the pupil diameter is valid.", (), f"{eye}_pupil_validity"),
-        Column(f"{eye}_origin_user_mm", "<f4", "mm", f"Position of the {eye} eye in the user coordinate system.", (3,), f"{eye}_gaze_origin_in_user_coordinate_system"),
+        Column(
+            f"{eye}_origin_user_mm",
+            "<f4",
+            "mm",
+            f"Position of the {eye} eye in the user coordinate system.",
+            (3,),
+            f"{eye}_gaze_origin_in_user_coordinate_system",
+        ),
         Column(f"{eye}_origin_valid", "u1", "", "1 if the eye position is valid.", (), f"{eye}_gaze_origin_validity"),
     )
 
@@ -126,7 +147,9 @@ def _eye_gaze_columns(eye: str) -> tuple[Column, ...]:
 def _device_stamps() -> tuple[Column, ...]:
     return (
         Column("t_device_us", "<i8", "us", "The tracker's own clock.", (), "device_time_stamp"),
-        Column("t_system_us", "<i8", "us", "Host monotonic clock, as the SDK stamped the sample.", (), "system_time_stamp"),
+        Column(
+            "t_system_us", "<i8", "us", "Host monotonic clock, as the SDK stamped the sample.", (), "system_time_stamp"
+        ),
     )
 
 
@@ -159,7 +182,14 @@ USER_POSITION = Table(
     "Where the head is in the track box (user position guide).",
     (
         Column("t_received_us", "<i8", "us", "Host monotonic clock when our callback ran; the SDK gives no stamp."),
-        Column("left_position_norm", "<f4", "share of the track box", "Left eye, 0 to 1 on each axis; 0.5 is best.", (3,), "left_user_position"),
+        Column(
+            "left_position_norm",
+            "<f4",
+            "share of the track box",
+            "Left eye, 0 to 1 on each axis; 0.5 is best.",
+            (3,),
+            "left_user_position",
+        ),
         Column("left_valid", "u1", "", "1 if valid.", (), "left_user_position_validity"),
         Column("right_position_norm", "<f4", "share of the track box", "Right eye.", (3,), "right_user_position"),
         Column("right_valid", "u1", "", "1 if valid.", (), "right_user_position_validity"),

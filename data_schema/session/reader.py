@@ -139,7 +139,8 @@ class TableView:
                     columns[f"{column.name}_{_AXES[axis]}"] = np.ascontiguousarray(values[:, axis])
             else:
                 columns[column.name] = np.ascontiguousarray(values)
-        return pd.DataFrame(columns)
+        frame: pd.DataFrame = pd.DataFrame(columns)
+        return frame
 
 
 class Session:
@@ -152,7 +153,9 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ is kept beside it. Nothing is changed in place: a second interruption costs noth
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -156,9 +155,7 @@ def _copy_sound_part(session: Session, target: Path) -> RepairResult:
         last_us = _last_time_us(session)
         lost = "; ".join(result.losses) or "nothing that had been written was lost"
         text = encode_text(f"recording was interrupted; {lost}", 250).decode("utf-8")
-        writer.append(
-            MARKERS.path, make_row(MARKERS, t_system_us=last_us, kind=markers.REPAIRED, message=text)
-        )
+        writer.append(MARKERS.path, make_row(MARKERS, t_system_us=last_us, kind=markers.REPAIRED, message=text))
         writer.flush(force=True)
         writer.finish(t_system_us=last_us)
     except BaseException:

@@ -117,7 +117,9 @@ def _check_status(session: Session) -> list[Finding]:
         dropped = rows[rows["kind"] == kind.encode()]
         if len(dropped):
             count = int(np.nansum(dropped["value"]))
-            findings.append(Finding("warning", MARKERS.path, f"{count} {kind.replace('_', ' ')}, counted while recording"))
+            findings.append(
+                Finding("warning", MARKERS.path, f"{count} {kind.replace('_', ' ')}, counted while recording")
+            )
     return findings
 
 
@@ -201,7 +203,9 @@ def _check_video(session: Session) -> list[Finding]:
             )
         ]
     if not frames["keyframe"][0]:
-        return [Finding("error", FRAMES.path, "the first frame is no key frame, so nothing decodes before the next one")]
+        return [
+            Finding("error", FRAMES.path, "the first frame is no key frame, so nothing decodes before the next one")
+        ]
     try:
         video.decode(len(frames) - 1)
     except SessionFileError as error:

@@ -34,7 +34,6 @@ from data_schema.session.layout import (
     FRAMES,
     MARKERS,
     PACKETS,
-    TABLE_BY_PATH,
     TABLES,
     Growth,
     Table,
@@ -252,7 +251,9 @@ class SessionWriter:
                 raise
         except (OSError, ValueError) as error:
             release_lock(path, lock)
-            raise RecordingError(f"{path}: cannot create the session file: {error}. Check the folder and the disk.") from error
+            raise RecordingError(
+                f"{path}: cannot create the session file: {error}. Check the folder and the disk."
+            ) from error
         except BaseException:
             release_lock(path, lock)
             raise
@@ -260,7 +261,9 @@ class SessionWriter:
     def __enter__(self) -> SessionWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._file is not None:
             self.close(None if error is None else f"{kind.__name__ if kind else 'error'}: {error}")
 
@@ -336,7 +339,10 @@ class SessionWriter:
         self.append(
             ANCHORS.path,
             make_row(
-                ANCHORS, t_system_us=(before + after) // 2, t_utc_us=utc_us, uncertainty_us=max(1, (after - before) // 2)
+                ANCHORS,
+                t_system_us=(before + after) // 2,
+                t_utc_us=utc_us,
+                uncertainty_us=max(1, (after - before) // 2),
             ),
         )
 
@@ -446,7 +452,12 @@ def _create_datasets(
         if table.growth is Growth.FAST:
             rate = rates_hz.get(table.path, _DEFAULT_RATE_HZ)
             chunk = max(8, round(rate * flush_interval_s * _CHUNK_SHARE))
-            filters: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
+            filters: dict[str, Any] = {
+                "compression": "gzip",
+                "compression_opts": 1,
+                "shuffle": True,
+                "fletcher32": True,
+            }
         else:
             chunk, filters = SLOW_CHUNK_ROWS, {}
         dataset = file.create_dataset(

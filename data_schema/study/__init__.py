@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from data_schema.study.config import Stimulus, StudyConfig, config_from_json, load_config, parse_config
 from data_schema.study.folder import StudyFolder, check_code, find_study, parse_session_name
+from data_schema.study.scaffold import init_study
 
 __all__ = [
     "Stimulus",
@@ -12,6 +13,7 @@ __all__ = [
     "check_code",
     "config_from_json",
     "find_study",
+    "init_study",
     "load_config",
     "parse_config",
     "parse_session_name",

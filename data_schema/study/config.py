@@ -13,7 +13,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from data_schema.errors import ConfigError
 from data_schema.vocabularies import EMOTIONS
@@ -24,6 +24,17 @@ else:
     import tomli as tomllib
 
 _Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+
+
+def _known_emotion(value: str) -> str:
+    if value not in EMOTIONS:
+        near = difflib.get_close_matches(value, EMOTIONS, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        raise ValueError(f"no such emotion. {hint}Known: {', '.join(EMOTIONS)}.")
+    return value
+
+
+EmotionName = Annotated[str, AfterValidator(_known_emotion)]
 
 
 class _Section(BaseModel):
@@ -65,16 +76,29 @@ class CameraSection(_Section):
     codec: Literal["libx264"] = Field("libx264", description="Video encoder.")
     preset: str = Field("ultrafast", description="Speed preset of the encoder.")
     crf: int = Field(23, ge=0, le=51, description="Constant rate factor: lower is better and larger.")
-    keyframe_every: int = Field(15, ge=1, le=15, description="Frames between key frames; annotators seek faster with fewer.")
+    keyframe_every: int = Field(
+        15, ge=1, le=15, description="Frames between key frames; annotators seek faster with fewer."
+    )
 
 
 class RecordingSection(_Section):
     """How the recorder saves."""
 
-    flush_interval_s: float = Field(0.5, gt=0, le=1.0, description="Longest time that a row waits before it is written.")
-    fsync_interval_s: float = Field(5.0, gt=0, le=60, description="Longest time before what is written is forced onto the disk.")
-    min_free_gb: float = Field(2.0, ge=0, description="Recording does not start with less free disk than this plus what the session needs.")
-    queue_seconds: float = Field(10.0, gt=0, le=60, description="Seconds of samples that may wait for the writer before any is counted as dropped.")
+    flush_interval_s: float = Field(
+        0.5, gt=0, le=1.0, description="Longest time that a row waits before it is written."
+    )
+    fsync_interval_s: float = Field(
+        5.0, gt=0, le=60, description="Longest time before what is written is forced onto the disk."
+    )
+    min_free_gb: float = Field(
+        2.0, ge=0, description="Recording does not start with less free disk than this plus what the session needs."
+    )
+    queue_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=60,
+        description="Seconds of samples that may wait for the writer before any is counted as dropped.",
+    )
     silence_s: float = Field(2.0, gt=0, description="A stream that is silent for longer raises an alarm.")
 
 
@@ -84,7 +108,9 @@ class ProtocolSection(_Section):
     baseline_s: float = Field(2.0, ge=0, description="Grey screen before the first trial.")
     fixation_s: float = Field(0.5, ge=0, description="Fixation cross before each clip.")
     washout_s: float = Field(0.5, ge=0, description="Neutral pause after each clip.")
-    order: Literal["balanced", "random", "listed"] = Field("balanced", description="Order of the stimuli over participants.")
+    order: Literal["balanced", "random", "listed"] = Field(
+        "balanced", description="Order of the stimuli over participants."
+    )
     self_report: bool = Field(True, description="Ask for emotions, valence, arousal and familiarity after each clip.")
     break_every: int = Field(0, ge=0, description="Trials between breaks; 0 for none.")
 
@@ -94,7 +120,7 @@ class Stimulus(_Section):
 
     id: _Identifier = Field(description="Identifier, used in files and tables.")
     file: str = Field(min_length=1, description="File below stimuli/, with forward slashes.")
-    target_emotion: Literal[EMOTIONS] = Field(description="Emotion that it is meant to induce.")  # type: ignore[valid-type]
+    target_emotion: EmotionName = Field(description="Emotion that it is meant to induce.")
     licence: str = Field("", description="Licence or source of the clip.")
 
     @field_validator("file")
@@ -122,8 +148,12 @@ class QualitySection(_Section):
 class LabelsSection(_Section):
     """What annotators may say."""
 
-    emotions: tuple[Literal[EMOTIONS], ...] = Field(EMOTIONS, min_length=2, description="Emotions offered; a study may narrow the seven.")  # type: ignore[valid-type]
-    er_source: Literal["annotators", "self_report"] = Field("annotators", description="Who says what was felt: annotators of the ER pass, or the participant.")
+    emotions: tuple[EmotionName, ...] = Field(
+        EMOTIONS, min_length=2, description="Emotions offered; a study may narrow the seven."
+    )
+    er_source: Literal["annotators", "self_report"] = Field(
+        "annotators", description="Who says what was felt: annotators of the ER pass, or the participant."
+    )
 
 
 class ExportSection(_Section):

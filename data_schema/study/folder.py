@@ -126,8 +126,8 @@ class StudyFolder:
         path = self.stimuli_dir / stimulus.file
         if not path.is_file():
             raise StudyError(
-                f"{CONFIG_NAME}: stimulus '{stimulus.id}' names the file stimuli/{stimulus.file}, which does not exist. "
-                f"Put the clip there or mend the name."
+                f"{CONFIG_NAME}: stimulus '{stimulus.id}' names the file stimuli/{stimulus.file}, which does not "
+                f"exist. Put the clip there or mend the name."
             )
         return path
 

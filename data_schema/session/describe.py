@@ -1,0 +1,95 @@
+"""Say what is in a session file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_schema.session.layout import ANCHORS, BLOBS, MARKERS, TABLES
+from data_schema.session.reader import Session, open_session
+
+
+def describe_session(path: Path | str) -> dict[str, Any]:
+    """Return a summary of a session file that can be printed or stored as JSON.
+
+    Raises
+    ------
+    SessionFileError
+        If the file cannot be opened.
+    """
+    with open_session(path) as session:
+        streams = [_describe_table(session, table.path) for table in TABLES]
+        video = session.video
+        start_us, stop_us = _span_us(session)
+        return {
+            "file": str(path),
+            "bytes": Path(path).stat().st_size,
+            "format_version": ".".join(str(part) for part in session.format_version),
+            "participant": session.participant,
+            "session": session.session,
+            "created_utc": session.created_utc,
+            "status": session.status,
+            "simulated": session.simulated,
+            "duration_s": (stop_us - start_us) / 1e6,
+            "devices": session.devices,
+            "versions": session.versions,
+            "seeds": session.seeds,
+            "streams": streams,
+            "blobs": [{"path": blob.path, "bytes": int(session.file[blob.path].shape[0])} for blob in BLOBS],
+            "video": None
+            if video is None
+            else {
+                "codec": video.stream.codec,
+                "width_px": video.stream.width_px,
+                "height_px": video.stream.height_px,
+                "n_frames": len(video),
+                "frames_missed": int(video.frames["missed_before"].sum()),
+            },
+            "trials": [vars(trial) for trial in session.trials()],
+        }
+
+
+def _describe_table(session: Session, table_path: str) -> dict[str, Any]:
+    view = session.table(table_path)
+    item: dict[str, Any] = {"path": table_path, "rows": len(view), "rate_hz": None, "start_us": None, "stop_us": None}
+    name = view.table.time_column
+    if name and len(view) and view.table is not ANCHORS:
+        item["start_us"], item["stop_us"] = int(view[0][name]), int(view[-1][name])
+        span_s = (item["stop_us"] - item["start_us"]) / 1e6
+        if span_s > 0 and len(view) > 2 and view.table.growth.value == "fast":
+            item["rate_hz"] = round((len(view) - 1) / span_s, 3)
+    return item
+
+
+def _span_us(session: Session) -> tuple[int, int]:
+    times = session.table(MARKERS.path)[:]["t_system_us"]
+    return (int(np.min(times)), int(np.max(times))) if len(times) else (0, 0)
+
+
+def as_text(item: dict[str, Any]) -> str:
+    """Return a description as lines for people."""
+    lines = [
+        f"{item['file']}",
+        f"  participant {item['participant']}, session {item['session']}, {item['status']}"
+        + (", SIMULATED" if item["simulated"] else ""),
+        f"  recorded {item['created_utc']}, {item['duration_s']:.1f} s, {item['bytes'] / 1e6:.1f} MB",
+        f"  format {item['format_version']}",
+    ]
+    for device in item["devices"]:
+        replayed = f", replays {device['replayed_from']}" if device.get("replayed_from") else ""
+        lines.append(f"  {device.get('role', 'device')}: {device.get('kind', '')} {device.get('model', '')}{replayed}")
+    if item["video"]:
+        video = item["video"]
+        lines.append(
+            f"  video: {video['codec']} {video['width_px']}x{video['height_px']}, {video['n_frames']} frames, "
+            f"{video['frames_missed']} missed"
+        )
+    lines.append(f"  {'stream':<28}{'rows':>10}{'rate Hz':>10}")
+    for stream in item["streams"]:
+        rate = "" if stream["rate_hz"] is None else f"{stream['rate_hz']:.1f}"
+        lines.append(f"  {stream['path']:<28}{stream['rows']:>10}{rate:>10}")
+    completed = sum(1 for trial in item["trials"] if trial["completed"])
+    lines.append(f"  trials: {len(item['trials'])}, of which {completed} completed")
+    return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""Say where a study stands and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from data_schema.errors import SessionFileError
+from data_schema.session import open_session
+from data_schema.study.folder import StudyFolder
+
+
+@dataclass
+class StudyStatus:
+    """Counts of what a study holds, and the next command to type."""
+
+    title: str
+    root: str
+    n_stimuli: int
+    #: Sessions by status (complete, aborted, repaired, interrupted, recording, unreadable).
+    sessions: dict[str, int] = field(default_factory=dict)
+    n_participants: int = 0
+    n_clips: int = 0
+    n_clips_included: int = 0
+    label_files: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
+    next_step: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the status for JSON."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """Return the status as lines for people."""
+        sessions = ", ".join(f"{count} {name}" for name, count in sorted(self.sessions.items())) or "none"
+        return "\n".join(
+            [
+                f"{self.title} ({self.root})",
+                f"  stimuli      {self.n_stimuli}",
+                f"  sessions     {sessions}; {self.n_participants} participants",
+                f"  clips        {self.n_clips}, of which {self.n_clips_included} included",
+                f"  label files  {', '.join(self.label_files) or 'none'}",
+                f"  exports      {', '.join(self.exports) or 'none'}",
+                f"  runs         {', '.join(self.runs) or 'none'}",
+                f"  reports      {', '.join(self.reports) or 'none'}",
+                f"next: {self.next_step}",
+            ]
+        )
+
+
+def study_status(study: StudyFolder) -> StudyStatus:
+    """Look at a study folder.
+
+    Raises
+    ------
+    ConfigError
+        If ``study.toml`` cannot be used.
+    """
+    config = study.config
+    status = StudyStatus(config.study.title, str(study.root), len(config.stimuli))
+    participants = set()
+    for path in study.session_files():
+        try:
+            with open_session(path) as session:
+                name = session.status
+                participants.add(session.participant)
+        except SessionFileError:
+            name = "unreadable"
+        status.sessions[name] = status.sessions.get(name, 0) + 1
+    status.n_participants = len(participants)
+    if study.clip_index_path.is_file():
+        included = pd.read_parquet(study.clip_index_path, columns=["included"])["included"]
+        status.n_clips, status.n_clips_included = len(included), int(included.sum())
+    status.label_files = [path.stem for path in study.label_files()]
+    status.exports = _folders_with(study, "exports", "manifest.json")
+    status.runs = _folders_with(study, "models", "config.json")
+    status.reports = sorted(path.name for path in study.reports_dir.glob("*.html"))
+    status.next_step = _next_step(study, status)
+    return status
+
+
+def _folders_with(study: StudyFolder, folder: str, name: str) -> list[str]:
+    return sorted(path.parent.name for path in (study.root / folder).glob(f"*/{name}"))
+
+
+def _next_step(study: StudyFolder, status: StudyStatus) -> str:
+    root = study.root
+    if status.sessions.get("interrupted"):
+        return f"emer repair {root}    (a recording was interrupted)"
+    if status.sessions.get("unreadable"):
+        return f"emer check {root}    (a session file cannot be read)"
+    if not status.sessions:
+        return f"emer record rehearse {root} --participant P001 --speed 10"
+    if not status.n_clips:
+        return f"emer clips {root}"
+    if not status.label_files:
+        return f"emer annotate simulate {root}    (or import labels: emer annotate import)"
+    if not status.exports:
+        return f"emer export training {root} {study.exports_dir / 'training'}"
+    export = study.exports_dir / status.exports[0]
+    if not status.runs:
+        return f"emer train {export} --protocol er-7 --out {study.models_dir / 'er-7'}"
+    if not status.reports:
+        runs = " ".join(str(study.models_dir / run) for run in status.runs)
+        return f"emer report {runs} --export {export} --out {study.reports_dir / 'report.html'}"
+    return f"open {study.reports_dir / status.reports[0]}"
