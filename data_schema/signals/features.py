@@ -1,0 +1,372 @@
+"""Eye features: what they are called, what they mean, and how they are computed.
+
+:data:`EYE_FEATURES` is the one declaration: its order is the order of the last
+axis of ``/eye`` in a training export, and it is written into the manifest.
+
+Nothing here knows a label. The pupil is referred to the participant's own
+diameter before stimuli, so that its changes can be compared between people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_schema.signals.blinks import BlinkParameters, blink_mask, closed_by_openness, find_blinks
+from data_schema.signals.chunks import (
+    ChunkStatistics,
+    chunk_index,
+    chunk_statistics,
+    divide,
+    mean_over_events,
+    overlap_per_chunk,
+)
+from data_schema.signals.fixations import EyeMovements, IVTParameters, classify
+from data_schema.signals.gaze import Bool, Float, GazeSignal, Int, ScreenGeometry, sample_interval_us, select_eye
+from data_schema.signals.pupil import PupilParameters, clean_pupil
+
+#: Raise it whenever a feature's numbers change: exports made before are then computed anew.
+FEATURE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EyeFeature:
+    """One named feature.
+
+    Parameters
+    ----------
+    name : str
+        Signal and statistic.
+    unit : str
+    definition : str
+        One sentence.
+    """
+
+    name: str
+    unit: str
+    definition: str
+
+
+_STATISTICS = (
+    ("mean", "{unit}", "Mean of {what} over the chunk's valid samples."),
+    ("sd", "{unit}", "Population standard deviation of {what} over the chunk's valid samples (two or more)."),
+    ("slope", "{unit}/s", "Least-squares slope of {what} over time (three valid samples or more)."),
+)
+_CONTINUOUS = (
+    ("gaze_x", "share of screen width", "horizontal gaze, 0 at the left edge"),
+    ("gaze_y", "share of screen height", "vertical gaze, 0 at the top edge"),
+    ("pupil_change", "mm", "pupil diameter minus the participant's median before stimuli in this session"),
+    ("velocity", "deg/s", "angular velocity of gaze (I-VT, 20 ms window)"),
+    ("eye_distance", "mm", "distance between the eyes and the origin of the tracker's coordinates"),
+    ("openness", "mm", "eye openness, mean of the eyes"),
+)
+_SINGLE = (
+    EyeFeature("gaze_valid_share", "share", "Share of the chunk's samples with gaze from either eye."),
+    EyeFeature("pupil_valid_share", "share", "Share of the chunk's samples with a trustworthy pupil diameter."),
+    EyeFeature("openness_valid_share", "share", "Share of the chunk's samples with eye openness."),
+    EyeFeature("pupil_trial_change_mean", "mm", "Mean pupil diameter minus its median just before this stimulus."),
+    EyeFeature("pupil_speed_mean", "mm/s", "Mean absolute change of the pupil diameter per second."),
+    EyeFeature("eye_disparity_mean", "share of screen width", "Mean of left minus right horizontal gaze."),
+    EyeFeature("centre_distance_mean", "deg", "Mean angle between gaze and the screen's centre."),
+    EyeFeature("dispersion", "deg", "Root mean square angle of gaze around its mean in the chunk."),
+    EyeFeature("fixation_share", "share", "Share of the chunk's time spent in fixations (I-VT)."),
+    EyeFeature("fixation_rate", "1/s", "Fixations that begin in the chunk, per second."),
+    EyeFeature("fixation_duration_mean", "s", "Mean whole duration of the fixations that begin in the chunk."),
+    EyeFeature("saccade_rate", "1/s", "Saccades that begin in the chunk, per second."),
+    EyeFeature("saccade_amplitude_mean", "deg", "Mean angle between the ends of the saccades that begin in the chunk."),
+    EyeFeature("saccade_peak_velocity_mean", "deg/s", "Mean highest velocity of the saccades that begin in the chunk."),
+    EyeFeature("blink_share", "share", "Share of the chunk's time spent in blinks."),
+    EyeFeature("blink_rate", "1/s", "Blinks that begin in the chunk, per second."),
+)
+
+
+def _declare() -> tuple[EyeFeature, ...]:
+    declared = [
+        EyeFeature(f"{signal}_{statistic}", unit.format(unit=signal_unit), text.format(what=what))
+        for signal, signal_unit, what in _CONTINUOUS
+        for statistic, unit, text in _STATISTICS
+    ]
+    return (*declared, *_SINGLE)
+
+
+#: All eye features, in the order of the arrays.
+EYE_FEATURES: tuple[EyeFeature, ...] = _declare()
+EYE_FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in EYE_FEATURES)
+
+#: Columns of a clip's fixation sequence.
+FIXATION_FEATURES: tuple[EyeFeature, ...] = (
+    EyeFeature("x_norm", "share of screen width", "Mean horizontal gaze of the fixation, 0 at the left edge."),
+    EyeFeature("y_norm", "share of screen height", "Mean vertical gaze of the fixation, 0 at the top edge."),
+    EyeFeature("onset_s", "s", "Start of the fixation after the start of the clip (0 if it began before)."),
+    EyeFeature("duration_s", "s", "Duration of the fixation within the clip."),
+)
+
+
+@dataclass(frozen=True)
+class SignalParameters:
+    """Parameters of everything between the raw samples and the features."""
+
+    fixations: IVTParameters = field(default_factory=IVTParameters)
+    blinks: BlinkParameters = field(default_factory=BlinkParameters)
+    pupil: PupilParameters = field(default_factory=PupilParameters)
+
+
+@dataclass(frozen=True)
+class EyeSignals:
+    """A stretch of eye data, ready for features. Arrays have shape (n,) and share `gaze.t_us`.
+
+    Parameters
+    ----------
+    gaze : GazeSignal
+        After eye selection.
+    gaze_deg : ndarray of float64, shape (n, 2)
+        Angles from the screen's centre.
+    disparity_norm : ndarray of float64
+        Left minus right horizontal gaze.
+    pupil_mm : ndarray of float64
+        Cleaned diameter.
+    openness_mm : ndarray of float64
+    movements : EyeMovements
+    blinks : structured ndarray of BLINK_DTYPE
+    """
+
+    gaze: GazeSignal
+    gaze_deg: Float
+    disparity_norm: Float
+    pupil_mm: Float
+    openness_mm: Float
+    movements: EyeMovements
+    blinks: npt.NDArray[np.void]
+
+
+def _nearest(t_us: Int, other_us: Int, values: Float) -> Float:
+    """Bring `values` at `other_us` to the times `t_us` by the nearest neighbour, NaN where none is near."""
+    if not len(other_us) or not len(t_us):
+        return np.full(len(t_us), np.nan)
+    right = np.clip(np.searchsorted(other_us, t_us), 0, len(other_us) - 1)
+    left = np.clip(right - 1, 0, None)
+    nearest = np.where(np.abs(other_us[left] - t_us) <= np.abs(other_us[right] - t_us), left, right)
+    limit_us = sample_interval_us(other_us) if len(other_us) > 1 else 10_000.0
+    return np.where(np.abs(other_us[nearest] - t_us) <= limit_us, values[nearest], np.nan)
+
+
+def _openness(rows: npt.NDArray[Any] | None, t_us: Int) -> tuple[Float, Float]:
+    sides = [np.full(len(t_us), np.nan), np.full(len(t_us), np.nan)]
+    if rows is not None and len(rows):
+        other_us: Int = rows["t_system_us"].astype(np.int64)
+        for i, side in enumerate(("left", "right")):
+            values = rows[f"{side}_openness_mm"].astype(np.float64)
+            values[rows[f"{side}_valid"] != 1] = np.nan
+            sides[i] = _nearest(t_us, other_us, values)
+    return sides[0], sides[1]
+
+
+def prepare_eye_signals(
+    gaze_rows: npt.NDArray[Any],
+    openness_rows: npt.NDArray[Any] | None,
+    screen: ScreenGeometry,
+    parameters: SignalParameters | None = None,
+) -> EyeSignals:
+    """Turn raw rows into signals.
+
+    Pass half a second more on both sides of a clip, so that velocities, fixations
+    and blinks at its ends are whole.
+
+    Parameters
+    ----------
+    gaze_rows : structured ndarray, shape (n,)
+        Rows of ``/eye/gaze``, in the order of their time.
+    openness_rows : structured ndarray, shape (m,), optional
+        Rows of ``/eye/openness`` of the same time; without them blinks come from
+        the loss of both eyes.
+    screen : ScreenGeometry
+    parameters : SignalParameters, optional
+    """
+    parameters = parameters or SignalParameters()
+    gaze = select_eye(gaze_rows, parameters.fixations.eye, screen)
+    left, right = _openness(openness_rows, gaze.t_us)
+    if np.isfinite(left).any() or np.isfinite(right).any():
+        closed = closed_by_openness(left, right, parameters.blinks.closed_share)
+    else:
+        closed = ~(gaze.left_valid | gaze.right_valid)
+    blinks = find_blinks(gaze.t_us, closed, parameters.blinks)
+    disparity = np.where(
+        gaze.left_valid & gaze.right_valid,
+        gaze_rows["left_gaze_norm"][:, 0].astype(np.float64) - gaze_rows["right_gaze_norm"][:, 0],
+        np.nan,
+    )
+    open_left, open_right = np.isfinite(left), np.isfinite(right)
+    openness = np.where(open_left & open_right, (left + right) / 2.0, np.where(open_left, left, right))
+    return EyeSignals(
+        gaze=gaze,
+        gaze_deg=screen.norm_to_deg(gaze.gaze_norm),
+        disparity_norm=disparity,
+        pupil_mm=clean_pupil(gaze.t_us, gaze.pupil_mm, blink_mask(gaze.t_us, blinks), parameters.pupil),
+        openness_mm=openness,
+        movements=classify(gaze.t_us, gaze.gaze_mm, gaze.eye_mm, gaze.gaze_norm, parameters.fixations),
+        blinks=blinks,
+    )
+
+
+@dataclass(frozen=True)
+class PupilBaseline:
+    """The participant's pupil before stimuli, mm; NaN where it could not be measured.
+
+    Parameters
+    ----------
+    session_mm : float
+        Median over all pre-stimulus windows of the session.
+    trial_mm : float
+        Median just before this stimulus.
+    """
+
+    session_mm: float = float("nan")
+    trial_mm: float = float("nan")
+
+
+def eye_features(
+    signals: EyeSignals, t_start_us: int, t_end_us: int, n_chunks: int, baseline: PupilBaseline
+) -> tuple[npt.NDArray[np.float32], Bool]:
+    """Compute all eye features of a clip per chunk.
+
+    Parameters
+    ----------
+    signals : EyeSignals
+    t_start_us, t_end_us : int
+        The clip, end excluded.
+    n_chunks : int
+        Chunks of equal duration.
+    baseline : PupilBaseline
+
+    Returns
+    -------
+    values : ndarray of float32, shape (n_chunks, n_features)
+        In the order of :data:`EYE_FEATURES`; 0 where masked, never NaN.
+    mask : ndarray of bool, shape (n_chunks, n_features)
+        True where the value was measured.
+    """
+    t_us = signals.gaze.t_us
+    index = chunk_index(t_us, t_start_us, t_end_us, n_chunks)
+
+    def over(values: Float) -> ChunkStatistics:
+        return chunk_statistics(t_us, values, index, n_chunks)
+
+    columns: dict[str, Float] = {}
+    for name, values in _continuous_signals(signals, baseline).items():
+        statistics = over(values)
+        for statistic, _, _ in _STATISTICS:
+            columns[f"{name}_{statistic}"] = getattr(statistics, statistic)
+    columns["pupil_trial_change_mean"] = over(signals.pupil_mm - baseline.trial_mm).mean
+    columns["pupil_speed_mean"] = over(_pupil_speed(t_us, signals.pupil_mm)).mean
+    columns["eye_disparity_mean"] = over(signals.disparity_norm).mean
+    columns["centre_distance_mean"] = over(np.hypot(signals.gaze_deg[:, 0], signals.gaze_deg[:, 1])).mean
+    spread = [over(signals.gaze_deg[:, axis]).sd for axis in (0, 1)]
+    columns["dispersion"] = np.hypot(spread[0], spread[1])
+    columns["gaze_valid_share"] = over(signals.gaze.gaze_norm[:, 0]).valid_share
+    columns["pupil_valid_share"] = over(signals.pupil_mm).valid_share
+    columns["openness_valid_share"] = over(signals.openness_mm).valid_share
+    columns.update(_event_features(signals, t_start_us, t_end_us, n_chunks))
+
+    values = np.stack([columns[name] for name in EYE_FEATURE_NAMES], axis=1)
+    sampled = np.bincount(index[index >= 0], minlength=n_chunks) > 0
+    mask = np.isfinite(values) & sampled[:, None]
+    return np.where(mask, values, 0.0).astype(np.float32), np.asarray(mask, dtype=np.bool_)
+
+
+def _continuous_signals(signals: EyeSignals, baseline: PupilBaseline) -> dict[str, Float]:
+    return {
+        "gaze_x": signals.gaze.gaze_norm[:, 0],
+        "gaze_y": signals.gaze.gaze_norm[:, 1],
+        "pupil_change": signals.pupil_mm - baseline.session_mm,
+        "velocity": signals.movements.velocity_deg_s,
+        "eye_distance": np.asarray(np.linalg.norm(signals.gaze.eye_mm, axis=1)),
+        "openness": signals.openness_mm,
+    }
+
+
+def _pupil_speed(t_us: Int, pupil_mm: Float) -> Float:
+    speed = np.full(len(t_us), np.nan)
+    if len(t_us) > 1:
+        speed[1:] = np.abs(np.diff(pupil_mm)) / np.maximum(np.diff(t_us), 1) * 1e6
+    return speed
+
+
+def _event_features(signals: EyeSignals, t_start_us: int, t_end_us: int, n_chunks: int) -> dict[str, Float]:
+    """Compute what belongs to fixations, saccades and blinks."""
+    chunk_us = (t_end_us - t_start_us) / n_chunks
+    fixations, saccades = signals.movements.fixations, signals.movements.saccades
+    columns: dict[str, Float] = {}
+    places: dict[str, Int] = {}
+    for name, events in (("fixation", fixations), ("saccade", saccades), ("blink", signals.blinks)):
+        places[name] = chunk_index(events["t_start_us"], t_start_us, t_end_us, n_chunks)
+        began = places[name][places[name] >= 0]
+        columns[f"{name}_rate"] = np.bincount(began, minlength=n_chunks) / (chunk_us / 1e6)
+        inside_us = overlap_per_chunk(events["t_start_us"], events["t_end_us"], t_start_us, t_end_us, n_chunks)
+        columns[f"{name}_share"] = divide(inside_us, np.full(n_chunks, chunk_us))
+    durations_s = (fixations["t_end_us"] - fixations["t_start_us"]) / 1e6
+    columns["fixation_duration_mean"] = mean_over_events(durations_s, places["fixation"], n_chunks)
+    for name in ("amplitude_deg", "peak_velocity_deg_s"):
+        short = name.split("_d", maxsplit=1)[0]
+        columns[f"saccade_{short}_mean"] = mean_over_events(saccades[name], places["saccade"], n_chunks)
+    return columns
+
+
+def fixation_sequence(signals: EyeSignals, t_start_us: int, t_end_us: int) -> Float:
+    """Return the fixations of a clip, cut to the clip, in the order of time.
+
+    Returns
+    -------
+    ndarray of float64, shape (m, 4)
+        Columns of :data:`FIXATION_FEATURES`.
+    """
+    fixations = signals.movements.fixations
+    start = np.maximum(fixations["t_start_us"], t_start_us)
+    end = np.minimum(fixations["t_end_us"], t_end_us)
+    keep = (end > start) & np.isfinite(fixations["x_norm"])
+    columns = (
+        fixations["x_norm"][keep],
+        fixations["y_norm"][keep],
+        (start[keep] - t_start_us) / 1e6,
+        (end[keep] - start[keep]) / 1e6,
+    )
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def summary_names(n_parts: int = 4) -> tuple[str, ...]:
+    """Return the names of :func:`summarise`: mean and spread over chunks, then the pupil by parts of the clip."""
+    names = [f"{name}_{what}" for what in ("clip_mean", "clip_sd") for name in EYE_FEATURE_NAMES]
+    return (*names, *(f"pupil_change_part_{part + 1}" for part in range(n_parts)))
+
+
+def summarise(values: npt.NDArray[np.float32], mask: Bool, n_parts: int = 4) -> tuple[npt.NDArray[np.float32], Bool]:
+    """Summarise a clip's chunk features.
+
+    Parameters
+    ----------
+    values, mask : ndarray, shape (..., n_chunks, n_features)
+        From :func:`eye_features`.
+    n_parts : int
+        Parts of the clip over which the pupil's change is averaged.
+
+    Returns
+    -------
+    summary : ndarray of float32, shape (..., 2 * n_features + n_parts)
+        0 where masked.
+    summary_mask : ndarray of bool, same shape
+    """
+    count = mask.sum(axis=-2)
+    safe = np.maximum(count, 1)
+    mean = np.where(mask, values, 0).sum(axis=-2) / safe
+    variance = np.where(mask, (values - mean[..., None, :]) ** 2, 0).sum(axis=-2) / safe
+    pupil = EYE_FEATURE_NAMES.index("pupil_change_mean")
+    parts, part_masks = [], []
+    for piece in np.array_split(np.arange(values.shape[-2]), n_parts):
+        inside = mask[..., piece, pupil]
+        parts.append(np.where(inside, values[..., piece, pupil], 0).sum(axis=-1) / np.maximum(inside.sum(axis=-1), 1))
+        part_masks.append(inside.any(axis=-1))
+    summary = np.concatenate([mean, np.sqrt(variance), np.stack(parts, axis=-1)], axis=-1)
+    summary_mask = np.concatenate([count > 0, count > 1, np.stack(part_masks, axis=-1)], axis=-1)
+    return np.where(summary_mask, summary, 0).astype(np.float32), np.asarray(summary_mask, dtype=np.bool_)

@@ -1,0 +1,256 @@
+"""Data quality of a recording: loss, rate, precision, missed frames.
+
+References
+----------
+Niehorster, Nyström, Hessels, Benjamins, Andersson and Hooge, ETDQualitizer
+(github.com/dcnieho/ETDQualitizer): the definitions of RMS-S2S, STD, data loss and
+effective frequency, which these functions equal.
+Holmqvist et al. (2023), "Eye tracking: empirical foundations for a minimal
+reporting guideline", Behavior Research Methods 55.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_schema.signals.gaze import (
+    Bool,
+    Float,
+    Int,
+    ScreenGeometry,
+    combine_eyes,
+    finite_rows,
+    sample_interval_us,
+    true_runs,
+)
+
+
+def rms_s2s_deg(gaze_deg: Float) -> float:
+    """Return the root mean square of sample-to-sample distances.
+
+    Parameters
+    ----------
+    gaze_deg : ndarray of float64, shape (n, 2)
+        Azimuth and elevation; NaN where missing.
+
+    Returns
+    -------
+    float
+        Degrees; NaN without two valid neighbours.
+    """
+    squared = np.sum(np.diff(gaze_deg, axis=0) ** 2, axis=1)
+    finite = np.isfinite(squared)
+    return float(np.sqrt(squared[finite].mean())) if finite.any() else float("nan")
+
+
+def sd_deg(gaze_deg: Float) -> float:
+    """Return the standard deviation of gaze, both axes together.
+
+    Parameters
+    ----------
+    gaze_deg : ndarray of float64, shape (n, 2)
+
+    Returns
+    -------
+    float
+        Square root of the sum of both (population) variances; NaN if all is missing.
+    """
+    valid = gaze_deg[finite_rows(gaze_deg)]
+    return float(np.sqrt(valid.var(axis=0).sum())) if len(valid) else float("nan")
+
+
+def data_loss(valid: Bool) -> float:
+    """Return the share of samples without gaze; NaN for no samples."""
+    return float(1.0 - valid.mean()) if len(valid) else float("nan")
+
+
+def effective_rate_hz(t_us: Int, valid: Bool) -> float:
+    """Return valid samples per second of recording.
+
+    The recording lasts from the first to the last sample plus one median
+    interval, so that a recording without loss has exactly the tracker's rate.
+    """
+    if len(t_us) < 2:
+        return float("nan")
+    duration_s = (float(t_us[-1] - t_us[0]) + sample_interval_us(t_us)) / 1e6
+    return float(valid.sum() / duration_s)
+
+
+def windowed_precision_deg(t_us: Int, gaze_deg: Float, window_ms: float = 200.0) -> tuple[float, float]:
+    """Return RMS-S2S and SD as medians over short windows without loss.
+
+    A whole recording holds saccades, which are no noise; the median window of
+    200 ms lies within a fixation.
+
+    Returns
+    -------
+    rms_s2s, sd : float
+        Degrees; NaN if no window is complete.
+
+    References
+    ----------
+    Hooge et al. (2018), "Is human classification by experienced untrained
+    observers a gold standard in fixation detection?", Behavior Research Methods
+    50 (moving-window precision of 200 ms); Niehorster et al. (2020).
+    """
+    interval_us = sample_interval_us(t_us)
+    size = max(2, round(window_ms * 1000.0 / interval_us)) if np.isfinite(interval_us) and interval_us > 0 else 2
+    n_windows = len(t_us) // size
+    if n_windows == 0:
+        return float("nan"), float("nan")
+    windows = gaze_deg[: n_windows * size].reshape(n_windows, size, 2)
+    windows = windows[np.isfinite(windows).all(axis=(1, 2))]
+    if not len(windows):
+        return float("nan"), float("nan")
+    rms = np.sqrt(np.sum(np.diff(windows, axis=1) ** 2, axis=2).mean(axis=1))
+    sd = np.sqrt(windows.var(axis=1).sum(axis=1))
+    return float(np.median(rms)), float(np.median(sd))
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A hole in a stream: the stamps before and after it, microseconds."""
+
+    t_before_us: int
+    t_after_us: int
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the last sample before to the first after."""
+        return (self.t_after_us - self.t_before_us) / 1e6
+
+
+def find_gaps(t_us: Int, min_gap_s: float = 0.1) -> list[Gap]:
+    """Find times in which a stream delivered nothing.
+
+    Parameters
+    ----------
+    t_us : ndarray of int64, shape (n,)
+    min_gap_s : float
+        Shortest hole reported.
+    """
+    at = np.flatnonzero(np.diff(t_us) > min_gap_s * 1e6)
+    return [Gap(int(t_us[i]), int(t_us[i + 1])) for i in at]
+
+
+@dataclass(frozen=True)
+class GazeQuality:
+    """Quality of a gaze recording.
+
+    Parameters
+    ----------
+    n_samples : int
+    duration_s : float
+    rate_hz : float
+        Samples per second, valid or not: from the median interval.
+    effective_rate_hz : float
+        Samples with gaze from either eye per second.
+    loss_left, loss_right, loss_both : float
+        Share of samples without the left eye, without the right eye, without any.
+    rms_s2s_deg, sd_deg : float
+        Medians over windows of 200 ms.
+    n_gaps : int
+        Holes of more than 0.1 s in the stream.
+    longest_loss_s : float
+        Longest time without gaze from either eye.
+    """
+
+    n_samples: int
+    duration_s: float
+    rate_hz: float
+    effective_rate_hz: float
+    loss_left: float
+    loss_right: float
+    loss_both: float
+    rms_s2s_deg: float
+    sd_deg: float
+    n_gaps: int
+    longest_loss_s: float
+
+
+def gaze_quality(rows: npt.NDArray[Any], screen: ScreenGeometry) -> GazeQuality:
+    """Judge rows of ``/eye/gaze``.
+
+    Parameters
+    ----------
+    rows : structured ndarray, shape (n,)
+        Columns of ``data_schema.session.layout.GAZE``.
+    screen : ScreenGeometry
+
+    Returns
+    -------
+    GazeQuality
+        NaN where there are too few samples.
+    """
+    t_us: Int = rows["t_system_us"].astype(np.int64)
+    sides: list[Float] = []
+    for side in ("left", "right"):
+        gaze = rows[f"{side}_gaze_norm"].astype(np.float64)
+        gaze[rows[f"{side}_gaze_valid"] != 1] = np.nan
+        sides.append(gaze)
+    left, right = finite_rows(sides[0]), finite_rows(sides[1])
+    either: Bool = left | right
+    interval_us = sample_interval_us(t_us)
+    rms, sd = windowed_precision_deg(t_us, screen.norm_to_deg(combine_eyes(sides[0], sides[1], "average")))
+    starts, ends = true_runs(~either)
+    longest_us = float(np.max(t_us[ends] - t_us[starts]) + interval_us) if len(starts) and len(t_us) > 1 else 0.0
+    return GazeQuality(
+        n_samples=len(t_us),
+        duration_s=float(t_us[-1] - t_us[0]) / 1e6 if len(t_us) > 1 else 0.0,
+        rate_hz=1e6 / interval_us if interval_us > 0 else float("nan"),
+        effective_rate_hz=effective_rate_hz(t_us, either),
+        loss_left=data_loss(left),
+        loss_right=data_loss(right),
+        loss_both=data_loss(either),
+        rms_s2s_deg=rms,
+        sd_deg=sd,
+        n_gaps=len(find_gaps(t_us)),
+        longest_loss_s=longest_us / 1e6,
+    )
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """Quality of a camera recording.
+
+    Parameters
+    ----------
+    n_frames : int
+    rate_hz : float
+        Frames per second over the whole recording.
+    median_interval_ms : float
+    n_missed : int
+        Frames that the recorder knows to be lost.
+    n_gaps : int
+        Holes of more than 0.1 s.
+    """
+
+    n_frames: int
+    rate_hz: float
+    median_interval_ms: float
+    n_missed: int
+    n_gaps: int
+
+
+def frame_quality(t_capture_us: Int, missed_before: npt.NDArray[Any]) -> FrameQuality:
+    """Judge the capture times of a camera.
+
+    Parameters
+    ----------
+    t_capture_us : ndarray of int64, shape (n,)
+    missed_before : ndarray of int, shape (n,)
+        Frames lost before each.
+    """
+    n = len(t_capture_us)
+    span_s = float(t_capture_us[-1] - t_capture_us[0]) / 1e6 if n > 1 else 0.0
+    return FrameQuality(
+        n_frames=n,
+        rate_hz=(n - 1) / span_s if span_s > 0 else float("nan"),
+        median_interval_ms=sample_interval_us(t_capture_us) / 1000.0,
+        n_missed=int(missed_before.sum()) if n else 0,
+        n_gaps=len(find_gaps(t_capture_us)),
+    )
