@@ -253,7 +253,7 @@ class SimulatedParticipant:
             masking=masking,
             valence_shift=float(0.08 * z[9]),
             arousal_shift=float(0.08 * z[10]),
-            precision_deg=float(0.12 * np.exp(0.25 * z[11])),
+            precision_deg=float(0.05 * np.exp(0.25 * z[11])),
             loss_share=float(min(0.9, self.config.loss_share * np.exp(0.4 * z[12]))),
         )
 
