@@ -1,0 +1,98 @@
+"""Write files of a study or an export so that they are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data_schema.errors import ExportError
+
+
+def disk_problem(error: OSError, path: Path) -> ExportError:
+    """Turn a failed write into a message with the next step."""
+    full = error.errno == errno.ENOSPC or "no space left" in str(error).lower()
+    if full:
+        return ExportError(
+            f"{path}: the disk is full. Nothing finished was changed. Free some space, or choose another disk, "
+            "and run the same command again: what is done already is kept."
+        )
+    return ExportError(f"{path}: cannot be written: {error}. Check the folder's permissions and try again.")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole: to a temporary one beside it, then renamed.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written; the old file, if any, is as it was.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise disk_problem(error, path) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, whole or not at all."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode("utf-8"))
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    ExportError
+        If the file is missing or holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExportError(f"{path}: there is no {what} here.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ExportError(f"{path}: the {what} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise ExportError(f"{path}: the {what} should be a JSON object, got {type(content).__name__}.")
+    return content
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(partial, index=False)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise disk_problem(error, path) from error
+
+
+def read_table(path: Path, columns: tuple[str, ...], what: str, next_step: str) -> pd.DataFrame:
+    """Read a Parquet table and check that it has its columns.
+
+    Raises
+    ------
+    ExportError
+        If it is missing, damaged, or lacks a column.
+    """
+    if not path.is_file():
+        raise ExportError(f"{path}: there is no {what} here. {next_step}")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path}: the {what} cannot be read: {error}. {next_step}") from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise ExportError(f"{path}: the {what} lacks the column(s) {', '.join(missing)}. {next_step}")
+    return table

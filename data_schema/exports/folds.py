@@ -1,0 +1,258 @@
+"""Folds: which participants train, validate and test.
+
+Subject-independent: all clips of a participant are in one fold. Frozen: once a
+participant has a fold, it stays, whoever joins later, so that results stay
+comparable. Fold k tests, fold (k + 1) mod n validates, the rest train.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_schema.errors import ExportError
+from data_schema.exports.files import read_json, write_json
+
+#: One fold to test, one to validate, at least one to train.
+MIN_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Split:
+    """Participants of one fold's training, validation and test sets; disjoint."""
+
+    fold: int
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A frozen assignment of participants to folds.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the draw.
+    n_folds : int
+    assignment : dict of str to int
+        Fold of each participant.
+    """
+
+    seed: int
+    n_folds: int
+    assignment: dict[str, int]
+
+    def splits(self, fold: int, participants: Iterable[str] | None = None) -> Split:
+        """Return who trains, validates and tests when `fold` is the test fold.
+
+        Parameters
+        ----------
+        fold : int
+            0 to n_folds - 1.
+        participants : iterable of str, optional
+            Those who have data; all by default.
+
+        Raises
+        ------
+        ExportError
+            If there is no such fold, a participant has no fold, or a set is empty.
+        """
+        if not 0 <= fold < self.n_folds:
+            raise ExportError(f"there is no fold {fold}: the study has folds 0 to {self.n_folds - 1}.")
+        present = sorted(self.assignment) if participants is None else sorted(set(participants))
+        missing = [name for name in present if name not in self.assignment]
+        if missing:
+            raise ExportError(f"participants without a fold: {', '.join(missing)}. Export again to assign them.")
+        validating = (fold + 1) % self.n_folds
+        test = tuple(name for name in present if self.assignment[name] == fold)
+        validation = tuple(name for name in present if self.assignment[name] == validating)
+        train = tuple(name for name in present if self.assignment[name] not in (fold, validating))
+        split = Split(fold, train, validation, test)
+        check_split(split)
+        return split
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of ``folds.json``."""
+        return {"seed": self.seed, "n_folds": self.n_folds, "assignment": dict(sorted(self.assignment.items()))}
+
+    def restricted(self, participants: Iterable[str]) -> Folds:
+        """Return the folds of some participants alone."""
+        wanted = set(participants)
+        return Folds(self.seed, self.n_folds, {k: v for k, v in self.assignment.items() if k in wanted})
+
+
+def check_split(split: Split) -> None:
+    """Refuse a split that leaks or lacks a set.
+
+    Raises
+    ------
+    ExportError
+        If a participant is in two sets, or a set is empty.
+    """
+    sets = {"training": split.train, "validation": split.validation, "test": split.test}
+    names = list(sets)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            both = sorted(set(sets[first]) & set(sets[second]))
+            if both:
+                raise ExportError(
+                    f"fold {split.fold}: {', '.join(both)} is in both the {first} and the {second} set; "
+                    "results would leak."
+                )
+    empty = [name for name, members in sets.items() if not members]
+    if empty:
+        raise ExportError(
+            f"fold {split.fold}: no participant in the {' and '.join(empty)} set. Use fewer folds ([folds] n in "
+            "study.toml, at least 3) or record more participants."
+        )
+
+
+def _draw(seed: int, *names: str) -> int:
+    """Return a number that depends on seed and names alone, not on who else is there."""
+    digest = hashlib.sha256("\0".join([str(seed), *names]).encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def assign_folds(
+    participants: Iterable[str],
+    n_folds: int,
+    seed: int,
+    existing: Mapping[str, int] | None = None,
+    label_counts: pd.DataFrame | None = None,
+) -> Folds:
+    """Give each participant a fold; those who have one keep it.
+
+    New participants go, one after the other, into one of the folds with the fewest
+    participants; among these into the one where the labels stay most even.
+
+    Parameters
+    ----------
+    participants : iterable of str
+        All who have clips now.
+    n_folds : int
+        At least 3.
+    seed : int
+    existing : mapping of str to int, optional
+        Frozen assignments; never changed, also of those who have no clips now.
+    label_counts : DataFrame, optional
+        One row a participant (index), one column a class: numbers of clips.
+
+    Returns
+    -------
+    Folds
+
+    Raises
+    ------
+    ExportError
+        If there are fewer participants than folds, or fewer than three folds, or
+        an existing assignment is out of range.
+    """
+    present = sorted(set(participants))
+    kept = {str(name): int(fold) for name, fold in (existing or {}).items()}
+    if n_folds < MIN_FOLDS:
+        raise ExportError(f"[folds] n is {n_folds}: at least {MIN_FOLDS} are needed to train, validate and test.")
+    wrong = sorted(name for name, fold in kept.items() if not 0 <= fold < n_folds)
+    if wrong:
+        raise ExportError(f"folds.json puts {', '.join(wrong)} into a fold that does not exist (0 to {n_folds - 1}).")
+    if len(present) < n_folds:
+        raise ExportError(
+            f"{len(present)} participants have usable clips, but [folds] n is {n_folds}: each fold needs one. Record "
+            f"more participants, or set [folds] n in study.toml to a number from {MIN_FOLDS} to {len(present)}."
+            if len(present) >= MIN_FOLDS
+            else f"{len(present)} participants have usable clips; subject-independent folds need at least "
+            f"{MIN_FOLDS}. Record more participants."
+        )
+    counts = _count_table(present, label_counts)
+    assignment = dict(kept)
+    sizes = np.zeros(n_folds, dtype=np.int64)
+    labels = np.zeros((n_folds, counts.shape[1]))
+    for name in present:
+        if name in assignment:
+            sizes[assignment[name]] += 1
+            labels[assignment[name]] += counts.loc[name].to_numpy(dtype=np.float64)
+    new = [name for name in present if name not in assignment]
+    # The participants with the most labels first: the small ones then even things out.
+    for name in sorted(new, key=lambda code: (-float(counts.loc[code].sum()), _draw(seed, code))):
+        own = counts.loc[name].to_numpy(dtype=np.float64)
+        smallest = np.flatnonzero(sizes == sizes.min())
+        uneven = [_unevenness(labels, int(fold), own) for fold in smallest]
+        order = [(score, _draw(seed, name, str(fold)), fold) for score, fold in zip(uneven, smallest, strict=True)]
+        best = int(min(order)[2])
+        assignment[name] = best
+        sizes[best] += 1
+        labels[best] += own
+    return Folds(seed, n_folds, assignment)
+
+
+def _count_table(participants: list[str], label_counts: pd.DataFrame | None) -> pd.DataFrame:
+    if label_counts is None:
+        empty: pd.DataFrame = pd.DataFrame(index=participants)
+        return empty
+    counts: pd.DataFrame = label_counts.reindex(participants).fillna(0)
+    return counts
+
+
+def _unevenness(labels: Any, fold: int, own: Any) -> float:
+    """Return how uneven the classes would be over the folds with `own` added to `fold` (0 is even)."""
+    if not labels.shape[1]:
+        return 0.0
+    after = labels.copy()
+    after[fold] += own
+    total = np.maximum(after.sum(axis=0), 1.0)
+    return round(float(((after / total) ** 2).sum()), 12)
+
+
+def load_folds(path: Path) -> Folds:
+    """Read ``folds.json``.
+
+    Raises
+    ------
+    ExportError
+        If it is missing or damaged.
+    """
+    content = read_json(path, "fold assignment")
+    try:
+        assignment = {str(name): int(fold) for name, fold in content["assignment"].items()}
+        folds = Folds(int(content["seed"]), int(content["n_folds"]), assignment)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExportError(
+            f"{path}: expected seed, n_folds and assignment, got {error!r}. Restore the file from a backup."
+        ) from error
+    outside = sorted(name for name, fold in assignment.items() if not 0 <= fold < folds.n_folds)
+    if outside:
+        raise ExportError(f"{path}: {', '.join(outside)} has a fold outside 0 to {folds.n_folds - 1}.")
+    return folds
+
+
+def frozen_folds(
+    path: Path, participants: Iterable[str], n_folds: int, seed: int, label_counts: pd.DataFrame | None = None
+) -> Folds:
+    """Return the study's folds, with newcomers added; the file is written when something was added.
+
+    Raises
+    ------
+    ExportError
+        If the file has another number of folds than the study now asks for, or
+        there are too few participants.
+    """
+    existing: dict[str, int] = {}
+    if path.is_file():
+        frozen = load_folds(path)
+        if frozen.n_folds != n_folds:
+            raise ExportError(
+                f"{path.name} has {frozen.n_folds} folds, study.toml asks for {n_folds}. Results on different folds "
+                f"cannot be compared: set [folds] n back to {frozen.n_folds}, or delete {path} to draw anew."
+            )
+        existing, seed = frozen.assignment, frozen.seed
+    folds = assign_folds(participants, n_folds, seed, existing, label_counts)
+    if folds.assignment != existing or not path.is_file():
+        write_json(path, folds.as_json())
+    return folds

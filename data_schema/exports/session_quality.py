@@ -1,0 +1,211 @@
+"""How good one recording is: the table of ``emer quality`` and of an export."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from data_schema.clocks import fit_clock
+from data_schema.errors import ClockError, ConfigError
+from data_schema.session.layout import GAZE, TIME_SYNC
+from data_schema.session.reader import Session
+from data_schema.signals.gaze import ScreenGeometry
+from data_schema.signals.quality import FrameQuality, GazeQuality, frame_quality, gaze_quality
+from data_schema.study.config import ScreenSection
+
+#: Columns of ``quality.parquet`` and what they mean, in order.
+QUALITY_COLUMNS: dict[str, str] = {
+    "participant": "Pseudonym of the participant.",
+    "session": "Name of the session.",
+    "duration_s": "Seconds of gaze, or of video where there is no gaze.",
+    "gaze_rate_hz": "Rate of the tracker, from the median interval.",
+    "gaze_effective_rate_hz": "Samples with gaze from either eye per second.",
+    "gaze_loss_left": "Share of samples without the left eye.",
+    "gaze_loss_right": "Share of samples without the right eye.",
+    "gaze_loss_both": "Share of samples without any eye.",
+    "gaze_rms_s2s_deg": "Median RMS of sample-to-sample distances over windows of 200 ms.",
+    "gaze_sd_deg": "Median standard deviation over windows of 200 ms.",
+    "gaze_longest_loss_s": "Longest time without any eye.",
+    "gaze_gaps": "Holes of more than 0.1 s in the gaze stream.",
+    "frame_rate_hz": "Camera frames per second.",
+    "frames_missed": "Frames known to be lost.",
+    "frame_gaps": "Holes of more than 0.1 s in the video.",
+    "face_found_share": "Share of the exported frames in which a face was found; missing before an export.",
+    "clock_drift_ppm": "Drift of the tracker's clock against the host's.",
+    "clock_residual_us": "Standard deviation of the clock model's residuals.",
+    "n_trials": "Stimuli shown.",
+    "n_included": "Clips in the export; missing before an export.",
+    "tracker": "Kind of the eye tracker; a replay names its file.",
+    "camera": "Kind of the camera; a replay names its file.",
+    "simulated": "True if a device was simulated or replayed.",
+    "replayed": "True if a device replayed an earlier recording.",
+}
+
+
+@dataclass(frozen=True)
+class SessionQuality:
+    """Quality of one session; fields as in :data:`QUALITY_COLUMNS`, NaN where unknown."""
+
+    participant: str
+    session: str
+    duration_s: float
+    gaze: GazeQuality
+    frames: FrameQuality
+    clock_drift_ppm: float
+    clock_residual_us: float
+    n_trials: int
+    tracker: str
+    camera: str
+    simulated: bool
+    replayed: bool
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the row of ``quality.parquet``, without what only an export knows."""
+        return {
+            "participant": self.participant,
+            "session": self.session,
+            "duration_s": self.duration_s,
+            "gaze_rate_hz": self.gaze.rate_hz,
+            "gaze_effective_rate_hz": self.gaze.effective_rate_hz,
+            "gaze_loss_left": self.gaze.loss_left,
+            "gaze_loss_right": self.gaze.loss_right,
+            "gaze_loss_both": self.gaze.loss_both,
+            "gaze_rms_s2s_deg": self.gaze.rms_s2s_deg,
+            "gaze_sd_deg": self.gaze.sd_deg,
+            "gaze_longest_loss_s": self.gaze.longest_loss_s,
+            "gaze_gaps": self.gaze.n_gaps,
+            "frame_rate_hz": self.frames.rate_hz,
+            "frames_missed": self.frames.n_missed,
+            "frame_gaps": self.frames.n_gaps,
+            "clock_drift_ppm": self.clock_drift_ppm,
+            "clock_residual_us": self.clock_residual_us,
+            "n_trials": self.n_trials,
+            "tracker": self.tracker,
+            "camera": self.camera,
+            "simulated": self.simulated,
+            "replayed": self.replayed,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row with None for NaN, which JSON does not know."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in self.as_row().items()
+        }
+
+
+def screen_geometry(screen: ScreenSection) -> ScreenGeometry:
+    """Return the geometry of a configured screen."""
+    return ScreenGeometry(screen.width_px, screen.height_px, screen.width_mm, screen.height_mm, screen.distance_mm)
+
+
+def recorded_screen(session: Session, fallback: ScreenSection | None = None) -> ScreenGeometry:
+    """Return the screen that the session was recorded on.
+
+    Raises
+    ------
+    ConfigError
+        If the session carries no usable configuration and there is no fallback.
+    """
+    try:
+        return screen_geometry(session.config().screen)
+    except ConfigError:
+        if fallback is None:
+            raise
+        return screen_geometry(fallback)
+
+
+def measure_session(session: Session, screen: ScreenGeometry | None = None) -> SessionQuality:
+    """Measure a recording.
+
+    Parameters
+    ----------
+    session : Session
+    screen : ScreenGeometry, optional
+        The one it was recorded on by default.
+    """
+    gaze_rows = session.table(GAZE)[:]
+    gaze = gaze_quality(gaze_rows, screen or recorded_screen(session))
+    video = session.video
+    if video is not None and len(video):
+        frames = frame_quality(video.frame_times_us, video.frames["missed_before"])
+        video_s = float(video.frame_times_us[-1] - video.frame_times_us[0]) / 1e6
+    else:
+        frames = frame_quality(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32))
+        video_s = 0.0
+    drift, residual = _clock(session, gaze_rows)
+    devices = session.devices
+    return SessionQuality(
+        participant=session.participant,
+        session=session.session,
+        duration_s=gaze.duration_s or video_s,
+        gaze=gaze,
+        frames=frames,
+        clock_drift_ppm=drift,
+        clock_residual_us=residual,
+        n_trials=len(session.trials()),
+        tracker=_device(devices, "eye_tracker"),
+        camera=_device(devices, "camera"),
+        simulated=session.simulated,
+        replayed=any(device.get("replayed_from") for device in devices),
+    )
+
+
+def _clock(session: Session, gaze_rows: Any) -> tuple[float, float]:
+    """Fit the tracker's clock, from its synchronisation pairs or else from the gaze stamps."""
+    pairs = session.table(TIME_SYNC)[:]
+    if len(pairs) >= 3:
+        device = pairs["t_device_us"].astype(np.int64)
+        system = (pairs["t_request_us"].astype(np.int64) + pairs["t_response_us"]) // 2
+    else:
+        device, system = gaze_rows["t_device_us"].astype(np.int64), gaze_rows["t_system_us"].astype(np.int64)
+    try:
+        model = fit_clock(device, system)
+    except ClockError:
+        return float("nan"), float("nan")
+    return model.drift_ppm, model.residual_sd_us
+
+
+def _device(devices: list[dict[str, Any]], role: str) -> str:
+    for device in devices:
+        if device.get("role") == role:
+            source = str(device.get("replayed_from") or "")
+            kind = str(device.get("kind") or "unknown")
+            return f"{kind}:{source}" if source else kind
+    return "none"
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
+
+
+_Text = Callable[[SessionQuality], str]
+#: Columns of the table that ``emer quality`` prints: title, width, text.
+QUALITY_TABLE: tuple[tuple[str, int, _Text], ...] = (
+    ("session", 22, lambda q: f"sub-{q.participant}_ses-{q.session}"),
+    ("minutes", 7, lambda q: _number(q.duration_s / 60.0, ".1f")),
+    ("gaze Hz", 8, lambda q: _number(q.gaze.rate_hz, ".1f")),
+    ("loss left", 9, lambda q: _number(q.gaze.loss_left, ".1%")),
+    ("right", 6, lambda q: _number(q.gaze.loss_right, ".1%")),
+    ("both", 6, lambda q: _number(q.gaze.loss_both, ".1%")),
+    ("RMS deg", 7, lambda q: _number(q.gaze.rms_s2s_deg, ".3f")),
+    ("SD deg", 7, lambda q: _number(q.gaze.sd_deg, ".3f")),
+    ("frames/s", 8, lambda q: _number(q.frames.rate_hz, ".2f")),
+    ("missed", 6, lambda q: str(q.frames.n_missed)),
+    ("gaps", 4, lambda q: str(q.gaze.n_gaps + q.frames.n_gaps)),
+    ("drift ppm", 9, lambda q: _number(q.clock_drift_ppm, ".1f")),
+    ("trials", 6, lambda q: str(q.n_trials)),
+    ("tracker", 12, lambda q: q.tracker),
+)
+
+
+def quality_row(measured: dict[str, Any], n_faces: int, n_frames: int, n_included: int) -> dict[str, Any]:
+    """Complete a row of ``quality.parquet`` with what an export knows."""
+    row = dict(measured)
+    row["face_found_share"] = n_faces / n_frames if n_frames else float("nan")
+    row["n_included"] = n_included
+    return {name: row[name] for name in QUALITY_COLUMNS}
