@@ -1,0 +1,132 @@
+"""The steps of a session, as plain data: what happens, for how long, in which trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from data_schema.vocabularies import SAM_POINTS, sam_to_unit
+
+
+class ItemKind(str, Enum):
+    """How an answer is given."""
+
+    RATING = "rating"
+    SAM = "sam"
+    YES_NO = "yes_no"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a self-report.
+
+    Parameters
+    ----------
+    scale : str
+        Name under which the answer is stored in ``/responses/items``.
+    kind : ItemKind
+        How it is asked.
+    low, high : int
+        Inclusive bounds of the rating.
+    prompt : str
+        What the participant reads.
+    """
+
+    scale: str
+    kind: ItemKind
+    low: int
+    high: int
+    prompt: str
+
+    def stored_value(self, rating: int) -> tuple[float, str]:
+        """Return value and text of ``/responses/items`` for a rating.
+
+        A SAM rating is stored on [-1, 1]; the text keeps the rating itself.
+
+        Raises
+        ------
+        ValueError
+            If the rating is not on the scale.
+        """
+        if not self.low <= rating <= self.high:
+            raise ValueError(f"{self.scale}: a rating lies between {self.low} and {self.high}, got {rating}")
+        if self.kind is ItemKind.SAM:
+            return sam_to_unit(rating), f"SAM {rating} of {SAM_POINTS}"
+        return float(rating), ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What all steps have.
+
+    Parameters
+    ----------
+    name : str
+        Stable name, written into the markers.
+    planned_s : float
+        Planned length; for steps that wait for the participant, an estimate.
+    trial_id : int
+        Number of the trial; 0 outside trials.
+    """
+
+    name: str
+    planned_s: float
+    trial_id: int = 0
+
+
+@dataclass(frozen=True)
+class ShowText(Step):
+    """A page of text; ends when the participant goes on (or after its time, unattended)."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Baseline(Step):
+    """A grey screen: pupil and face at rest."""
+
+
+@dataclass(frozen=True)
+class BeginTrial(Step):
+    """A trial begins; nothing is shown. `lead_s` is the time until the clip's planned onset."""
+
+    stimulus_id: str = ""
+    target_emotion: str = "neutral"
+    lead_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fixation(Step):
+    """A fixation cross of fixed length."""
+
+
+@dataclass(frozen=True)
+class PlayClip(Step):
+    """A stimulus, from its first to its last frame."""
+
+    stimulus_id: str = ""
+    target_emotion: str = "neutral"
+    file: Path = field(default_factory=Path)
+
+
+@dataclass(frozen=True)
+class AskItems(Step):
+    """A page of questions."""
+
+    items: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True)
+class Washout(Step):
+    """A neutral pause in which a feeling fades."""
+
+
+@dataclass(frozen=True)
+class EndTrial(Step):
+    """A trial ends; nothing is shown."""
+
+
+@dataclass(frozen=True)
+class Break(Step):
+    """A pause that the participant ends."""

@@ -1,0 +1,326 @@
+"""The presenter's side of the recorder: orders that never wait for a disk, and what the recorder reports."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import data_schema.errors as errors
+from collection.devices.base import PlantedReaction
+from collection.recorder.process import run_recorder
+from collection.recorder.queues import CountedQueue
+from collection.recorder.settings import (
+    ABORTED,
+    COMPLETE,
+    RecorderSettings,
+    RecorderStatus,
+    RecordingStarted,
+    RecordingSummary,
+)
+from data_schema.errors import EmerError, RecordingError
+from data_schema.session import markers
+from data_schema.session.layout import TABLE_BY_PATH
+
+#: Rows that may wait for the pipe to the recorder: minutes of flips.
+_OUTGOING_ROWS = 50_000
+#: Real seconds without any report after which a stopping recorder is given up.
+_PATIENCE_S = 60.0
+
+
+class Recorder:
+    """Start a recorder in its own process and talk to it.
+
+    `rows`, `marker` and `react` only put into a bounded queue: the flip loop may
+    call them. Every call raises if the recorder has died, so that nobody goes on
+    presenting to a recorder that is gone. Use it in a ``with`` block: leaving the
+    block without `stop` aborts the recording in good order.
+
+    Parameters
+    ----------
+    settings : RecorderSettings
+        What to record and where.
+    """
+
+    def __init__(self, settings: RecorderSettings) -> None:
+        self.settings = settings
+        self._outgoing = CountedQueue("presenter", _OUTGOING_ROWS, block=settings.paced)
+        self._state = threading.Condition()
+        self._started: RecordingStarted | None = None
+        self._summary: RecordingSummary | None = None
+        self._failure: EmerError | None = None
+        self._gone = False
+        self._status = RecorderStatus()
+        self._report_s = time.monotonic()
+        self._stop_order: tuple[Any, ...] | None = None
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is None:
+            return
+        if self._summary is None and self._failure is None and not self._gone:
+            self.stop(ABORTED, f"{kind.__name__}: {error}" if kind else "the recording was left without an end")
+        self._release()
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the recorder's process."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def started(self) -> RecordingStarted | None:
+        """What the recorder said when it began to write."""
+        return self._started
+
+    def start(self, timeout_s: float = 60.0) -> RecordingStarted:
+        """Start the process, wait until it writes.
+
+        Parameters
+        ----------
+        timeout_s : float
+            Real seconds for everything: libraries, devices, first data.
+
+        Raises
+        ------
+        DeviceError, MediaError, RecordingError
+            As the recorder says; nothing is left behind.
+        """
+        if self._process is not None:
+            raise RecordingError("this recorder was started already; make a new one for each session")
+        if self.settings.path.exists():
+            raise RecordingError(
+                f"{self.settings.path.name} exists already, and a recording is never overwritten. "
+                "Choose another session (--session) or participant."
+            )
+        context = multiprocessing.get_context("spawn")
+        orders_in, orders_out = context.Pipe(duplex=False)
+        reports_in, reports_out = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=run_recorder, args=(self.settings, orders_in, reports_out), name="emer-recorder"
+        )
+        self._process.start()
+        orders_in.close()
+        reports_out.close()
+        # If this process ends without `stop`, the closed pipe tells the recorder to finish.
+        self._finalizer = weakref.finalize(self, orders_out.close)
+        self._threads = [
+            threading.Thread(target=self._send_orders, args=(orders_out,), name="recorder-orders", daemon=True),
+            threading.Thread(target=self._read_reports, args=(reports_in,), name="recorder-listen", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        try:
+            with self._state:
+                self._state.wait_for(lambda: self._started or self._failure or self._gone, timeout_s)
+            if self._started is None:
+                raise self._error() or RecordingError(
+                    f"the recorder did not start within {timeout_s:.0f} s. Check the devices and try again."
+                )
+        except BaseException:
+            self._release()
+            raise
+        return self._started
+
+    def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
+        """Store rows of a table, such as flips or answers; returns at once."""
+        if table not in TABLE_BY_PATH or rows.dtype != TABLE_BY_PATH[table].dtype:
+            raise RecordingError(
+                f"rows for {table} have the columns {rows.dtype.names}, which the layout does not know"
+            )
+        self._order(("rows", table, rows), len(rows))
+
+    def marker(
+        self,
+        kind: str,
+        message: str = "",
+        value: float = float("nan"),
+        t_system_us: int | None = None,
+        trial_id: int = 0,
+    ) -> None:
+        """Store a marker; stamped now, here, unless a time is given."""
+        stamp = self.settings.clock.now_us() if t_system_us is None else t_system_us
+        self._order(("marker", kind, message, value, stamp, trial_id), 1)
+
+    def react(self, reaction: PlantedReaction) -> None:
+        """Tell simulated devices what the simulated participant feels and shows."""
+        self._order(("react", reaction), 1)
+
+    def status(self) -> RecorderStatus:
+        """Return the recorder's last report.
+
+        Raises
+        ------
+        RecordingError
+            If the recorder has died or had to stop.
+        """
+        self._check_alive()
+        return self._status
+
+    def stop(
+        self,
+        reason: str = COMPLETE,
+        message: str = "",
+        at_us: int | None = None,
+        on_status: Callable[[RecorderStatus], None] | None = None,
+    ) -> RecordingSummary:
+        """End the recording and wait until the file is closed.
+
+        Parameters
+        ----------
+        reason : str
+            'complete' or 'aborted'.
+        message : str
+            Why it was aborted.
+        at_us : int, optional
+            Host clock until which the devices go on; now by default.
+        on_status : callable, optional
+            Called a few times a second while simulated devices catch up.
+
+        Raises
+        ------
+        RecordingError
+            If the recorder died; the message names ``emer repair``.
+        """
+        if self._summary is not None:
+            return self._summary
+        self._check_alive()
+        self._stop_order = ("stop", reason, message, at_us)
+        self._outgoing.close()
+        self._report_s = time.monotonic()
+        while True:
+            with self._state:
+                ended = self._state.wait_for(lambda: self._summary or self._failure or self._gone, 0.25)
+            if ended:
+                break
+            if on_status is not None:
+                on_status(self._status)
+            if time.monotonic() - self._report_s > _PATIENCE_S:
+                self._release()
+                raise RecordingError(
+                    f"the recorder did not close {self.settings.path.name} within {_PATIENCE_S:.0f} s and was ended. "
+                    f"What is on file is safe: run `emer repair {self.settings.path}`"
+                )
+        self._release()
+        if self._summary is None:
+            raise self._error() or RecordingError("the recorder ended without a word")
+        return self._summary
+
+    # --------------------------------------------------------------- threads
+
+    def _order(self, order: tuple[Any, ...], n_rows: int) -> None:
+        self._check_alive()
+        self._outgoing.put(order, n_rows)
+
+    def _send_orders(self, orders: Connection) -> None:
+        try:
+            while True:
+                order = self._outgoing.take(0.2)
+                for reason, n_rows in self._outgoing.unreported_drops().items():
+                    text = f"between presenter and recorder: {reason}"
+                    orders.send(("marker", markers.SAMPLES_DROPPED, text, float(n_rows), None, 0))
+                if order is not None:
+                    orders.send(order)
+                elif self._outgoing.closed:
+                    if self._stop_order is not None:
+                        orders.send(self._stop_order)
+                    break
+        except OSError:
+            # The recorder is gone; the listening thread says so.
+            self._outgoing.close()
+
+    def _read_reports(self, reports: Connection) -> None:
+        while True:
+            try:
+                report = reports.recv()
+            except (EOFError, OSError):
+                break
+            with self._state:
+                self._report_s = time.monotonic()
+                self._take_report(report)
+                self._state.notify_all()
+        reports.close()
+        with self._state:
+            self._gone = True
+            self._outgoing.close()
+            self._state.notify_all()
+
+    def _take_report(self, report: tuple[Any, ...]) -> None:
+        word = report[0]
+        if word == "status":
+            self._status = report[1]
+        elif word == "started":
+            self._started = report[1]
+        elif word == "closed":
+            self._summary = report[1]
+            self._status = self._summary.status if self._summary else self._status
+        elif word == "failed":
+            _, name, message, _summary = report
+            kind = getattr(errors, name, RecordingError)
+            # Not by calling the class: some take more than a message.
+            failure = kind.__new__(kind, message) if issubclass(kind, EmerError) else RecordingError(message)
+            failure.args = (message,)
+            self._failure = failure
+
+    # ------------------------------------------------------------------ ends
+
+    def _error(self) -> EmerError | None:
+        if self._failure is not None:
+            return self._failure
+        if self._gone and self._summary is None:
+            code = self._exit_code()
+            if self._started is None:
+                return RecordingError(f"the recorder's process ended before it began to write ({code}). Try again.")
+            return RecordingError(
+                f"the recorder's process ended unexpectedly ({code}) while it wrote {self.settings.path.name}. "
+                f"What was on file is safe: run `emer repair {self.settings.path}`"
+            )
+        return None
+
+    def _exit_code(self) -> str:
+        if self._process is None:
+            return "not started"
+        self._process.join(5.0)
+        code = self._process.exitcode
+        if code is None:
+            return "still there"
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _check_alive(self) -> None:
+        if self._process is None:
+            raise RecordingError("the recorder was not started")
+        error = self._error()
+        if error is not None:
+            self._release()
+            raise error
+        if self._summary is not None:
+            raise RecordingError(f"the recording of {self.settings.path.name} has ended")
+
+    def _release(self) -> None:
+        """End the process and the threads, whatever state they are in; idempotent."""
+        self._outgoing.close()
+        process = self._process
+        if process is None:
+            return
+        if self._threads and threading.current_thread() not in self._threads:
+            self._threads[0].join(5.0)
+        self._finalizer()
+        process.join(_PATIENCE_S if self._started is not None else 5.0)
+        if process.is_alive():
+            process.kill()
+            process.join(5.0)
+        for thread in self._threads:
+            thread.join(5.0)

@@ -1,0 +1,135 @@
+"""The recorder's own process: a recording, a pipe of orders in, a pipe of reports out.
+
+Orders (tuples, first item is the word): ``rows``, ``marker``, ``react``,
+``stop``. Reports: ``started``, ``status``, ``failed``, ``closed``.
+
+The process ignores Ctrl-C: the parent decides what it means. If the parent
+disappears, the file is closed in good order and marked as aborted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import signal
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from collection.recorder.recording import Recording
+from collection.recorder.settings import ABORTED, RecorderSettings
+from data_schema.errors import EmerError, RecordingError
+
+logger = logging.getLogger(__name__)
+
+#: Real seconds between two reports.
+REPORT_EVERY_S = 0.1
+_TICK_S = 0.05
+
+
+def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connection) -> None:
+    """Record one session; the target of the recorder's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    terminated = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
+    log = _begin_log()
+    try:
+        recording = Recording(settings, settings.make_devices())
+        started = recording.start()
+    except EmerError as error:
+        _send(reports, ("failed", type(error).__name__, str(error), None))
+        return
+    except Exception as error:
+        # A bug or a driver's own exception: the parent shows one line, not a traceback.
+        logger.exception("the recorder could not start")
+        text = f"the recorder could not start: {type(error).__name__}: {error}"
+        _send(reports, ("failed", RecordingError.__name__, text, None))
+        return
+    _write_log_to(log, settings.path.with_suffix(".log"))
+    logger.info("recording %s", settings.path.name)
+    _send(reports, ("started", started))
+    _record(recording, orders, reports, terminated)
+    logging.shutdown()
+
+
+def _record(recording: Recording, orders: Connection, reports: Connection, terminated: threading.Event) -> None:
+    ended = threading.Event()
+    reporter = threading.Thread(target=_report, args=(recording, reports, ended), name="recorder-reports", daemon=True)
+    reporter.start()
+    failure: EmerError | None = None
+    try:
+        reason, message, at_us = _serve(recording, orders, terminated)
+    except EmerError as error:
+        logger.error("%s", error)
+        failure, reason, message, at_us = error, ABORTED, str(error), None
+    try:
+        summary = recording.finish(reason, message, at_us)
+    except EmerError as error:
+        logger.error("%s", error)
+        failure, summary = failure or error, None
+    ended.set()
+    reporter.join()
+    if failure is not None:
+        _send(reports, ("failed", type(failure).__name__, str(failure), summary))
+    else:
+        logger.info("closed: %s %s", reason, message)
+        _send(reports, ("closed", summary))
+
+
+def _serve(recording: Recording, orders: Connection, terminated: threading.Event) -> tuple[str, str, int | None]:
+    """Carry out orders until one says stop; returns reason, message and time of the end."""
+    while True:
+        recording.tick()
+        if terminated.is_set():
+            return ABORTED, "the recorder was asked to terminate", None
+        try:
+            if not orders.poll(_TICK_S):
+                continue
+            order: tuple[Any, ...] = orders.recv()
+        except (EOFError, OSError):
+            return ABORTED, "the process that controls the recorder has ended", None
+        word, arguments = order[0], order[1:]
+        if word == "rows":
+            recording.rows(*arguments)
+        elif word == "marker":
+            recording.marker(*arguments)
+        elif word == "react":
+            recording.react(*arguments)
+        elif word == "stop":
+            return arguments[0], arguments[1], arguments[2]
+        else:
+            logger.error("unknown order '%s'", word)
+
+
+def _report(recording: Recording, reports: Connection, ended: threading.Event) -> None:
+    while not ended.wait(REPORT_EVERY_S):
+        if not _send(reports, ("status", recording.status())):
+            return
+
+
+def _send(reports: Connection, report: tuple[Any, ...]) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        reports.send(report)
+        return True
+    return False
+
+
+def _begin_log() -> logging.handlers.MemoryHandler:
+    """Keep log records in memory until there is a session to keep them beside."""
+    handler = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    return handler
+
+
+def _write_log_to(memory: logging.handlers.MemoryHandler, path: Path) -> None:
+    target = logging.FileHandler(path, encoding="utf-8")
+    target.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    memory.setTarget(target)
+    memory.flush()
+    root = logging.getLogger()
+    root.removeHandler(memory)
+    root.addHandler(target)

@@ -1,0 +1,440 @@
+"""One recording, from connected devices to a closed file, inside one process.
+
+Order of events, each of which can be refused with a message and no file left
+behind until the third:
+
+1. connect the devices, ask what they are, open the encoder, check the disk;
+2. start the devices and wait until each has delivered;
+3. create the session file, keep what arrives from now on;
+4. stop the devices, write what waits, mark the end, close the file, check it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from collection.devices.base import CAMERA, Device, DeviceInfo, PlantedReaction, Reactive
+from collection.recorder.disk import DiskGuard, FileSyncer, bytes_per_second, free_bytes
+from collection.recorder.encoder import PIXEL_FORMAT, TIME_BASE, VideoEncoder
+from collection.recorder.footprint import cpu_seconds, memory_bytes
+from collection.recorder.queues import CountedQueue, RateMeter
+from collection.recorder.settings import (
+    COMPLETE,
+    FRAMES_STREAM,
+    PACKETS_STREAM,
+    RecorderSettings,
+    RecorderStatus,
+    RecordingStarted,
+    RecordingSummary,
+    StreamStatus,
+    devices_as_json,
+)
+from collection.recorder.sink import RecordingSink
+from collection.recorder.stages import EncoderStage, WriterStage, first_failure
+from collection.recorder.watch import ClockWatch, DiskWatch, SilenceWatch
+from data_schema.errors import DeviceError, EmerError, RecordingError
+from data_schema.session import markers
+from data_schema.session.layout import ANCHORS, FRAMES, GAZE, MARKERS, TABLE_BY_PATH, make_row
+from data_schema.session.reader import open_session
+from data_schema.session.validate import check_session
+from data_schema.session.video import VideoStream
+from data_schema.session.writer import SessionWriter
+
+logger = logging.getLogger(__name__)
+
+#: A raw 1280x720 frame is 2.8 MB: one second of them may wait, not ten.
+MAX_FRAMES_WAITING = 30
+#: Rows that may wait in tables without a declared rate.
+_EVENT_ROWS = 20_000
+#: Slower streams (time synchronisation: one a second) may pause for a while.
+_WATCHED_FROM_HZ = 5.0
+#: Real seconds without any progress after which a device that does not stop is left behind.
+_STOP_PATIENCE_S = 15.0
+
+
+class Recording:
+    """Record one session.
+
+    Parameters
+    ----------
+    settings : RecorderSettings
+        What to record and where.
+    devices : list of Device
+        Not connected yet.
+    probe_free : callable, optional
+        Returns the free bytes of the disk; replaced in tests.
+    """
+
+    def __init__(
+        self, settings: RecorderSettings, devices: list[Device], probe_free: Callable[..., int] = free_bytes
+    ) -> None:
+        self._settings = settings
+        self._config = settings.config.recording
+        self._clock = settings.clock
+        self._devices = devices
+        self._infos: tuple[DeviceInfo, ...] = ()
+        self._queues: dict[str, CountedQueue] = {}
+        self._rates: dict[str, float] = {}
+        self._meters: dict[str, RateMeter] = {}
+        self._sink = RecordingSink(self._queue_of, settings.clock)
+        self._guard = DiskGuard(settings.path, self._config.min_free_gb * 1e9, probe_free)
+        self._probe_free = probe_free
+        self._queue_lock = threading.Lock()
+        self._encoder: VideoEncoder | None = None
+        self._encoder_stage: EncoderStage | None = None
+        self._writer: SessionWriter | None = None
+        self._writer_stage: WriterStage | None = None
+        self._syncer: FileSyncer | None = None
+        self._watches: tuple[SilenceWatch, ClockWatch, DiskWatch] | None = None
+        self._state = "preparing"
+        self._started_us = 0
+        self._started_s = 0.0
+        self._cpu_at_start_s = 0.0
+
+    # ------------------------------------------------------------------ start
+
+    def start(self) -> RecordingStarted:
+        """Bring everything up to the first row.
+
+        Raises
+        ------
+        DeviceError, MediaError, RecordingError
+            With the next step; all devices are closed and no file exists then.
+        """
+        try:
+            self._refuse_existing()
+            self._connect()
+            self._check_disk()
+            for device in self._devices:
+                device.start(self._sink)
+            self._wait_for_data()
+            self._create_file()
+        except BaseException:
+            self._close_devices()
+            raise
+        return RecordingStarted(self._settings.path, self._started_us, self._infos)
+
+    def _refuse_existing(self) -> None:
+        path = self._settings.path
+        if path.exists():
+            raise RecordingError(
+                f"{path.name} exists already, and a recording is never overwritten. "
+                "Choose another session (--session) or participant."
+            )
+
+    def _connect(self) -> None:
+        for device in self._devices:
+            device.connect()
+        self._infos = tuple(device.describe() for device in self._devices)
+        camera_info = next((info for info in self._infos if info.role == CAMERA), None)
+        for info in self._infos:
+            self._rates.update(info.rates_hz)
+        if camera_info is not None:
+            camera = self._settings.config.camera
+            fps = camera_info.rates_hz.get(FRAMES.path, camera.fps)
+            self._rates[FRAMES.path] = fps
+            self._encoder = VideoEncoder(
+                camera_info.width_px, camera_info.height_px, fps,
+                codec=camera.codec, preset=camera.preset, crf=camera.crf, keyframe_every=camera.keyframe_every,
+            )  # fmt: skip
+            frames = CountedQueue(
+                FRAMES_STREAM,
+                max(2, min(MAX_FRAMES_WAITING, round(fps * self._config.queue_seconds))),
+                block=self._settings.paced,
+            )
+            # Blocks on purpose: frames are dropped before they are encoded, never after.
+            packets = CountedQueue(PACKETS_STREAM, max(2, round(fps * self._config.queue_seconds)), block=True)
+            self._queues.update({FRAMES_STREAM: frames, PACKETS_STREAM: packets})
+            self._encoder_stage = EncoderStage(self._encoder, frames, packets)
+
+    def _check_disk(self) -> None:
+        width, height = (self._encoder.width_px, self._encoder.height_px) if self._encoder else (0, 0)
+        rate = bytes_per_second(self._rates, width, height, self._rates.get(FRAMES.path, 0.0))
+        self._guard.check_room(rate, self._settings.planned_s)
+
+    def _wait_for_data(self) -> None:
+        streams = [FRAMES_STREAM] if self._encoder is not None else []
+        if self._rates.get(GAZE.path, 0.0) > 0:
+            streams.append(GAZE.path)
+        timeout_s = self._settings.first_data_timeout_s
+        silent = self._sink.wait_for(streams, timeout_s)
+        if FRAMES_STREAM in silent:
+            raise DeviceError(
+                f"the camera ({self._settings.camera}) delivered no frame within {timeout_s:.0f} s. Check its "
+                "cable and that no other program uses it, or rehearse with --camera simulated."
+            )
+        if silent:
+            raise DeviceError(
+                f"the eye tracker ({self._settings.eye_tracker}) delivered no gaze sample within {timeout_s:.0f} s. "
+                "Check its cable and that no other program uses it, or rehearse with --eye-tracker simulated."
+            )
+
+    def _create_file(self) -> None:
+        settings = self._settings
+        video = None
+        if self._encoder is not None:
+            video = VideoStream(
+                codec=self._encoder.codec,
+                extradata=self._encoder.extradata,
+                width_px=self._encoder.width_px,
+                height_px=self._encoder.height_px,
+                time_base=TIME_BASE,
+                pixel_format=PIXEL_FORMAT,
+            )
+        self._writer = SessionWriter.create(
+            settings.path,
+            participant=settings.participant,
+            session=settings.session,
+            config_json=settings.config.to_json(),
+            devices=devices_as_json(self._infos),
+            seeds=settings.seeds,
+            video=video,
+            rates_hz=self._rates,
+            simulated=settings.simulated or any(info.simulated for info in self._infos),
+            clock=self._clock,
+            flush_interval_s=self._config.flush_interval_s,
+        )
+        self._started_us, self._started_s = self._clock.now_us(), time.monotonic()
+        self._cpu_at_start_s = cpu_seconds()
+        self._writer.marker(markers.RECORDING_STARTED, "the recorder writes", t_system_us=self._started_us)
+        for info in self._infos:
+            text = " ".join(part for part in (info.role, info.kind, info.model, info.serial_number) if part)
+            self._writer.marker(markers.DEVICE_CONNECTED, text, t_system_us=self._started_us)
+        self._writer_stage = WriterStage(self._writer, self._file_queues(), lambda: dict(self._queues))
+        self._syncer = FileSyncer(settings.path, self._config.fsync_interval_s)
+        watched = {name: self._queue_of(name) for name in self._watched_streams()}
+        self._watches = (
+            SilenceWatch(self._sink, watched, self._config.silence_s, self._mark),
+            ClockWatch(self._clock, lambda row: self.rows(ANCHORS.path, row), self._mark),
+            DiskWatch(self._guard, self._mark),
+        )
+        self._state = "recording"
+        self._writer_stage.start()
+        if self._encoder_stage is not None:
+            self._encoder_stage.start()
+        self._sink.open()
+
+    def _watched_streams(self) -> list[str]:
+        """Streams that must never pause: those fast enough that silence is no chance."""
+        tables = [path for path, rate in self._rates.items() if rate >= _WATCHED_FROM_HZ and path != FRAMES.path]
+        return tables + ([FRAMES_STREAM] if self._encoder is not None else [])
+
+    # ------------------------------------------------------------ while it runs
+
+    def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
+        """Add rows that came from the presenter; waits for room."""
+        self._queue_of(table, block=True).put(rows, len(rows))
+
+    def marker(self, kind: str, message: str, value: float, t_system_us: int | None, trial_id: int) -> None:
+        """Add a marker."""
+        stamp = self._clock.now_us() if t_system_us is None else t_system_us
+        row = make_row(MARKERS, t_system_us=stamp, trial_id=trial_id, kind=kind, value=value, message=message)
+        self.rows(MARKERS.path, row)
+
+    def react(self, reaction: PlantedReaction) -> None:
+        """Tell simulated devices what the simulated participant feels and shows."""
+        for device in self._devices:
+            if isinstance(device, Reactive):
+                device.react(reaction)
+
+    def tick(self) -> None:
+        """Look after the recording; call it several times a second.
+
+        Raises
+        ------
+        RecordingError, MediaError
+            If a stage has failed or the disk is full; call `finish` then.
+        """
+        failure = self.failure
+        if failure is not None:
+            raise failure
+        if self._watches is None:
+            return
+        for watch in self._watches:
+            watch.tick()
+        critical = self._watches[2].critical
+        if critical is not None:
+            raise RecordingError(
+                f"{self._settings.path.name}: only {critical / 1e6:.0f} MB are left on the disk; the recording was "
+                "stopped and closed while that was possible. Make room before the next session."
+            )
+
+    @property
+    def failure(self) -> EmerError | None:
+        """Why a stage has failed, or None."""
+        return first_failure(
+            self._writer_stage.failure if self._writer_stage else None,
+            self._encoder_stage.failure if self._encoder_stage else None,
+        )
+
+    def status(self) -> RecorderStatus:
+        """Return a snapshot of all counters."""
+        durable = dict(self._writer_stage.durable) if self._writer_stage else {}
+        silence = self._watches[0] if self._watches else None
+        streams: dict[str, StreamStatus] = {}
+        for name, queue in dict(self._queues).items():
+            path = FRAMES.path if name in (FRAMES_STREAM, PACKETS_STREAM) else name
+            streams[name] = StreamStatus(
+                received=queue.received,
+                written=durable.get(path, 0),
+                dropped=queue.dropped,
+                waiting=queue.waiting,
+                capacity=queue.capacity,
+                peak=queue.peak,
+                rate_hz=self._meters.setdefault(name, RateMeter()).update(queue.received),
+                silent_s=silence.silent_s(name) if silence else 0.0,
+            )
+        memory, peak = memory_bytes()
+        return RecorderStatus(
+            t_us=self._clock.now_us(),
+            state=self._state,
+            streams=streams,
+            durable=durable,
+            memory_bytes=memory,
+            memory_peak_bytes=peak,
+            cpu_s=cpu_seconds() - self._cpu_at_start_s,
+            uptime_s=time.monotonic() - self._started_s if self._started_s else 0.0,
+            encode_ms=self._encoder_stage.cost_ms() if self._encoder_stage else (math.nan, math.nan),
+            free_bytes=self._probe_free(self._settings.path),
+        )
+
+    # -------------------------------------------------------------------- end
+
+    def finish(self, reason: str = COMPLETE, message: str = "", at_us: int | None = None) -> RecordingSummary:
+        """Stop the devices, write everything, close the file and check it.
+
+        Parameters
+        ----------
+        reason : str
+            'complete' or 'aborted'.
+        message : str
+            Why it was aborted.
+        at_us : int, optional
+            Host clock until which the devices go on; now by default.
+        """
+        self._state = "stopping"
+        if at_us is not None:
+            self._clock.sleep_until(at_us)
+        self._stop_devices()
+        ended_us = self._clock.now_us() if at_us is None else max(at_us, self._started_us)
+        if self._encoder_stage is not None:
+            self._encoder_stage.finish()
+        if self._watches is not None and self.failure is None:
+            self._watches[1].take()
+        self._sink.close()
+        if self._writer_stage is not None:
+            self._writer_stage.finish()
+        if self._syncer is not None:
+            self._syncer.close()
+        status = self._close_file(reason, message)
+        self._close_devices()
+        self._state = "closed"
+        return RecordingSummary(
+            self._settings.path, reason, message, self._started_us, ended_us, status, self._problems(reason)
+        )
+
+    def _stop_devices(self) -> None:
+        """Stop all devices at once, and wait as long as they still deliver.
+
+        A simulated device that is late pays what it owes first; one after the
+        other, the second would owe more the longer the first takes.
+        """
+        threads = [
+            threading.Thread(target=self._stop_device, args=(device,), name="recorder-stop", daemon=True)
+            for device in self._devices
+        ]
+        for thread in threads:
+            thread.start()
+        seen, seen_s = -1, time.monotonic()
+        while any(thread.is_alive() for thread in threads):
+            threads[0].join(0.02)
+            threads[-1].join(0.02)
+            progress = sum(queue.taken for queue in dict(self._queues).values())
+            if progress != seen:
+                seen, seen_s = progress, time.monotonic()
+            if time.monotonic() - seen_s > _STOP_PATIENCE_S:
+                self._mark(markers.DEVICE_FAULT, "a device did not stop and was left behind", math.nan)
+                return
+            if self.failure is not None:
+                for queue in dict(self._queues).values():
+                    queue.close()
+
+    def _stop_device(self, device: Device) -> None:
+        try:
+            device.stop()
+        except Exception as error:
+            logger.exception("a device failed while stopping")
+            self._mark(markers.DEVICE_FAULT, f"stopping failed: {error}", math.nan)
+
+    def _close_file(self, reason: str, message: str) -> RecorderStatus:
+        writer, stage = self._writer, self._writer_stage
+        if writer is None or stage is None:
+            return self.status()
+        if stage.failure is not None:
+            # The disk refuses or the library is broken: leave what is safe to `emer repair`.
+            try:
+                writer.abandon()
+            except RecordingError as error:
+                logger.error("%s", error)
+            return self.status()
+        writer.close(None if reason == COMPLETE else message or reason)
+        stage.durable = writer.durable
+        return self.status()
+
+    def _problems(self, reason: str) -> tuple[str, ...]:
+        """Check the closed file as `emer check` does, and compare it with what was written."""
+        path = self._settings.path
+        try:
+            problems = [str(finding) for finding in check_session(path) if finding.level == "error"]
+            with open_session(path) as session:
+                expected = "complete" if reason == COMPLETE else "aborted"
+                if session.status != expected:
+                    problems.append(f"the file says '{session.status}', expected '{expected}'")
+                durable = self._writer_stage.durable if self._writer_stage else {}
+                for table, n_written in durable.items():
+                    if table in TABLE_BY_PATH and len(session.table(table)) != n_written:
+                        problems.append(f"{table} has {len(session.table(table))} rows, {n_written} were written")
+        except EmerError as error:
+            return (str(error),)
+        return tuple(problems)
+
+    def _close_devices(self) -> None:
+        for device in self._devices:
+            try:
+                device.close()
+            except Exception:
+                logger.exception("a device failed while closing")
+
+    # ---------------------------------------------------------------- queues
+
+    def _queue_of(self, name: str, *, block: bool | None = None) -> CountedQueue:
+        with self._queue_lock:
+            queue = self._queues.get(name)
+            if queue is None:
+                rate = self._rates.get(name, 0.0)
+                capacity = max(64, round(rate * self._config.queue_seconds)) if rate else _EVENT_ROWS
+                queue = CountedQueue(
+                    name, capacity, block=self._settings.paced if block is None else block, on_pressure=self._pressed
+                )
+                self._queues[name] = queue
+                if self._writer_stage is not None:
+                    self._writer_stage.add(name, queue)
+            return queue
+
+    def _file_queues(self) -> dict[str, CountedQueue]:
+        return {name: queue for name, queue in self._queues.items() if name != FRAMES_STREAM}
+
+    def _pressed(self) -> None:
+        if self._writer_stage is not None:
+            self._writer_stage.wake()
+
+    def _mark(self, kind: str, message: str, value: float) -> None:
+        """Add a marker without ever waiting."""
+        self._sink.event(kind, message, value)

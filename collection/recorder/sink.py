@@ -1,0 +1,89 @@
+"""Where devices deliver: rows and frames go into counted queues, nothing else happens here."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from collection.devices.base import CapturedFrame
+from collection.recorder.queues import CountedQueue
+from collection.recorder.settings import FRAMES_STREAM
+from data_schema.clocks import HostClock
+from data_schema.session.layout import MARKERS, TABLE_BY_PATH, make_row
+
+
+class RecordingSink:
+    """The sink of all devices of a session.
+
+    It listens first: arrivals are noted, not kept, until the session file
+    exists. `open` starts the recording, `close` ends it.
+
+    Parameters
+    ----------
+    queue_of : callable
+        Returns the queue of a stream.
+    clock : HostClock
+        Stamps events that come without a time.
+    """
+
+    def __init__(self, queue_of: Callable[[str], CountedQueue], clock: HostClock) -> None:
+        self._queue_of = queue_of
+        self._clock = clock
+        self._open = False
+        self._last_arrival_s: dict[str, float] = {}
+        self._arrived = threading.Condition()
+
+    def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
+        """Take rows of a table."""
+        if rows.dtype != TABLE_BY_PATH[table].dtype:
+            raise TypeError(f"{table}: rows have the columns {rows.dtype.names}, expected those of the layout")
+        if not len(rows):
+            return
+        self._note(table)
+        if self._open:
+            self._queue_of(table).put(rows, len(rows))
+
+    def frame(self, frame: CapturedFrame) -> None:
+        """Take a camera frame."""
+        self._note(FRAMES_STREAM)
+        if self._open:
+            queue = self._queue_of(FRAMES_STREAM)
+            queue.put((frame, queue.dropped_since_accepted))
+
+    def event(self, kind: str, message: str, value: float = math.nan, t_system_us: int | None = None) -> None:
+        """Take an event as a marker."""
+        stamp = self._clock.now_us() if t_system_us is None else t_system_us
+        row = make_row(MARKERS, t_system_us=stamp, trial_id=0, kind=kind, value=value, message=message)
+        if self._open:
+            self._queue_of(MARKERS.path).put(row)
+
+    def open(self) -> None:
+        """Keep what arrives from now on."""
+        self._open = True
+
+    def close(self) -> None:
+        """Keep nothing more."""
+        self._open = False
+
+    def wait_for(self, streams: list[str], timeout_s: float) -> list[str]:
+        """Wait until each of `streams` has delivered; returns those that have not."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: all(name in self._last_arrival_s for name in streams), timeout_s)
+        return [name for name in streams if name not in self._last_arrival_s]
+
+    def silent_s(self, stream: str) -> float:
+        """Return real seconds since `stream` last delivered; infinity if it never did."""
+        last = self._last_arrival_s.get(stream)
+        return math.inf if last is None else time.monotonic() - last
+
+    def _note(self, stream: str) -> None:
+        first = stream not in self._last_arrival_s
+        self._last_arrival_s[stream] = time.monotonic()
+        if first:
+            with self._arrived:
+                self._arrived.notify_all()
