@@ -265,6 +265,9 @@ def run_step(command: Sequence[str], title: str, log: Path) -> None:
             process.terminate()
             process.wait()
             raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
     if code != 0:
         raise BootstrapError(
             "{} failed (exit code {}). The last lines:\n    {}\nThe whole log: {}. Run the same command again; "

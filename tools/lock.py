@@ -46,7 +46,7 @@ def lock(name: str) -> None:
         bootstrap.run_step([*pip_install, "-e", requirement], "resolve {}".format(name), log)
         subprocess.run([python, "-m", "pip", "check"], check=True)
         frozen = subprocess.run(
-            [python, "-m", "pip", "freeze", "--exclude-editable", "--exclude", "setuptools", "--exclude", "pip"],
+            [python, "-m", "pip", "freeze", "--all", "--exclude-editable", "--exclude", "pip"],
             check=True,
             capture_output=True,
             text=True,
