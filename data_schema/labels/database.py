@@ -25,6 +25,8 @@ from data_schema.labels.models import APPLICATION_ID, SCHEMA_VERSION, SQLITE_TRI
 #: How long a commit waits for another process that is writing. Longer than any
 #: commit here takes; a network drive may hold a lock for seconds.
 BUSY_TIMEOUT_S = 30.0
+#: What SQLite keeps beside an open file, or leaves after a kill, and needs to read it.
+SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 def resolve_label_path(path_or_url: Path | str) -> Path:
@@ -208,10 +210,17 @@ def create_label_file(path: Path, meta: Mapping[str, str]) -> bool:
     Raises
     ------
     LabelError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or holds the journal of a lost label file.
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for rest in (path.with_name(path.name + suffix) for suffix in SIDE_FILES):
+            # Left of a file that was deleted: SQLite would write its pages into the new one.
+            if rest.exists() and not path.exists():
+                raise LabelError(
+                    f"{rest.name} lies here without {path.name}, and may hold labels. "
+                    f"Bring {path.name} back, or move {rest.name} elsewhere to start anew."
+                )
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             engine = _engine(lambda: _connect_new(partial, journal_mode_for(path)), "BEGIN IMMEDIATE")
@@ -220,7 +229,7 @@ def create_label_file(path: Path, meta: Mapping[str, str]) -> bool:
                 connection.execute(insert(MetaRow), [{"key": k, "value": v} for k, v in meta.items()])
             return _give_name(partial, path)
         finally:
-            for suffix in ("", "-wal", "-shm", "-journal"):
+            for suffix in ("", *SIDE_FILES):
                 partial.with_name(partial.name + suffix).unlink(missing_ok=True)
 
 

@@ -238,7 +238,7 @@ class LabelStore:
             return self._insert("undo", self._tip_id(last), cells)
 
     def redo(self, task: str | None = None) -> str | None:
-        """Say again what was undone last, unless something new was said since (of `task`)."""
+        """Say again what was undone last (of `task`), unless something new was said since in the same task."""
         with self._lock, explained(self.path), self._connection.begin():
             _, undone = self._stacks(task)
             if not undone:
@@ -287,17 +287,22 @@ class LabelStore:
         return (tip or record).row_id
 
     def _stacks(self, task: str | None) -> tuple[list[LabelRecord], list[LabelRecord]]:
-        """Replay the log into what is done and what is undone."""
+        """Replay the log into what is done and what is undone.
+
+        The two tasks are separate passes: an undo or redo row belongs to the last
+        row of its own task.
+        """
         done: list[LabelRecord] = []
         undone: list[LabelRecord] = []
         for row in self._select(_of_task(task)):
             if row.action == "label":
                 done.append(row)
-                undone.clear()
-            elif row.action == "undo" and done:
-                undone.append(done.pop())
-            elif row.action == "redo" and undone:
-                done.append(undone.pop())
+                undone = [other for other in undone if other.task != row.task]
+            else:
+                source, target = (done, undone) if row.action == "undo" else (undone, done)
+                last = next((i for i in reversed(range(len(source))) if source[i].task == row.task), None)
+                if last is not None:
+                    target.append(source.pop(last))
         return done, undone
 
     def _insert(self, action: str, supersedes: str | None, cells: Mapping[str, object]) -> str:

@@ -103,8 +103,8 @@ def current_labels(labels: pd.DataFrame) -> pd.DataFrame:
             len(where), ", ".join(where[:5]) + (", ..." if len(where) > 5 else ""),
         )  # fmt: skip
     holds = tips[~branched]
-    said: pd.DataFrame = holds[holds["emotion"].notna() | holds["skip_reason"].notna()]
-    return said.reset_index(drop=True)
+    said: pd.DataFrame = holds[holds["emotion"].notna() | holds["skip_reason"].notna()].reset_index(drop=True)
+    return said
 
 
 def _sort_key(row: Sequence[Any]) -> tuple[str, ...]:

@@ -1,0 +1,140 @@
+"""``emer annotate``: labels in, labels out, and how far the annotators are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from data_schema.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True, help="Gather labels of clips: import, export, simulate, status, consensus.")
+
+_Study = Annotated[Path, typer.Argument(help="The study folder.")]
+_Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+
+@app.command()
+def simulate(
+    study: _Study = Path(),
+    annotators: Annotated[int, typer.Option(min=1, max=99, help="How many simulated annotators.")] = 3,
+    seed: Annotated[Optional[int], typer.Option(min=0, help="Seed; default: the study's.")] = None,  # noqa: UP045
+    force: Annotated[bool, typer.Option("--force", help="Make simulated labels anew; people's stay.")] = False,
+) -> None:
+    """Label a simulated study by simulated annotators (named so in every row)."""
+    from annotation.simulate import simulate_labels
+    from data_schema.study import find_study
+
+    passes = simulate_labels(find_study(study), n_annotators=annotators, seed=seed, force=force)
+    for one in passes:
+        typer.echo(
+            f"{one.annotator_id} {one.task:3}  {one.n_added} labels added, "
+            f"{one.n_present} there already, {one.n_missing} left out"
+        )
+    typer.echo("These labels are simulated: annotator_kind says so in every row.", err=True)
+
+
+@app.command()
+def export(
+    study: Annotated[Path, typer.Argument(help="The study folder.")],
+    out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    task: Annotated[Optional[str], typer.Option(help="er or fer; default: both.")] = None,  # noqa: UP045
+    annotator: Annotated[Optional[str], typer.Option(help="One annotator; default: all.")] = None,  # noqa: UP045
+    force: _Force = False,
+) -> None:
+    """Write the whole label log as CSV, superseded rows too."""
+    from annotation.status import read_study_labels
+    from data_schema.labels import write_labels_csv
+    from data_schema.study import find_study
+
+    _check_task(task)
+    labels = read_study_labels(find_study(study))
+    known = sorted(set(labels["annotator_id"]))
+    if annotator is not None and annotator not in known:
+        raise UsageError(f"--annotator is '{annotator}', but the study has labels of {', '.join(known) or 'nobody'}.")
+    if task is not None:
+        labels = labels[labels["task"] == task]
+    if annotator is not None:
+        labels = labels[labels["annotator_id"] == annotator]
+    write_labels_csv(labels, out, overwrite=force)
+    typer.echo(f"{out}: {len(labels)} rows")
+
+
+@app.command("import")
+def import_(
+    study: Annotated[Path, typer.Argument(help="The study folder.")],
+    file: Annotated[Path, typer.Argument(help="The CSV file to read.")],
+    annotator: Annotated[str, typer.Option(help="Whose labels these are, such as a01.")],
+    kind: Annotated[str, typer.Option(help="human, simulated or model.")] = "human",
+) -> None:
+    """Import labels from CSV: all rows or, if one is wrong, none."""
+    from annotation.status import clip_hashes
+    from data_schema.labels import LabelStore, check_annotator_id, import_labels_csv, read_labels_csv
+    from data_schema.study import find_study
+
+    folder = find_study(study)
+    check_annotator_id(annotator)
+    hashes = clip_hashes(folder)
+    emotions = folder.config.labels.emotions
+    # Checked before the store is opened, so that a bad file makes no new store.
+    read_labels_csv(file, clip_hashes=hashes, emotions=emotions, annotator=(annotator, kind))
+    path = folder.labels_dir / f"{annotator}.sqlite"
+    with LabelStore.open(path, annotator, kind, study_title=folder.config.study.title, emotions=emotions) as store:
+        result = import_labels_csv(file, store, clip_hashes=hashes)
+    typer.echo(f"{path}: {result.n_added} labels added, {result.n_present} there already")
+
+
+@app.command()
+def status(study: _Study = Path()) -> None:
+    """Show per annotator and task how many clips are labelled, skipped and open."""
+    from annotation.simulate import included_clips
+    from annotation.status import annotation_status, clip_hashes, read_study_labels, stale_labels
+    from data_schema.study import find_study
+
+    folder = find_study(study)
+    labels = read_study_labels(folder)
+    table = annotation_status(labels, set(included_clips(folder)["clip_id"].astype(str)))
+    typer.echo(table.to_string(index=False))
+    n_unknown, n_changed = stale_labels(labels, clip_hashes(folder))
+    if n_unknown:
+        typer.echo(f"{n_unknown} labels are of clips that the study does not have (any more).", err=True)
+    if n_changed:
+        typer.echo(
+            f"{n_changed} labels were given before their recording changed; look at those clips again.", err=True
+        )
+
+
+@app.command()
+def consensus(
+    study: _Study = Path(),
+    task: Annotated[str, typer.Option(help="er or fer.")] = "er",
+    out: Annotated[Optional[Path], typer.Option(help="A .csv or .parquet file; default: print.")] = None,  # noqa: UP045
+    force: _Force = False,
+) -> None:
+    """Say what the annotators of each clip say together; ties stay ties."""
+    from annotation.status import read_study_labels
+    from data_schema.labels.consensus import consensus as compute
+    from data_schema.labels.csv import write_whole
+    from data_schema.study import find_study
+
+    _check_task(task)
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"--out is '{out.name}', expected a name that ends in .csv or .parquet.")
+    table = compute(read_study_labels(find_study(study)), task)
+    text = table.to_csv(index=False, lineterminator="\n")
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        data = text.encode("utf-8") if out.suffix == ".csv" else table.to_parquet(index=False)
+        write_whole(out, data, overwrite=force)
+        typer.echo(f"{out}: {len(table)} clips")
+    n_ties = int((table["emotion_tie"] != "").sum())
+    typer.echo(f"{len(table)} clips, {n_ties} ties, {int((table['n_raters'] == 0).sum())} without a label", err=True)
+
+
+def _check_task(task: str | None) -> None:
+    from data_schema.vocabularies import TASKS
+
+    if task is not None and task not in TASKS:
+        raise UsageError(f"--task is '{task}', expected one of {', '.join(TASKS)}.")

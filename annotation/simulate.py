@@ -1,0 +1,256 @@
+"""Label a simulated study with simulated annotators, so that the line runs.
+
+The ER pass judges what was planted as felt, the FER pass what was planted as
+shown; both stand in ``/simulation/planted`` of the session files. A recording
+without planted truth is a real one and cannot be labelled here. A session that
+replays real recordings carries the planted truth of its simulated participant:
+its labels describe that participant, not the person in the video.
+
+Every row says ``annotator_kind = simulated``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from annotation.raters import PlantedTruth, SimulatedRater
+from data_schema.errors import LabelError
+from data_schema.labels import Label, LabelStore
+from data_schema.labels.database import SIDE_FILES
+from data_schema.session import open_session
+from data_schema.session.layout import PLANTED
+from data_schema.study import StudyFolder
+from data_schema.vocabularies import TASKS, AnnotatorKind
+
+_log = logging.getLogger(__name__)
+Progress = Callable[[int, int, str], None]
+#: Raised when the same seed would give other labels; stored beside the seed.
+_MODEL_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SimulatedPass:
+    """What one simulated annotator did for one task."""
+
+    annotator_id: str
+    task: str
+    n_added: int
+    n_present: int
+    n_missing: int
+
+
+def rater_id(number: int) -> str:
+    """Return the id of simulated annotator `number`, from 1."""
+    return f"sim-{number:02d}"
+
+
+def simulate_labels(
+    study: StudyFolder,
+    *,
+    n_annotators: int = 3,
+    seed: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> list[SimulatedPass]:
+    """Write the labels of `n_annotators` simulated annotators, both tasks.
+
+    Clips that an annotator has labelled before are left, so that a second run
+    with the same seed adds only what is new.
+
+    Parameters
+    ----------
+    study : StudyFolder
+        Must have its clip table.
+    n_annotators : int
+        1 to 99.
+    seed : int, optional
+        Default: the study's.
+    force : bool
+        Make the simulated annotators' files anew. Files of people are never touched.
+    progress : callable, optional
+        Called with done, total and the annotator's id.
+
+    Raises
+    ------
+    LabelError
+        If a session has no planted truth (a real recording), there is no clip
+        to label, or the files were simulated with another seed and `force` is
+        false.
+    """
+    if not 1 <= n_annotators <= 99:
+        raise LabelError(f"--annotators is {n_annotators}, expected 1 to 99.")
+    seed = study.config.study.seed if seed is None else seed
+    clips = included_clips(study)
+    truths = read_planted(study, clips)
+    raters = [SimulatedRater.draw(rater_id(number), seed) for number in range(1, n_annotators + 1)]
+    # All files are looked at before the first is written.
+    for rater in raters:
+        _check_file(study, rater, force=force)
+    passes: list[SimulatedPass] = []
+    for done, rater in enumerate(raters):
+        if progress:
+            progress(done, len(raters), rater.annotator_id)
+        passes += _run_rater(study, rater, clips, truths, force=force)
+    if progress:
+        progress(len(raters), len(raters), "")
+    return passes
+
+
+def included_clips(study: StudyFolder) -> pd.DataFrame:
+    """Return the clips that are good enough to be labelled.
+
+    Raises
+    ------
+    LabelError
+        If there is none.
+    """
+    from data_schema.exports.clips import load_clip_index
+
+    clips = load_clip_index(study.clip_index_path)
+    chosen: pd.DataFrame = clips[clips["included"].astype(bool)].sort_values("clip_id")
+    if chosen.empty:
+        raise LabelError(
+            f"{study.clip_index_path.name}: none of the {len(clips)} clips is included, so there is nothing to label. "
+            "Its column exclusion_reason says why; loosen [quality] in study.toml and run `emer clips`, or record again."
+        )
+    return chosen.reset_index(drop=True)
+
+
+def read_planted(study: StudyFolder, clips: pd.DataFrame) -> dict[tuple[str, str], PlantedTruth]:
+    """Read what was planted for each clip, by clip and task.
+
+    Raises
+    ------
+    LabelError
+        If a session has no planted truth, or none for one of its trials.
+    """
+    truths: dict[tuple[str, str], PlantedTruth] = {}
+    for session_file, group in clips.groupby("session_file", sort=True):
+        path = study.root / Path(str(session_file))
+        with open_session(path) as session:
+            rows = session.table(PLANTED.path)[:]
+        if len(rows) == 0:
+            raise LabelError(
+                f"{path.name}: has no planted truth in {PLANTED.path}: it is a recording of a person, and simulated "
+                "annotators can only judge simulated participants. Let people label it, or leave it out of the study."
+            )
+        by_trial = {int(row["trial_id"]): row for row in rows}
+        for clip in group.itertuples():
+            row = by_trial.get(int(clip.trial_id))
+            if row is None:
+                raise LabelError(
+                    f"{path.name}: {PLANTED.path} has no row for trial {clip.trial_id} (it has "
+                    f"{', '.join(map(str, sorted(by_trial)))}). Check the file: emer check {path.name}"
+                )
+            truths[str(clip.clip_id), "er"] = _truth(row, "felt_emotion", "valence", "arousal")
+            truths[str(clip.clip_id), "fer"] = _truth(row, "shown_emotion", "shown_valence", "shown_arousal")
+    return truths
+
+
+def _truth(row: Any, emotion: str, valence: str, arousal: str) -> PlantedTruth:
+    return PlantedTruth(
+        emotion=bytes(row[emotion]).decode("utf-8"),
+        valence=float(row[valence]),
+        arousal=float(row[arousal]),
+        intensity=float(row["intensity"]),
+    )
+
+
+def _label_path(study: StudyFolder, rater: SimulatedRater) -> Path:
+    return study.labels_dir / f"{rater.annotator_id}.sqlite"
+
+
+def _open(study: StudyFolder, rater: SimulatedRater, path: Path) -> LabelStore:
+    return LabelStore.open(
+        path,
+        rater.annotator_id,
+        AnnotatorKind.SIMULATED.value,
+        study_title=study.config.study.title,
+        emotions=study.config.labels.emotions,
+        details={"simulation": json.dumps({"seed": rater.seed, "model_version": _MODEL_VERSION}, sort_keys=True)},
+    )
+
+
+def _check_file(study: StudyFolder, rater: SimulatedRater, *, force: bool) -> None:
+    """Refuse a file of a person, and without `force` one of another seed."""
+    path = _label_path(study, rater)
+    if not path.exists():
+        return
+    # Opening and closing it also empties its write-ahead log, should a kill have left one.
+    with _open(study, rater, path) as store:
+        found = json.loads(store.meta.get("simulation", "{}"))
+    if not force and found != {"seed": rater.seed, "model_version": _MODEL_VERSION}:
+        raise LabelError(
+            f"{path.name}: was simulated with seed {found.get('seed')}, not {rater.seed}. "
+            "Give that seed, or add --force to make the simulated labels anew."
+        )
+
+
+def _run_rater(
+    study: StudyFolder,
+    rater: SimulatedRater,
+    clips: pd.DataFrame,
+    truths: dict[tuple[str, str], PlantedTruth],
+    *,
+    force: bool,
+) -> list[SimulatedPass]:
+    path = _label_path(study, rater)
+    if not (force and path.exists()):
+        with _open(study, rater, path) as store:
+            return _label_clips(study, rater, clips, truths, store)
+    fresh = path.with_name(f".{path.name}.partial")
+    _remove(fresh)
+    with _open(study, rater, fresh) as store:
+        passes = _label_clips(study, rater, clips, truths, store)
+    if any(path.with_name(path.name + suffix).exists() for suffix in SIDE_FILES):
+        _remove(fresh)
+        raise LabelError(f"{path.name}: another program has the file open. Close it and try again.")
+    fresh.replace(path)
+    return passes
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", *SIDE_FILES):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _label_clips(
+    study: StudyFolder,
+    rater: SimulatedRater,
+    clips: pd.DataFrame,
+    truths: dict[tuple[str, str], PlantedTruth],
+    store: LabelStore,
+) -> list[SimulatedPass]:
+    """Label what is not labelled yet, in one transaction."""
+    present = {(record.clip_id, record.task) for record in store.history()}
+    new: list[Label] = []
+    passes = []
+    for task in TASKS:
+        n_before, n_present, n_missing = len(new), 0, 0
+        for clip in clips.itertuples():
+            if (str(clip.clip_id), task) in present:
+                n_present += 1
+                continue
+            label = rater.judge(
+                str(clip.clip_id),
+                str(clip.session_sha256),
+                task,
+                truths[str(clip.clip_id), task],
+                emotions=store.emotions,
+                has_face=int(clip.n_face_frames) > 0,
+            )
+            if label is None:
+                n_missing += 1
+            else:
+                new.append(label)
+        passes.append(SimulatedPass(rater.annotator_id, task, len(new) - n_before, n_present, n_missing))
+    store.add_many(new)
+    _log.info("%s: %d labels", rater.annotator_id, len(new))
+    return passes

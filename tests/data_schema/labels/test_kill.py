@@ -1,0 +1,152 @@
+"""Labels survive a kill at any moment, and two processes that write one file."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_schema.labels import LabelStore, read_labels
+
+# One process imports once and forks a writer per round: 25 kills in seconds.
+_LAUNCHER = """
+import os, sys
+from pathlib import Path
+from data_schema.labels import Label, LabelStore
+
+path = Path(sys.argv[1])
+for line in sys.stdin:
+    round_number = int(line)
+    pid = os.fork()
+    if pid:
+        os.write(1, f"pid {pid}\\n".encode())
+        os.waitpid(pid, 0)
+        os.write(1, b"ended\\n")
+        continue
+    store = LabelStore.open(path, "a01")
+    for number in range(100000):
+        label = Label(f"clip-{round_number}-{number}", "ab" * 32, "er", emotion="fear", comment="x" * (number % 700))
+        row_id = store.add(label)
+        os.write(1, f"ack {row_id}\\n".encode())  # acknowledged: from here on it must not be lost
+        if number % 10 == 9:
+            os.write(1, f"ack {store.undo()}\\n".encode())
+"""
+
+_WRITER = """
+import sys
+from pathlib import Path
+from data_schema.labels import Label, LabelStore
+
+path, name, n = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+sys.stdin.readline()
+with LabelStore.open(path, "a01") as store:
+    for number in range(n):
+        store.add(Label(f"{name}-{number}", "ab" * 32, "er", emotion="fear"))
+        store.add(Label("shared", "ab" * 32, "er", emotion="anger", comment=f"{name} {number}"))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs fork and SIGKILL; needs Windows' own test")
+def test_no_acknowledged_label_is_lost_to_25_kills(tmp_path: Path) -> None:
+    path = tmp_path / "a01.sqlite"
+    rng = random.Random(7)
+    acknowledged: set[str] = set()
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", _LAUNCHER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    if launcher.stdin is None or launcher.stdout is None:
+        pytest.fail("no pipes to the launcher")
+    try:
+        for round_number in range(25):
+            launcher.stdin.write(f"{round_number}\n")
+            launcher.stdin.flush()
+            pid, n_before_kill, n_seen = 0, rng.randrange(0, 40), 0
+            for line in launcher.stdout:
+                word, _, value = line.strip().partition(" ")
+                if word == "pid":
+                    pid = int(value)
+                elif word == "ack":
+                    acknowledged.add(value)
+                    n_seen += 1
+                elif word == "ended":
+                    break
+                if pid and n_seen >= n_before_kill:
+                    # At 0 the kill falls into opening or creating the file.
+                    os.kill(pid, signal.SIGKILL)
+                    pid = 0
+                    n_before_kill = sys.maxsize
+            if path.exists():
+                # Read before anything has repaired it.
+                assert acknowledged <= set(read_labels([path])["row_id"])
+    finally:
+        launcher.stdin.close()
+        launcher.wait(timeout=30)
+        launcher.stdout.close()
+    assert len(acknowledged) > 200
+    with LabelStore.open(path, "a01") as store:
+        history = store.history()
+        assert acknowledged <= {record.row_id for record in history}
+        # At most the one row per round that was on its way may be there unacknowledged.
+        assert len(history) - len(acknowledged) <= 25
+        ids = {record.row_id for record in history}
+        assert all(record.supersedes in ids for record in history if record.supersedes)
+    assert not list(tmp_path.glob("*-wal"))
+
+
+def test_two_processes_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "a01.sqlite"
+    n = 40
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _WRITER, str(path), name, str(n)], stdin=subprocess.PIPE, text=True)
+        for name in ("left", "right")
+    ]
+    for writer in writers:
+        if writer.stdin is not None:
+            writer.stdin.write("go\n")
+            writer.stdin.close()
+    for writer in writers:
+        assert writer.wait(timeout=60) == 0
+    with LabelStore.open(path, "a01") as store:
+        clips = [record.clip_id for record in store.history() if record.clip_id != "shared"]
+        assert sorted(clips) == sorted(f"{name}-{number}" for name in ("left", "right") for number in range(n))
+        # Each saw what the other had committed: one unbroken chain, one current label.
+        chain = store.history("shared")
+        assert len(chain) == 2 * n
+        assert [record.supersedes for record in chain] == [None, *[record.row_id for record in chain[:-1]]]
+        assert [record.row_id for record in store.current() if record.clip_id == "shared"] == [chain[-1].row_id]
+
+
+def test_a_file_is_read_while_it_is_written(tmp_path: Path) -> None:
+    from data_schema.labels import Label
+
+    path = tmp_path / "a01.sqlite"
+    with LabelStore.open(path, "a01") as store:
+        for number in range(5):
+            store.add(Label(f"clip-{number}", "ab" * 32, "er", emotion="fear"))
+            assert len(read_labels([path])) == number + 1
+
+
+def test_a_locked_file_is_said_and_nothing_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data_schema.errors import LabelError
+    from data_schema.labels import Label
+
+    path = tmp_path / "a01.sqlite"
+    with LabelStore.open(path, "a01") as store:
+        raw = store._connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute("PRAGMA busy_timeout = 50")
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LabelError, match="locked"):
+            store.add(Label("clip-1", "ab" * 32, "er", emotion="fear"))
+        other.execute("ROLLBACK")
+        other.close()
+        assert store.history() == []
+        store.add(Label("clip-1", "ab" * 32, "er", emotion="fear"))
+        assert len(store.current()) == 1
