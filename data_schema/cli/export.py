@@ -1,0 +1,45 @@
+"""``emer export``: what leaves the study for training and publishing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Write exports: arrays for training.")
+
+
+@app.callback()
+def _group() -> None:
+    """Write exports: arrays for training."""
+
+
+@app.command()
+def training(
+    study: Path = typer.Argument(..., help="The study folder."),
+    out: Path = typer.Argument(..., help="Folder to make."),
+    workers: int = typer.Option(0, min=0, help="Processes; 0 for one a core."),
+    force: bool = typer.Option(False, "--force", help="Replace a finished export; unchanged sessions are taken over."),
+    accept_changed: bool = typer.Option(
+        False, "--accept-changed-recordings", help="Take labels that were given to another version of a recording."
+    ),
+) -> None:
+    """Write fixed arrays per clip, labels, folds, a manifest and a data card: all that the trainer reads."""
+    from data_schema.cli.talk import progress_bar
+    from data_schema.exports.training import export_training
+    from data_schema.study import find_study
+
+    with progress_bar("clips") as progress:
+        result = export_training(
+            find_study(study), out, workers=workers, force=force, accept_changed=accept_changed, progress=progress
+        )
+    counts = result.counts
+    typer.echo(
+        f"{result.path}: {counts['clips']} clips of {counts['participants']} participants, "
+        f"{counts['clips_with_er_emotion']} with an ER and {counts['clips_with_fer_emotion']} with a FER label"
+    )
+    typer.echo(
+        f"{result.seconds:.1f} s, {result.n_reused} of {counts['sessions']} sessions taken over unchanged. "
+        f"Read {result.path / 'data_card.md'}; next: emer train {result.path} --protocol er-7",
+        err=True,
+    )

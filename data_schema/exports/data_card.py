@@ -1,0 +1,255 @@
+"""The data card: what is in an export, in words and real numbers, for whoever opens it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_schema import __version__
+from data_schema.exports.protocols import PROTOCOLS
+from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
+from data_schema.vocabularies import EMOTIONS, POLARITIES
+
+
+def data_card(folder: Path, *, title: str, simulated: bool, counts: dict[str, int], settings: dict[str, Any]) -> str:
+    """Describe the tables of an export.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tables and ``folds.json`` lie.
+    title : str
+        Title of the study.
+    simulated : bool
+        Whether any clip was simulated.
+    counts, settings : dict
+        As in the manifest.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    clips = pd.read_parquet(folder / "clips.parquet")
+    targets = pd.read_parquet(folder / "targets.parquet")
+    labels = pd.read_parquet(folder / "labels.parquet")
+    quality = pd.read_parquet(folder / "quality.parquet")
+    folds = json.loads((folder / "folds.json").read_text(encoding="utf-8"))
+    parts = [
+        f"# {title}: training export",
+        _simulated(clips, quality, labels) if simulated else "",
+        _contents(counts, clips),
+        _labels(labels, targets),
+        _protocols(targets),
+        _quality(quality, clips, settings),
+        _folds(folds, clips),
+        _arrays(settings),
+        _features(),
+        _limits(),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> str:
+    lines = [f"| {' | '.join(header)} |", f"|{'|'.join('---' for _ in header)}|"]
+    return "\n".join(lines + [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows])
+
+
+def _simulated(clips: pd.DataFrame, quality: pd.DataFrame, labels: pd.DataFrame) -> str:
+    annotators = labels.loc[labels["source"] == "annotator", "annotator_kind"]
+    lines = [
+        (
+            "> **SIMULATED DATA.** "
+            f"{int(clips['simulated'].sum())} of {len(clips)} clips come from simulated or replayed devices, and what the "
+            "participants felt and showed was planted by a program. Nothing here says anything about people."
+        )
+    ]
+    if quality["replayed"].any():
+        lines.append(
+            f"> {int(quality['replayed'].sum())} of {len(quality)} sessions replay a recording made elsewhere; "
+            "its gaze and face have nothing to do with the labels."
+        )
+    if (annotators == "simulated").any():
+        lines.append(
+            f"> {(annotators == 'simulated').mean():.0%} of the annotators' labels are by simulated annotators."
+        )
+    return "\n>\n".join(lines)
+
+
+def _contents(counts: dict[str, int], clips: pd.DataFrame) -> str:
+    duration = clips["duration_s"]
+    return "\n".join(
+        [
+            "## Contents",
+            "",
+            (
+                f"{counts['clips']} clips of {counts['participants']} participants in {counts['sessions']} sessions, "
+                f"{counts['stimuli']} stimuli. A clip is one whole stimulus and lasts {duration.min():.1f} to "
+                f"{duration.max():.1f} s (median {duration.median():.1f} s), {duration.sum() / 60:.1f} minutes in all. "
+                f"Clips per participant: {clips['participant'].value_counts().min()} to "
+                f"{clips['participant'].value_counts().max()}."
+            ),
+            "",
+            f"Made by emer-toolkit {__version__}.",
+        ]
+    )
+
+
+def _labels(labels: pd.DataFrame, targets: pd.DataFrame) -> str:
+    lines = [
+        "## Labels",
+        "",
+        (
+            "ER is what the participant felt, FER what the face showed. A tie between raters, a skip or a missing answer "
+            "is a missing target."
+        ),
+        "",
+        _table(
+            ["emotion", "ER clips", "FER clips"],
+            [
+                [word, int((targets["er_emotion"] == word).sum()), int((targets["fer_emotion"] == word).sum())]
+                for word in EMOTIONS
+            ]
+            + [["missing", int(targets["er_emotion"].isna().sum()), int(targets["fer_emotion"].isna().sum())]],
+        ),
+        "",
+        _table(
+            ["polarity", "ER clips", "FER clips"],
+            [
+                [word, int((targets["er_polarity"] == word).sum()), int((targets["fer_polarity"] == word).sum())]
+                for word in POLARITIES
+            ]
+            + [["missing", int(targets["er_polarity"].isna().sum()), int(targets["fer_polarity"].isna().sum())]],
+        ),
+        "",
+    ]
+    both = targets[targets["er_emotion"].notna() & targets["fer_emotion"].notna()]
+    if len(both):
+        gap = float((both["er_emotion"] != both["fer_emotion"]).mean())
+        lines.append(f"ER and FER differ in {gap:.1%} of the {len(both)} clips that have both.")
+    who = labels.groupby(["task", "source", "annotator_kind"]).agg(
+        raters=("annotator_id", "nunique"), n=("task", "size")
+    )
+    rows = who.reset_index().astype(object).to_numpy().tolist()
+    lines += ["", _table(["task", "source", "kind", "raters", "labels"], rows)]
+    return "\n".join(lines)
+
+
+def _protocols(targets: pd.DataFrame) -> str:
+    rows = [
+        [
+            f"`{protocol.name}`",
+            protocol.meaning,
+            int(targets[list(protocol.targets)].notna().all(axis=1).sum()),
+            ", ".join(protocol.metrics),
+        ]
+        for protocol in PROTOCOLS.values()
+    ]
+    return "## Protocols\n\n" + _table(["protocol", "predicts", "clips with all targets", "metrics"], rows)
+
+
+def _quality(quality: pd.DataFrame, clips: pd.DataFrame, settings: dict[str, Any]) -> str:
+    def spread(name: str, form: str) -> str:
+        values = quality[name].dropna().to_numpy(dtype=np.float64)
+        if not len(values):
+            return "unknown"
+        return f"{np.median(values):{form}} (from {values.min():{form}} to {values.max():{form}})"
+
+    rows = [
+        ["gaze rate, Hz", spread("gaze_rate_hz", ".1f")],
+        ["samples without any eye", spread("gaze_loss_both", ".1%")],
+        ["precision RMS-S2S, deg", spread("gaze_rms_s2s_deg", ".3f")],
+        ["camera frames per second", spread("frame_rate_hz", ".2f")],
+        ["frames missed", spread("frames_missed", ".0f")],
+        ["exported frames with a face", spread("face_found_share", ".1%")],
+        ["tracker clock drift, ppm", spread("clock_drift_ppm", ".1f")],
+    ]
+    trackers = ", ".join(sorted(set(quality["tracker"])))
+    cameras = ", ".join(sorted(set(quality["camera"])))
+    without = int((clips["n_faces"] == 0).sum())
+    return "\n".join(
+        [
+            "## Quality",
+            "",
+            f"Trackers: {trackers}. Cameras: {cameras}. Medians over {len(quality)} sessions:",
+            "",
+            _table(["", "median"], rows),
+            "",
+            f"Quality rule: {json.dumps(settings['quality_rule'], sort_keys=True)}. Clips without any face: {without}.",
+        ]
+    )
+
+
+def _folds(folds: dict[str, Any], clips: pd.DataFrame) -> str:
+    fold = clips["participant"].map(folds["assignment"])
+    rows = [
+        [k, int(clips.loc[fold == k, "participant"].nunique()), int((fold == k).sum())] for k in range(folds["n_folds"])
+    ]
+    return "\n".join(
+        [
+            "## Folds",
+            "",
+            (
+                f"{folds['n_folds']} subject-independent folds, seed {folds['seed']}. Fold k tests, fold k + 1 validates, "
+                "the rest train."
+            ),
+            "",
+            _table(["fold", "participants", "clips"], rows),
+        ]
+    )
+
+
+def _arrays(settings: dict[str, Any]) -> str:
+    frames, chunks, fixations = settings["face_frames"], settings["eye_chunks"], settings["max_fixations"]
+    side, detector = settings["face_size_px"], settings["face_detector"]
+    return "\n".join(
+        [
+            "## Arrays of a clip",
+            "",
+            (
+                "In `shards/*.h5`, one file a session, row as in `clips.parquet`. A mask is true where a value was "
+                "measured; what is masked is 0."
+            ),
+            "",
+            (
+                f"- `faces` uint8 ({frames}, {side}, {side}, 3), RGB, at equally spaced times; detector "
+                f"{detector['name']} ({detector['licence']}), aligned to the ArcFace template; `face_mask` ({frames})"
+            ),
+            (
+                f"- `eye` float32 ({chunks}, {len(EYE_FEATURES)}): the features below over {chunks} equal chunks of time; "
+                "`eye_mask`"
+            ),
+            (
+                f"- `fixations` float32 ({fixations}, {len(FIXATION_FEATURES)}): the first {fixations} fixations; "
+                "`fixation_mask`"
+            ),
+            (
+                "- `fixation_map` float32 (32, 32): duration-weighted, Gaussian of "
+                f"{settings['map_sigma_deg']:g} degree; sums to 1, or all 0 without fixations"
+            ),
+            f"- `gaze_points` float32 ({chunks}, 2): mean gaze per chunk; `gaze_points_mask`",
+        ]
+    )
+
+
+def _features() -> str:
+    rows = [[f"`{item.name}`", item.unit, item.definition] for item in (*EYE_FEATURES, *FIXATION_FEATURES)]
+    return "## Features\n\n" + _table(["name", "unit", "definition"], rows)
+
+
+def _limits() -> str:
+    return "\n".join(
+        [
+            "## Not in here",
+            "",
+            (
+                "No raw video, no raw gaze, no planted truth, and not the emotion that a stimulus was meant to induce. "
+                "`stimulus_id` is there to group clips by and must not be an input. Face crops show people: share the "
+                "export only as far as their consent goes."
+            ),
+        ]
+    )

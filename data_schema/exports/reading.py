@@ -1,0 +1,215 @@
+"""Read a training export: the one door through which models get their data."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_schema.errors import ExportError
+from data_schema.exports.files import read_table
+from data_schema.exports.folds import Folds, load_folds
+from data_schema.exports.label_tables import LABEL_COLUMNS, TARGET_COLUMNS
+from data_schema.exports.manifest import read_manifest, verify_files
+from data_schema.exports.protocols import PROTOCOLS
+
+_log = logging.getLogger(__name__)
+
+#: Columns of an export's ``clips.parquet`` and what they mean, in order.
+EXPORTED_CLIP_COLUMNS: dict[str, str] = {
+    "clip_id": "The clip.",
+    "participant": "Pseudonym of the participant.",
+    "session": "Name of the session.",
+    "trial_id": "Number of the trial.",
+    "stimulus_id": "The stimulus; to group clips by, never an input.",
+    "shard": "File with the clip's arrays, relative to the export.",
+    "row": "The clip's place in the shard.",
+    "duration_s": "Seconds.",
+    "n_faces": "Frames with a face.",
+    "simulated": "True if a device of the recording was simulated or replayed.",
+}
+_ARRAYS = (
+    "faces",
+    "face_mask",
+    "eye",
+    "eye_mask",
+    "fixations",
+    "fixation_mask",
+    "fixation_map",
+    "gaze_points",
+    "gaze_points_mask",
+)
+#: Shards kept open at once; a study of thousands would run out of file handles.
+_OPEN_SHARDS = 64
+_NEXT = "The export is damaged: copy it again, or export again with --force."
+
+
+class TrainingExport:
+    """A finished training export. Open it with :meth:`open`; close it, or use it in a ``with`` block.
+
+    Can be sent to a worker process: each process opens the shards for itself.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._shards: OrderedDict[str, tuple[h5py.File, dict[str, h5py.Dataset]]] = OrderedDict()
+
+    @classmethod
+    def open(cls, path: Path | str, verify: bool = True) -> TrainingExport:
+        """Open an export.
+
+        Parameters
+        ----------
+        path : Path
+            The folder that holds ``manifest.json``.
+        verify : bool
+            Hash every file and compare; False compares their sizes only.
+
+        Raises
+        ------
+        ExportError
+            If it is not finished, damaged, or of a newer format.
+        """
+        folder = Path(path)
+        manifest = read_manifest(folder)
+        verify_files(folder, manifest, hashes=verify)
+        return cls(folder, manifest)
+
+    def __enter__(self) -> TrainingExport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "manifest": self.manifest}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path, self.manifest = state["path"], state["manifest"]
+        self._shards = OrderedDict()
+
+    def close(self) -> None:
+        """Close the shards; reading opens them again."""
+        while self._shards:
+            _, (file, _) = self._shards.popitem()
+            file.close()
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """One row a clip, columns :data:`EXPORTED_CLIP_COLUMNS`."""
+        return read_table(self.path / "clips.parquet", tuple(EXPORTED_CLIP_COLUMNS), "clip table", _NEXT)
+
+    @cached_property
+    def labels(self) -> pd.DataFrame:
+        """All labels of all raters, long."""
+        return read_table(self.path / "labels.parquet", tuple(LABEL_COLUMNS), "label table", _NEXT)
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """One row a clip: what is to be predicted, missing where unknown."""
+        return read_table(self.path / "targets.parquet", tuple(TARGET_COLUMNS), "target table", _NEXT)
+
+    @cached_property
+    def quality(self) -> pd.DataFrame:
+        """One row a session."""
+        return read_table(self.path / "quality.parquet", ("participant", "session"), "quality table", _NEXT)
+
+    @property
+    def folds(self) -> dict[str, Any]:
+        """Content of ``folds.json``: seed, n_folds, assignment."""
+        return self.fold_assignment.as_json()
+
+    @cached_property
+    def fold_assignment(self) -> Folds:
+        """The frozen folds, with :meth:`~data_schema.exports.folds.Folds.splits`."""
+        return load_folds(self.path / "folds.json")
+
+    @property
+    def eye_feature_names(self) -> list[str]:
+        """Names of the last axis of ``eye``."""
+        return [str(feature["name"]) for feature in self.manifest["eye_features"]]
+
+    def clips_of(self, protocol: str) -> list[str]:
+        """Return the clips that have all targets of a protocol.
+
+        Raises
+        ------
+        ExportError
+            If there is no such protocol.
+        """
+        if protocol not in PROTOCOLS:
+            raise ExportError(f"there is no protocol '{protocol}'. There are: {', '.join(PROTOCOLS)}.")
+        complete = self.targets[list(PROTOCOLS[protocol].targets)].notna().all(axis=1)
+        return [str(name) for name in self.targets.loc[complete, "clip_id"]]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, int]]:
+        clips = self.clips
+        return {
+            str(name): (str(shard), int(row))
+            for name, shard, row in zip(clips["clip_id"], clips["shard"], clips["row"], strict=True)
+        }
+
+    def _datasets(self, shard: str) -> dict[str, h5py.Dataset]:
+        if shard in self._shards:
+            self._shards.move_to_end(shard)
+            return self._shards[shard][1]
+        try:
+            file = h5py.File(self.path / shard, "r")
+        except OSError as error:
+            raise ExportError(f"{self.path / shard}: cannot be opened: {error}. {_NEXT}") from error
+        missing = [name for name in _ARRAYS if name not in file]
+        if missing:
+            file.close()
+            raise ExportError(f"{self.path / shard}: lacks {', '.join(missing)}. {_NEXT}")
+        datasets = {name: file[name] for name in _ARRAYS}
+        self._shards[shard] = (file, datasets)
+        if len(self._shards) > _OPEN_SHARDS:
+            _, (oldest, _) = self._shards.popitem(last=False)
+            oldest.close()
+        return datasets
+
+    def read(self, clip_id: str, names: tuple[str, ...] = _ARRAYS) -> dict[str, npt.NDArray[Any]]:
+        """Read the arrays of one clip.
+
+        Parameters
+        ----------
+        clip_id : str
+        names : tuple of str
+            Which arrays; all by default.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``faces`` uint8 (F, 112, 112, 3) RGB, ``face_mask`` bool (F,), ``eye``
+            float32 (C, E), ``eye_mask`` bool (C, E), ``fixations`` float32 (M, 4),
+            ``fixation_mask`` bool (M,), ``fixation_map`` float32 (32, 32),
+            ``gaze_points`` float32 (C, 2), ``gaze_points_mask`` bool (C,).
+
+        Raises
+        ------
+        ExportError
+            If there is no such clip, or its shard is damaged.
+        """
+        if clip_id not in self._places:
+            raise ExportError(f"{self.path}: no clip '{clip_id}'. clips.parquet lists them.")
+        shard, row = self._places[clip_id]
+        datasets = self._datasets(shard)
+        try:
+            return {name: np.asarray(datasets[name][row]) for name in names}
+        except (OSError, ValueError, IndexError) as error:
+            raise ExportError(f"{self.path / shard}: row {row} cannot be read: {error}. {_NEXT}") from error

@@ -1,0 +1,415 @@
+"""The training export: fixed arrays per clip, labels, folds, a manifest and a data card.
+
+Everything is written into ``OUT.partial``, checked, and renamed when it is
+complete, so that an interrupted export never looks finished. Shards that are
+already there, in an earlier export or an interrupted one, are taken over if
+their key says that nothing they depend on has changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data_schema.errors import ExportError
+from data_schema.exports.clips import load_clip_index
+from data_schema.exports.data_card import data_card
+from data_schema.exports.files import disk_problem, write_bytes, write_json, write_table
+from data_schema.exports.folds import Folds, frozen_folds
+from data_schema.exports.label_tables import (
+    annotator_labels,
+    class_counts,
+    label_table,
+    self_reports,
+    target_table,
+)
+from data_schema.exports.manifest import MANIFEST_NAME, is_export, make_manifest, read_manifest, verify_files
+from data_schema.exports.reading import EXPORTED_CLIP_COLUMNS
+from data_schema.exports.session_quality import QUALITY_COLUMNS, quality_row
+from data_schema.exports.shards import (
+    ClipSpan,
+    ShardSettings,
+    ShardSummary,
+    ShardTask,
+    bytes_per_clip,
+    compute_shard,
+    read_summary,
+    start_worker,
+)
+from data_schema.labels.tables import label_frame, read_labels
+from data_schema.session.reader import file_sha256, open_session
+from data_schema.study.folder import StudyFolder
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export did.
+
+    Parameters
+    ----------
+    path : Path
+        The finished folder.
+    counts : dict
+        As in the manifest.
+    n_reused : int
+        Sessions whose shard was taken over.
+    seconds : float
+    """
+
+    path: Path
+    counts: dict[str, int]
+    n_reused: int
+    seconds: float
+
+
+def shard_settings(study: StudyFolder) -> ShardSettings:
+    """Return the array settings that ``study.toml`` asks for."""
+    export = study.config.export
+    return ShardSettings(
+        face_frames=export.face_frames,
+        face_size_px=export.face_size_px,
+        eye_chunks=export.eye_chunks,
+        max_fixations=export.max_fixations,
+    )
+
+
+def export_training(
+    study: StudyFolder,
+    out: Path | str,
+    *,
+    workers: int = 1,
+    force: bool = False,
+    accept_changed: bool = False,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """Write a training export of all included clips.
+
+    Parameters
+    ----------
+    study : StudyFolder
+    out : Path
+        Folder to make.
+    workers : int
+        Processes; 0 for one a core.
+    force : bool
+        Replace a finished export; its unchanged shards are taken over.
+    accept_changed : bool
+        Take labels that were given to another version of a recording.
+    progress : callable, optional
+        Called with clips done, clips in all, and the session just finished.
+
+    Returns
+    -------
+    ExportResult
+
+    Raises
+    ------
+    ExportError
+        If there is nothing to export, something contradicts itself, OUT exists,
+        or the disk is full. OUT is then as it was.
+    """
+    started = time.monotonic()
+    out = Path(out)
+    index = load_clip_index(study)
+    clips = index[index["included"]].sort_values("clip_id", ignore_index=True)
+    _refuse_nothing(study, index, clips)
+    _check_target(out, force)
+    settings = shard_settings(study)
+    partial = out.with_name(f"{out.name}.partial")
+
+    holds = annotator_labels(_all_labels(study), index, accept_changed)
+    reports = _reports(study, clips)
+    names = clips["clip_id"].tolist()
+    targets = target_table(holds, reports, names, study.config.labels.er_source)
+    folds = frozen_folds(
+        study.folds_path,
+        clips["participant"],
+        study.config.folds.n,
+        study.config.study.seed,
+        class_counts(clips, targets),
+    )
+    tasks = _tasks(study, clips, settings, partial)
+    _check_room(out, len(clips), settings)
+    try:
+        (partial / "shards").mkdir(parents=True, exist_ok=True)
+        _clean(partial, tasks)
+        summaries = _compute(tasks, out, workers, progress)
+        counts = _write_tables(partial, clips, tasks, summaries, label_table(holds, reports, names), targets)
+        counts["labels_of_unknown_clips"] = _n_unknown(study, index)
+        present = folds.restricted(clips["participant"])
+        _check_folds(present, clips)
+        write_json(partial / "folds.json", present.as_json())
+        _finish(study, partial, settings, counts, simulated=bool(clips["simulated"].any()))
+        _swap(partial, out)
+    except OSError as error:
+        raise disk_problem(error, partial) from error
+    n_reused = sum(summary.reused for summary in summaries.values())
+    return ExportResult(out, counts, n_reused, time.monotonic() - started)
+
+
+def _refuse_nothing(study: StudyFolder, index: pd.DataFrame, clips: pd.DataFrame) -> None:
+    if not len(index):
+        raise ExportError(
+            f"{study.clip_index_path.name} lists no clip. Record sessions, then run: emer clips {study.root}"
+        )
+    if not len(clips):
+        reasons = index["exclusion_reason"].value_counts()
+        raise ExportError(
+            f"none of the {len(index)} clips is included; most often: {reasons.index[0]} ({reasons.iloc[0]} clips). "
+            "Loosen [quality] in study.toml and run `emer clips`, or record again."
+        )
+    repeated = clips.loc[clips["clip_id"].duplicated(), "clip_id"]
+    if len(repeated):
+        raise ExportError(f"{study.clip_index_path.name}: clip {repeated.iloc[0]} is listed twice. Run `emer clips`.")
+
+
+def _check_target(out: Path, force: bool) -> None:
+    if out.is_file():
+        raise ExportError(f"{out}: is a file. Name a folder that does not exist.")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not is_export(out):
+        raise ExportError(f"{out}: holds other files. An export never mixes with them; name another folder.")
+    if not force:
+        raise ExportError(
+            f"{out}: there is an export already. Replace it with --force (unchanged sessions are not computed again), "
+            "or name another folder."
+        )
+
+
+def _check_room(out: Path, n_clips: int, settings: ShardSettings) -> None:
+    """Refuse to start where the shards cannot fit."""
+    # 64 MB more: tables, the manifest, and what else the file system wants.
+    needed = n_clips * bytes_per_clip(settings) + 64_000_000
+    folder = out.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ExportError(
+            f"{out}: the export takes up to {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free. "
+            "Free some space, or choose another disk."
+        )
+
+
+def _all_labels(study: StudyFolder) -> pd.DataFrame:
+    files = study.label_files()
+    if not files:
+        _log.warning("the study has no label files: the export will have no annotators' targets")
+        return label_frame([])
+    return read_labels(files)
+
+
+def _n_unknown(study: StudyFolder, index: pd.DataFrame) -> int:
+    files = study.label_files()
+    labels = read_labels(files) if files else label_frame([])
+    return int((~labels["clip_id"].isin(index["clip_id"])).sum())
+
+
+def _reports(study: StudyFolder, clips: pd.DataFrame) -> list[dict[str, Any]]:
+    """Read the participants' own answers for the clips that are exported."""
+    reports: list[dict[str, Any]] = []
+    for name, group in clips.groupby("session_file", sort=True):
+        with open_session(study.root / str(name)) as session:
+            wanted = {int(row["trial_id"]): str(row["clip_id"]) for _, row in group.iterrows()}
+            reports += self_reports(session, wanted, session.simulated)
+    return reports
+
+
+def _tasks(study: StudyFolder, clips: pd.DataFrame, settings: ShardSettings, partial: Path) -> dict[str, ShardTask]:
+    """Return one task a session, by the shard's path within the export."""
+    tasks = {}
+    for name, group in clips.groupby("session_file", sort=True):
+        ordered = group.sort_values("trial_id")
+        spans = tuple(
+            ClipSpan(str(row["clip_id"]), int(row["trial_id"]), int(row["t_start_us"]), int(row["t_end_us"]))
+            for _, row in ordered.iterrows()
+        )
+        path = study.root / str(name)
+        shard = f"shards/{path.stem}.h5"
+        sha256 = str(group["session_sha256"].iloc[0])
+        tasks[shard] = ShardTask(str(path.resolve()), sha256, spans, settings, str((partial / shard).resolve()))
+    return tasks
+
+
+def _clean(partial: Path, tasks: dict[str, ShardTask]) -> None:
+    """Remove what an interrupted export left and this one does not want."""
+    for path in sorted(partial.rglob("*")):
+        if path.is_file() and path.relative_to(partial).as_posix() not in tasks:
+            path.unlink()
+
+
+def _compute(
+    tasks: dict[str, ShardTask], out: Path, workers: int, progress: Progress | None
+) -> dict[str, ShardSummary]:
+    """Bring all shards into OUT.partial, taking over what is there."""
+    total = sum(len(task.clips) for task in tasks.values())
+    summaries: dict[str, ShardSummary] = {}
+    done = 0
+
+    def finished(shard: str, summary: ShardSummary) -> None:
+        nonlocal done
+        summaries[shard] = summary
+        done += len(tasks[shard].clips)
+        if progress:
+            progress(done, total, Path(shard).stem)
+
+    if progress:
+        progress(0, total, "")
+    known = _old_files(out)
+    waiting = {}
+    for shard, task in tasks.items():
+        reused = _take_over(task, shard, out, known)
+        if reused is None:
+            waiting[shard] = task
+        else:
+            finished(shard, reused)
+    for shard, summary in _run(waiting, workers):
+        finished(shard, summary)
+    return summaries
+
+
+def _old_files(out: Path) -> dict[str, Any]:
+    """Return the files of the export that is being replaced, by the manifest."""
+    if not (out / MANIFEST_NAME).is_file():
+        return {}
+    return dict(read_manifest(out)["files"])
+
+
+def _take_over(task: ShardTask, shard: str, out: Path, known: dict[str, Any]) -> ShardSummary | None:
+    """Use a shard of the interrupted or of the earlier export, if it is the one that is wanted and whole."""
+    target, old = Path(task.target), out / shard
+    if target.is_file():
+        summary = read_summary(target, task.key)
+        if summary is not None:
+            return summary
+    if shard in known and old.is_file():
+        summary = read_summary(old, task.key)
+        if summary is not None and file_sha256(old) == known[shard].get("sha256"):
+            shutil.copyfile(old, target)
+            return summary
+    return None
+
+
+def _run(tasks: dict[str, ShardTask], workers: int) -> Iterator[tuple[str, ShardSummary]]:
+    """Compute shards, in this process or in several."""
+    n = min(workers if workers > 0 else os.cpu_count() or 1, len(tasks))
+    if n <= 1:
+        for shard, task in tasks.items():
+            yield shard, compute_shard(task)
+        return
+    # Spawned, not forked: works on Windows too, and HDF5 and OpenCV dislike forks.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n, mp_context=context, initializer=start_worker) as pool:
+        # The longest first, so that no worker ends alone with a long one.
+        order = sorted(tasks, key=lambda shard: -len(tasks[shard].clips))
+        futures = {pool.submit(compute_shard, tasks[shard]): shard for shard in order}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise ExportError(
+                "a worker process ended on its own (out of memory?). Run the same command again with fewer --workers: "
+                "what is done already is kept."
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _write_tables(
+    partial: Path,
+    clips: pd.DataFrame,
+    tasks: dict[str, ShardTask],
+    summaries: dict[str, ShardSummary],
+    labels: pd.DataFrame,
+    targets: pd.DataFrame,
+) -> dict[str, int]:
+    """Write clips, labels, targets and quality; return the counts of the manifest."""
+    places = [
+        {"clip_id": clip.clip_id, "shard": shard, "row": row, "n_faces": summaries[shard].n_faces[row]}
+        for shard, task in tasks.items()
+        for row, clip in enumerate(task.clips)
+    ]
+    table = clips.merge(pd.DataFrame(places), on="clip_id", validate="one_to_one")
+    table["duration_s"] = (table["t_end_us"] - table["t_start_us"]) / 1e6
+    write_table(partial / "clips.parquet", table[list(EXPORTED_CLIP_COLUMNS)])
+    write_table(partial / "labels.parquet", labels)
+    write_table(partial / "targets.parquet", targets)
+    rows = []
+    for shard, task in sorted(tasks.items()):
+        summary = summaries[shard]
+        rows.append(quality_row(summary.quality, sum(summary.n_faces), summary.n_frames, len(task.clips)))
+    quality = pd.DataFrame(rows, columns=list(QUALITY_COLUMNS))
+    texts = ("participant", "session", "tracker", "camera")
+    flags = ("simulated", "replayed")
+    numbers = [name for name in QUALITY_COLUMNS if name not in (*texts, *flags)]
+    write_table(partial / "quality.parquet", quality.astype(dict.fromkeys(numbers, "float64")))
+    return {
+        "clips": len(table),
+        "participants": int(table["participant"].nunique()),
+        "sessions": len(tasks),
+        "stimuli": int(table["stimulus_id"].nunique()),
+        "labels": len(labels),
+        "clips_with_er_emotion": int(targets["er_emotion"].notna().sum()),
+        "clips_with_fer_emotion": int(targets["fer_emotion"].notna().sum()),
+        "clips_without_face": int((table["n_faces"] == 0).sum()),
+    }
+
+
+def _check_folds(folds: Folds, clips: pd.DataFrame) -> None:
+    """Refuse folds that leak or leave a set empty."""
+    for fold in range(folds.n_folds):
+        folds.splits(fold, clips["participant"])
+
+
+def _finish(
+    study: StudyFolder, partial: Path, settings: ShardSettings, counts: dict[str, int], simulated: bool
+) -> None:
+    """Write the data card and, last, the manifest."""
+    config = study.config
+    stored = {
+        **settings.as_json(),
+        "er_source": config.labels.er_source,
+        "clip_rule": config.clips.rule,
+        "quality_rule": config.quality.model_dump(),
+    }
+    card = data_card(partial, title=config.study.title, simulated=simulated, counts=counts, settings=stored)
+    write_bytes(partial / "data_card.md", card.encode("utf-8"))
+    manifest = make_manifest(
+        partial, study_title=config.study.title, simulated=simulated, settings=stored, counts=counts
+    )
+    write_json(partial / MANIFEST_NAME, manifest)
+    verify_files(partial, manifest, hashes=False)
+
+
+def _swap(partial: Path, out: Path) -> None:
+    """Put the finished export in its place; the earlier one goes only then."""
+    old = out.with_name(f"{out.name}.replaced")
+    if old.exists():
+        shutil.rmtree(old)
+    if out.exists():
+        out.rename(old)
+    try:
+        partial.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    if old.exists():
+        shutil.rmtree(old)
