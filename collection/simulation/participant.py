@@ -262,14 +262,14 @@ class SimulatedParticipant:
         effect = self.config.subject_effect
         z = np.clip(rng.standard_normal(4), -2, 2) * effect
         mirrored = bool(rng.random() < 0.5) and effect > 0
-        gains = np.exp(0.15 * effect * rng.standard_normal(16))
+        gains = np.exp(0.15 * effect * rng.standard_normal(len(_ACTION_UNITS)))
         return Appearance(
             mirrored=mirrored,
             hue_shift_deg=float(4.0 * z[0]),
             saturation=float(np.exp(0.12 * z[1])),
             brightness=float(np.exp(0.06 * z[2])),
             scale=float(np.exp(0.05 * z[3])),
-            action_gains={f"AU{number}": float(gain) for number, gain in zip(_ACTION_UNITS, gains, strict=False)},
+            action_gains={f"AU{number}": float(gain) for number, gain in zip(_ACTION_UNITS, gains, strict=True)},
         )
 
     def react_to(self, trial_id: int, target_emotion: str) -> PlantedTrial:
@@ -351,7 +351,7 @@ class SimulatedParticipant:
 
 
 #: Facial actions that a face may exaggerate or hold back (see devices/face.py).
-_ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 15, 16, 20, 23, 26, 43)
+_ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 15, 16, 17, 20, 23, 25, 26)
 
 
 def _unit(value: float) -> float:
