@@ -22,6 +22,7 @@ import pandas as pd
 
 from annotation.raters import PlantedTruth, SimulatedRater
 from data_schema.errors import LabelError
+from data_schema.exports.clips import load_clip_index
 from data_schema.labels import Label, LabelStore
 from data_schema.labels.database import SIDE_FILES
 from data_schema.session import open_session
@@ -111,14 +112,12 @@ def included_clips(study: StudyFolder) -> pd.DataFrame:
     LabelError
         If there is none.
     """
-    from data_schema.exports.clips import load_clip_index
-
     clips = load_clip_index(study.clip_index_path)
     chosen: pd.DataFrame = clips[clips["included"].astype(bool)].sort_values("clip_id")
     if chosen.empty:
         raise LabelError(
             f"{study.clip_index_path.name}: none of the {len(clips)} clips is included, so there is nothing to label. "
-            "Its column exclusion_reason says why; loosen [quality] in study.toml and run `emer clips`, or record again."
+            "Its column exclusion_reason says why; loosen [quality] in study.toml and run `emer clips`, or record anew."
         )
     return chosen.reset_index(drop=True)
 
@@ -129,17 +128,24 @@ def read_planted(study: StudyFolder, clips: pd.DataFrame) -> dict[tuple[str, str
     Raises
     ------
     LabelError
-        If a session has no planted truth, or none for one of its trials.
+        If a session has no planted truth, none for one of its trials, or
+        changed since the clip table was built.
     """
     truths: dict[tuple[str, str], PlantedTruth] = {}
     for session_file, group in clips.groupby("session_file", sort=True):
         path = study.root / Path(str(session_file))
         with open_session(path) as session:
             rows = session.table(PLANTED.path)[:]
+            sha256 = session.sha256
         if len(rows) == 0:
             raise LabelError(
                 f"{path.name}: has no planted truth in {PLANTED.path}: it is a recording of a person, and simulated "
                 "annotators can only judge simulated participants. Let people label it, or leave it out of the study."
+            )
+        if sha256 != str(group["session_sha256"].iloc[0]):
+            raise LabelError(
+                f"{path.name}: changed since {study.clip_index_path.name} was built. "
+                f"Build it again: emer clips {study.root}"
             )
         by_trial = {int(row["trial_id"]): row for row in rows}
         for clip in group.itertuples():

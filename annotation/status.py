@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from data_schema.errors import LabelError
+from data_schema.exports.clips import load_clip_index
 from data_schema.labels import current_labels, read_labels
 from data_schema.study import StudyFolder
 from data_schema.vocabularies import TASKS
@@ -31,8 +32,6 @@ def read_study_labels(study: StudyFolder) -> pd.DataFrame:
 
 def clip_hashes(study: StudyFolder) -> dict[str, str]:
     """Return the SHA-256 of the recording of each clip of the study."""
-    from data_schema.exports.clips import load_clip_index
-
     clips = load_clip_index(study.clip_index_path)
     return dict(zip(clips["clip_id"].astype(str), clips["session_sha256"].astype(str), strict=True))
 

@@ -121,8 +121,11 @@ def opened_for_reading(path: Path) -> Iterator[Connection]:
     wal = path.with_name(path.name + "-wal")
 
     def connect() -> sqlite3.Connection:
-        raw = sqlite3.connect(_uri(path, "mode=ro"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        # Not "mode=ro": such a connection cannot tidy up and leaves the log's files behind.
+        # A file that may not be written to is opened for reading all the same.
+        raw = sqlite3.connect(_uri(path, "mode=rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
+            raw.execute("PRAGMA query_only=ON")
             raw.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
             raw.close()
@@ -214,9 +217,9 @@ def create_label_file(path: Path, meta: Mapping[str, str]) -> bool:
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for rest in (path.with_name(path.name + suffix) for suffix in SIDE_FILES):
+        for rest in (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal")):
             # Left of a file that was deleted: SQLite would write its pages into the new one.
-            if rest.exists() and not path.exists():
+            if rest.exists() and rest.stat().st_size > 0 and not path.exists():
                 raise LabelError(
                     f"{rest.name} lies here without {path.name}, and may hold labels. "
                     f"Bring {path.name} back, or move {rest.name} elsewhere to start anew."

@@ -82,7 +82,7 @@ def test_no_acknowledged_label_is_lost_to_25_kills(tmp_path: Path) -> None:
                     pid = 0
                     n_before_kill = sys.maxsize
             if path.exists():
-                # Read before anything has repaired it.
+                # What a lab does that merges the file of a machine that died.
                 assert acknowledged <= set(read_labels([path])["row_id"])
     finally:
         launcher.stdin.close()

@@ -58,6 +58,8 @@ def test_merging_gives_the_same_table_in_any_order(tmp_path: Path, make_label: M
     assert first["row_id"].is_unique
     assert first["valence"].dtype == np.float64
     assert first["emotion"].tolist().count("anger") == 1
+    # Reading leaves nothing beside the files.
+    assert sorted(tmp_path.iterdir()) == sorted([*files, copy])
     assert read_labels([]).columns.tolist() == list(LOG_COLUMNS)
 
 
