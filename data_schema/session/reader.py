@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ import pandas as pd
 
 from data_schema.errors import SessionFileError, SessionVersionError
 from data_schema.session import markers
+from data_schema.session.attributes import read_text
 from data_schema.session.layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -29,6 +31,7 @@ from data_schema.session.layout import (
     decode_text,
 )
 from data_schema.session.lock import is_locked
+from data_schema.session.unclean import open_unclean
 from data_schema.session.video import SessionVideo, VideoStream
 from data_schema.study.config import StudyConfig, config_from_json
 
@@ -146,9 +149,10 @@ class TableView:
 class Session:
     """One open session file. Close it, or use it in a ``with`` block."""
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(self, path: Path, file: h5py.File, view: io.RawIOBase | None = None) -> None:
         self.path = path
         self.file = file
+        self._view = view
 
     def __enter__(self) -> Session:
         return self
@@ -161,6 +165,8 @@ class Session:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+        if self._view is not None:
+            self._view.close()
 
     @property
     def format_version(self) -> tuple[int, int]:
@@ -170,12 +176,12 @@ class Session:
     @property
     def participant(self) -> str:
         """Pseudonym of the participant."""
-        return str(self.file.attrs["participant"])
+        return read_text(self.file, "participant")
 
     @property
     def session(self) -> str:
         """Name of the session."""
-        return str(self.file.attrs["session"])
+        return read_text(self.file, "session")
 
     @property
     def simulated(self) -> bool:
@@ -185,26 +191,37 @@ class Session:
     @property
     def created_utc(self) -> str:
         """When the file was made, ISO 8601."""
-        return str(self.file.attrs["created_utc"])
+        return read_text(self.file, "created_utc")
 
     @property
     def devices(self) -> list[dict[str, Any]]:
         """What each device said of itself."""
-        return list(json.loads(str(self.file["study"].attrs["devices_json"])))
+        return list(json.loads(self._study_text("devices_json")))
 
     @property
     def seeds(self) -> dict[str, Any]:
         """Every seed that was used."""
-        return dict(json.loads(str(self.file["study"].attrs["seeds_json"])))
+        return dict(json.loads(self._study_text("seeds_json")))
 
     @property
     def versions(self) -> dict[str, str]:
         """Versions of the software that recorded."""
-        return dict(json.loads(str(self.file["study"].attrs["versions_json"])))
+        return dict(json.loads(self._study_text("versions_json")))
 
     def config(self) -> StudyConfig:
         """Return the study configuration of the recording."""
-        return config_from_json(str(self.file["study"].attrs["config_json"]))
+        return config_from_json(self.config_json)
+
+    @property
+    def config_json(self) -> str:
+        """The resolved study configuration, as stored."""
+        return self._study_text("config_json")
+
+    def _study_text(self, name: str) -> str:
+        try:
+            return read_text(self.file["study"], name)
+        except (KeyError, OSError, RuntimeError) as error:
+            raise SessionFileError(self.path, f"the attribute '{name}' cannot be read: {error}", "/study") from error
 
     @cached_property
     def status(self) -> str:
@@ -226,7 +243,10 @@ class Session:
         table = path if isinstance(path, Table) else TABLE_BY_PATH.get(path)
         if table is None:
             raise SessionFileError(self.path, f"the layout has no table {path}", str(path))
-        dataset = self.file.get(table.path)
+        try:
+            dataset = self.file.get(table.path)
+        except (OSError, RuntimeError, KeyError) as error:
+            raise SessionFileError(self.path, f"cannot be read: {error}", table.path) from error
         return TableView(self.path, table, dataset if isinstance(dataset, h5py.Dataset) else None)
 
     def trials(self) -> list[Trial]:
@@ -257,8 +277,16 @@ class Session:
         return SessionVideo(self.path, packets, self.table(FRAMES)[:], stream)
 
 
-def open_session(path: Path | str) -> Session:
+def open_session(path: Path | str, *, salvage: bool = False) -> Session:
     """Open a session file for reading, also while it is written or after a kill.
+
+    Parameters
+    ----------
+    path : Path
+        The session file.
+    salvage : bool
+        Open a file that was cut short as well, as far as it goes, and take it that
+        nobody is writing it. For repair only, which holds the file's lock.
 
     Raises
     ------
@@ -274,34 +302,44 @@ def open_session(path: Path | str) -> Session:
         raise SessionFileError(path, "the file is empty. Copy it again from the recording PC; nothing can be repaired.")
     if not h5py.is_hdf5(path):
         raise SessionFileError(path, "this is no HDF5 file, so no session file. Check the name, or import it first.")
-    file = _open_hdf5(path)
+    file, view = _open_hdf5(path, salvage)
+    session = Session(path, file, view)
     try:
         _check_identity(path, file)
     except BaseException:
-        file.close()
+        session.close()
         raise
-    return Session(path, file)
+    return session
 
 
-def _open_hdf5(path: Path) -> h5py.File:
+def _open_hdf5(path: Path, salvage: bool) -> tuple[h5py.File, io.RawIOBase | None]:
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r"), None
     except OSError as plain:
-        # A file that is being written, or whose writer was killed, opens as SWMR only.
-        try:
-            return h5py.File(path, "r", libver=("v110", "v110"), swmr=True)
-        except (OSError, ValueError) as error:
-            if "truncated" in str(plain):
-                raise SessionFileError(
-                    path,
-                    f"the file is cut short ({path.stat().st_size} bytes, more were written). "
-                    f"Copy it again from the recording PC; if that is the only copy, run `emer repair {path.name}`",
-                ) from error
-            raise SessionFileError(path, f"cannot be opened: {plain}. Run `emer repair {path.name}`") from error
+        if not salvage and is_locked(path):
+            return _open_growing(path), None
+        if "truncated" in str(plain) and not salvage:
+            raise SessionFileError(
+                path,
+                f"the file is cut short ({path.stat().st_size} bytes; more were written). "
+                f"Copy it again from the recording PC; if this is the only copy, run `emer repair {path.name}`",
+            ) from plain
+        return open_unclean(path)
+
+
+def _open_growing(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", libver=("v110", "v110"), swmr=True)
+    except (OSError, ValueError) as error:
+        raise SessionFileError(path, f"is being recorded and cannot be read yet: {error}. Try again.") from error
 
 
 def _check_identity(path: Path, file: h5py.File) -> None:
-    if str(file.attrs.get("format", "")) != FORMAT_NAME:
+    try:
+        name = read_text(file, "format", "")
+    except (OSError, RuntimeError) as error:
+        raise SessionFileError(path, f"its first bytes cannot be read: {error}. Copy it again.") from error
+    if name != FORMAT_NAME:
         raise SessionFileError(
             path, "an HDF5 file, but not a session file of this toolkit (its root lacks format = 'emer-session')."
         )
@@ -315,7 +353,7 @@ def _check_identity(path: Path, file: h5py.File) -> None:
 
 
 def _format_version(path: Path, file: h5py.File) -> tuple[int, int]:
-    text = str(file.attrs.get("format_version", ""))
+    text = read_text(file, "format_version", "")
     try:
         major, minor = text.split(".")
         return int(major), int(minor)

@@ -86,10 +86,8 @@ def repair_session(path: Path | str) -> RepairResult:
 
 
 def _repair_locked(path: Path) -> RepairResult:
-    with open_session(path) as session:
-        closed = set(session.table(MARKERS.path).column("kind")) & {markers.RECORDING_CLOSED}
-        plain = _opens_plainly(path)
-        if closed and plain and not any(f.level == "error" for f in check_session(path)):
+    with open_session(path, salvage=True) as session:
+        if _is_sound(path, session):
             return RepairResult(path, repaired=False)
         partial = path.with_name(path.name + ".repairing")
         partial.unlink(missing_ok=True)
@@ -110,11 +108,13 @@ def _repair_locked(path: Path) -> RepairResult:
     return RepairResult(path, True, backup, result.rows, result.losses)
 
 
-def _opens_plainly(path: Path) -> bool:
+def _is_sound(path: Path, session: Session) -> bool:
+    """Tell whether the file was closed in good order and `emer check` finds no error."""
     try:
         with h5py.File(path, "r"):
-            return True
-    except OSError:
+            closed = markers.RECORDING_CLOSED in set(session.table(MARKERS.path).column("kind"))
+        return closed and not any(finding.level == "error" for finding in check_session(path))
+    except (OSError, SessionFileError):
         return False
 
 
@@ -129,14 +129,13 @@ def _free_backup_name(path: Path) -> Path:
 
 def _copy_sound_part(session: Session, target: Path) -> RepairResult:
     result = RepairResult(target, repaired=True)
-    study = session.file["study"].attrs
-    packets = session.file.get(PACKETS.path)
-    video = VideoStream.from_attributes(packets) if isinstance(packets, h5py.Dataset) else None
+    packets = _dataset(session, PACKETS.path)
+    video = VideoStream.from_attributes(packets) if packets is not None else None
     writer = SessionWriter.create(
         target,
         participant=session.participant,
         session=session.session,
-        config_json=str(study["config_json"]),
+        config_json=session.config_json,
         devices=session.devices,
         seeds=session.seeds,
         video=video,
@@ -161,6 +160,11 @@ def _copy_sound_part(session: Session, target: Path) -> RepairResult:
     except BaseException:
         writer.abandon()
         raise
+    if result.losses and not any(result.rows.values()):
+        raise SessionFileError(
+            session.path,
+            "nothing in it can be read any more; it was left as it was. Copy it again from the recording PC.",
+        )
     return result
 
 
@@ -186,8 +190,21 @@ def _readable_rows(view: TableView) -> int:
     return done
 
 
+def _dataset(session: Session, hdf5_path: str) -> h5py.Dataset | None:
+    """Return a dataset, or None where it is missing or its header cannot be read."""
+    try:
+        found = session.file.get(hdf5_path)
+    except (OSError, RuntimeError, KeyError):
+        return None
+    return found if isinstance(found, h5py.Dataset) else None
+
+
 def _copy_table(session: Session, table: Table, writer: SessionWriter, result: RepairResult) -> None:
-    view = session.table(table.path)
+    try:
+        view = session.table(table.path)
+    except SessionFileError as error:
+        result.losses.append(f"{table.path} is lost ({error})")
+        return
     sound = _readable_rows(view)
     for start in range(0, sound, _BLOCK_ROWS):
         rows = view[start : min(sound, start + _BLOCK_ROWS)]
@@ -201,12 +218,16 @@ def _copy_table(session: Session, table: Table, writer: SessionWriter, result: R
 
 
 def _copy_video(session: Session, writer: SessionWriter, result: RepairResult) -> None:
-    """Copy frames from the first key frame on, as long as their bytes are there."""
-    view = session.table(FRAMES.path)
-    packets = session.file.get(PACKETS.path)
+    """Copy frames as long as their bytes are there."""
+    try:
+        view = session.table(FRAMES.path)
+    except SessionFileError as error:
+        result.losses.append(f"{FRAMES.path} is lost ({error})")
+        return
+    packets = _dataset(session, PACKETS.path)
     sound = _readable_rows(view)
     copied = 0
-    size = int(packets.shape[0]) if isinstance(packets, h5py.Dataset) else 0
+    size = 0 if packets is None else int(packets.shape[0])
     for start in range(0, sound, 1024):
         block = view[start : min(sound, start + 1024)]
         whole = _frames_with_bytes(block, size)
@@ -235,8 +256,8 @@ def _frames_with_bytes(rows: npt.NDArray[np.void], size: int) -> int:
 
 
 def _copy_blob(session: Session, blob_path: str, writer: SessionWriter, result: RepairResult) -> None:
-    dataset = session.file.get(BLOB_BY_PATH[blob_path].path)
-    if not isinstance(dataset, h5py.Dataset):
+    dataset = _dataset(session, BLOB_BY_PATH[blob_path].path)
+    if dataset is None:
         return
     for start in range(0, int(dataset.shape[0]), _BLOCK_BYTES):
         try:
@@ -250,10 +271,10 @@ def _last_time_us(session: Session) -> int:
     """Return the newest host time in the file, so that the repair's marker does not come before it."""
     newest = 0
     for table in TABLES:
-        view = session.table(table.path)
-        if table.time_column and len(view):
-            try:
+        try:
+            view = session.table(table.path)
+            if table.time_column and len(view):
                 newest = max(newest, int(view[-1][table.time_column]))
-            except SessionFileError:
-                continue
+        except SessionFileError:
+            continue
     return newest

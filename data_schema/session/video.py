@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.errors import SessionFileError
+from data_schema.session.attributes import read_text, write_attribute
 from data_schema.session.layout import FRAMES, PACKETS
 
 RgbImage = npt.NDArray[np.uint8]
@@ -55,12 +56,12 @@ class VideoStream:
 
     def write_attributes(self, dataset: h5py.Dataset) -> None:
         """Store the stream's description as attributes of ``/face/packets``."""
-        dataset.attrs["codec"] = self.codec
+        write_attribute(dataset, "codec", self.codec)
         dataset.attrs["extradata"] = np.frombuffer(self.extradata, dtype=np.uint8)
         dataset.attrs["width_px"] = np.int64(self.width_px)
         dataset.attrs["height_px"] = np.int64(self.height_px)
-        dataset.attrs["time_base"] = f"{self.time_base.numerator}/{self.time_base.denominator}"
-        dataset.attrs["pixel_format"] = self.pixel_format
+        write_attribute(dataset, "time_base", f"{self.time_base.numerator}/{self.time_base.denominator}")
+        write_attribute(dataset, "pixel_format", self.pixel_format)
 
     @classmethod
     def from_attributes(cls, dataset: h5py.Dataset) -> VideoStream | None:
@@ -69,12 +70,12 @@ class VideoStream:
             return None
         attributes = dataset.attrs
         return cls(
-            codec=str(attributes["codec"]),
+            codec=read_text(dataset, "codec"),
             extradata=bytes(np.asarray(attributes["extradata"], dtype=np.uint8)),
             width_px=int(attributes["width_px"]),
             height_px=int(attributes["height_px"]),
-            time_base=Fraction(str(attributes["time_base"])),
-            pixel_format=str(attributes["pixel_format"]),
+            time_base=Fraction(read_text(dataset, "time_base")),
+            pixel_format=read_text(dataset, "pixel_format"),
         )
 
 

@@ -26,6 +26,7 @@ from data_schema import __version__
 from data_schema.clocks import HostClock, SystemClock
 from data_schema.errors import RecordingError, SessionFileError
 from data_schema.session import markers
+from data_schema.session.attributes import write_attribute
 from data_schema.session.layout import (
     ANCHORS,
     BLOBS,
@@ -214,7 +215,10 @@ class SessionWriter:
         RecordingError
             If the file exists already or cannot be created.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecordingError(f"{path.parent}: cannot create the folder: {error}. Check name and rights.") from error
         if path.exists():
             raise RecordingError(
                 f"{path.name} exists already, and a recording is never overwritten. "
@@ -439,10 +443,10 @@ class SessionWriter:
 
 def _write_attributes(file: h5py.File, root: dict[str, Any], study: dict[str, str]) -> None:
     for name, value in root.items():
-        file.attrs[name] = value
+        write_attribute(file, name, value)
     group = file.create_group("study")
     for name, text in study.items():
-        group.attrs[name] = text
+        write_attribute(group, name, text)
 
 
 def _create_datasets(
@@ -463,15 +467,16 @@ def _create_datasets(
         dataset = file.create_dataset(
             table.path, shape=(0,), maxshape=(None,), dtype=table.dtype, chunks=(chunk,), **filters
         )
-        dataset.attrs["meaning"] = table.meaning
-        dataset.attrs["columns_json"] = json.dumps(
-            [{"name": c.name, "unit": c.unit, "meaning": c.meaning, "sdk_field": c.sdk_field} for c in table.columns]
-        )
+        write_attribute(dataset, "meaning", table.meaning)
+        columns = [
+            {"name": c.name, "unit": c.unit, "meaning": c.meaning, "sdk_field": c.sdk_field} for c in table.columns
+        ]
+        write_attribute(dataset, "columns_json", json.dumps(columns))
     for blob in BLOBS:
         dataset = file.create_dataset(
             blob.path, shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(BLOB_CHUNK_BYTES,)
         )
-        dataset.attrs["meaning"] = blob.meaning
+        write_attribute(dataset, "meaning", blob.meaning)
     if video is not None:
         video.write_attributes(file[PACKETS.path])
 

@@ -1,0 +1,148 @@
+"""A killed recording opens again, with all that was acknowledged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_schema.errors import SessionFileError
+from data_schema.session import open_session
+from data_schema.session.layout import FRAMES, GAZE, MARKERS
+from data_schema.session.lock import acquire_lock, release_lock
+from data_schema.session.repair import repair_session
+from data_schema.session.synthetic import make_synthetic_session
+from data_schema.session.validate import check_session
+
+#: Writes gaze and video for ever and prints what is acknowledged after each flush.
+CHILD = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+import av, numpy as np
+from data_schema.session import SessionWriter
+from data_schema.session.layout import FRAMES, GAZE, make_row
+from data_schema.session.synthetic import _encoder, synthetic_config
+
+context, stream = _encoder(30.0)
+writer = SessionWriter.create(
+    Path(sys.argv[1]), participant="P001", session="01", config_json=synthetic_config().to_json(), video=stream,
+    rates_hz={"/eye/gaze": 600.0, "/face/frames": 30.0}, simulated=True,
+)
+index = 0
+while True:
+    frame = av.VideoFrame.from_ndarray(np.full((240, 320, 3), index * 3 % 256, np.uint8), format="rgb24")
+    frame.pts, frame.time_base = index * 33_333, Fraction(1, 1_000_000)
+    for packet in context.encode(frame):
+        writer.append_packet(bytes(packet), make_row(
+            FRAMES, t_capture_us=frame.pts, t_device_us=-1, pts=packet.pts, keyframe=packet.is_keyframe, missed_before=0))
+    rows = GAZE.empty(20)
+    rows["t_system_us"] = (index * 20 + np.arange(20)) * 1667
+    writer.append(GAZE.path, rows)
+    durable = writer.flush()
+    print(durable[GAZE.path], durable[FRAMES.path], flush=True)
+    index += 1
+"""
+
+
+def killed_recording(path: Path, lines: int) -> tuple[int, int]:
+    """Run the child until it has printed `lines`, kill it, and return what it acknowledged last."""
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True)
+    stdout = child.stdout
+    if stdout is None:
+        raise RuntimeError("no pipe")
+    for _ in range(lines):
+        last = stdout.readline()
+    child.kill()
+    rest = [line for line in stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+    child.wait()
+    stdout.close()
+    gaze, frames = (rest[-1] if rest else last).split()
+    return int(gaze), int(frames)
+
+
+@pytest.mark.parametrize("lines", [40, 173])
+def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path, lines: int) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    gaze, frames = killed_recording(path, lines)
+    with open_session(path) as session:
+        assert session.status == "interrupted"
+    assert any("emer repair" in finding.message for finding in check_session(path))
+    damaged = path.read_bytes()
+
+    result = repair_session(path)
+
+    assert result.repaired
+    assert result.backup is not None
+    assert result.backup.read_bytes() == damaged
+    assert check_session(path) == []
+    with open_session(path) as session:
+        assert session.status == "repaired"
+        assert len(session.table(GAZE.path)) >= gaze
+        assert len(session.table(FRAMES.path)) >= frames
+        times = session.table(GAZE.path)[:]["t_system_us"]
+        assert np.array_equal(times, np.arange(len(times)) * 1667)
+        video = session.video
+        assert video is not None
+        assert abs(video.decode(-1).mean() - (len(video) - 1) * 3 % 256) < 5
+    assert not repair_session(path).repaired, "a repaired file needs no further repair"
+
+
+def test_a_file_in_good_order_is_left_alone(tmp_path: Path) -> None:
+    path = make_synthetic_session(tmp_path / "sub-P001_ses-01.h5", n_trials=1, trial_s=0.5)
+    before = path.read_bytes()
+    assert not repair_session(path).repaired
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_being_recorded_is_not_touched(tmp_path: Path) -> None:
+    path = make_synthetic_session(tmp_path / "sub-P001_ses-01.h5", n_trials=1, trial_s=0.5)
+    lock = acquire_lock(path)
+    try:
+        with pytest.raises(SessionFileError, match="right now"):
+            repair_session(path)
+    finally:
+        release_lock(path, lock)
+
+
+def test_repair_keeps_devices_seeds_and_the_time_of_recording(tmp_path: Path) -> None:
+    path = make_synthetic_session(tmp_path / "sub-P001_ses-01.h5", n_trials=1, trial_s=0.5, seed=5)
+    cut = path.read_bytes()
+    with open_session(path) as session:
+        expected = (session.devices, session.seeds, session.created_utc, session.config())
+        markers_before = len(session.table(MARKERS.path))
+    # Break the chain of packets: the frames after the hole cannot be trusted.
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        file["/face/packets"].resize((file["/face/packets"].shape[0] // 2,))
+    assert path.read_bytes() != cut
+    result = repair_session(path)
+    assert result.losses
+    with open_session(path) as session:
+        assert (session.devices, session.seeds, session.created_utc, session.config()) == expected
+        assert len(session.table(MARKERS.path)) == markers_before + 1
+        assert 0 < len(session.table(FRAMES.path)) < 45
+    assert check_session(path) == []
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 0.8, 0.99])
+def test_a_file_that_was_cut_short_is_saved_as_far_as_it_goes_or_left_alone(tmp_path: Path, share: float) -> None:
+    path = make_synthetic_session(tmp_path / "sub-P001_ses-01.h5", n_trials=3, trial_s=1.0)
+    whole = path.read_bytes()
+    cut = whole[: int(len(whole) * share)]
+    path.write_bytes(cut)
+    try:
+        result = repair_session(path)
+    except SessionFileError:
+        assert path.read_bytes() == cut
+        assert list(tmp_path.iterdir()) == [path]
+        return
+    assert result.losses or result.rows[GAZE.path] == 1500
+    assert any(result.rows.values())
+    assert result.backup is not None
+    assert result.backup.read_bytes() == cut
+    assert not any(finding.level == "error" for finding in check_session(path))
