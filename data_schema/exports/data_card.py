@@ -64,8 +64,8 @@ def _simulated(clips: pd.DataFrame, quality: pd.DataFrame, labels: pd.DataFrame)
     lines = [
         (
             "> **SIMULATED DATA.** "
-            f"{int(clips['simulated'].sum())} of {len(clips)} clips come from simulated or replayed devices, and what the "
-            "participants felt and showed was planted by a program. Nothing here says anything about people."
+            f"{int(clips['simulated'].sum())} of {len(clips)} clips come from simulated or replayed devices, and what "
+            "the participants felt and showed was planted by a program. Nothing here says anything about people."
         )
     ]
     if quality["replayed"].any():
@@ -104,8 +104,8 @@ def _labels(labels: pd.DataFrame, targets: pd.DataFrame) -> str:
         "## Labels",
         "",
         (
-            "ER is what the participant felt, FER what the face showed. A tie between raters, a skip or a missing answer "
-            "is a missing target."
+            "ER is what the participant felt, FER what the face showed. A tie between raters, a skip or a missing "
+            "answer is a missing target."
         ),
         "",
         _table(
@@ -194,8 +194,8 @@ def _folds(folds: dict[str, Any], clips: pd.DataFrame) -> str:
             "## Folds",
             "",
             (
-                f"{folds['n_folds']} subject-independent folds, seed {folds['seed']}. Fold k tests, fold k + 1 validates, "
-                "the rest train."
+                f"{folds['n_folds']} subject-independent folds, seed {folds['seed']}. Fold k tests, "
+                "fold k + 1 validates, the rest train."
             ),
             "",
             _table(["fold", "participants", "clips"], rows),
@@ -220,8 +220,8 @@ def _arrays(settings: dict[str, Any]) -> str:
                 f"{detector['name']} ({detector['licence']}), aligned to the ArcFace template; `face_mask` ({frames})"
             ),
             (
-                f"- `eye` float32 ({chunks}, {len(EYE_FEATURES)}): the features below over {chunks} equal chunks of time; "
-                "`eye_mask`"
+                f"- `eye` float32 ({chunks}, {len(EYE_FEATURES)}): the features below over {chunks} equal chunks of "
+                "time; `eye_mask`"
             ),
             (
                 f"- `fixations` float32 ({fixations}, {len(FIXATION_FEATURES)}): the first {fixations} fixations; "

@@ -341,7 +341,9 @@ def summary_names(n_parts: int = 4) -> tuple[str, ...]:
     return (*names, *(f"pupil_change_part_{part + 1}" for part in range(n_parts)))
 
 
-def summarise(values: npt.NDArray[np.float32], mask: Bool, n_parts: int = 4) -> tuple[npt.NDArray[np.float32], Bool]:
+def summarise(
+    values: npt.NDArray[np.floating[Any]], mask: Bool, n_parts: int = 4
+) -> tuple[npt.NDArray[np.float32], Bool]:
     """Summarise a clip's chunk features.
 
     Parameters
@@ -357,6 +359,7 @@ def summarise(values: npt.NDArray[np.float32], mask: Bool, n_parts: int = 4) -> 
         0 where masked.
     summary_mask : ndarray of bool, same shape
     """
+    values = values.astype(np.float64)
     count = mask.sum(axis=-2)
     safe = np.maximum(count, 1)
     mean = np.where(mask, values, 0).sum(axis=-2) / safe

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from data_schema.signals.fixations import IVTParameters, SampleKind, classify, fill_gaps
+from data_schema.signals.gaze import combine_eyes, select_eye
+
+from .recordings import gaze_rows, prolab_ivt, spectrum_600hz, stamps
+
+FIXATION, SACCADE, NO_EYES = int(SampleKind.FIXATION), int(SampleKind.SACCADE), int(SampleKind.NO_EYES)
+
+
+def classify_norm(gaze_norm, rate_hz=600.0, parameters=None):
+    signal = select_eye(gaze_rows(stamps(len(gaze_norm), rate_hz), gaze_norm))
+    return classify(signal.t_us, signal.gaze_mm, signal.eye_mm, signal.gaze_norm, parameters)
+
+
+def jump(*stays: tuple[float, int], move: int = 18) -> np.ndarray:
+    """Return gaze that stays at each x for so many samples and moves between them in `move` samples."""
+    x = [np.full(stays[0][1], stays[0][0])]
+    for (before, _), (after, n) in zip(stays[:-1], stays[1:], strict=True):
+        x += [np.linspace(before, after, move + 2)[1:-1], np.full(n, after)]
+    x = np.concatenate(x)
+    return np.column_stack([x, np.full(len(x), 0.5)])
+
+
+def kappa(a: np.ndarray, b: np.ndarray) -> float:
+    """Cohen's kappa."""
+    chance = sum((a == k).mean() * (b == k).mean() for k in np.union1d(a, b))
+    return ((a == b).mean() - chance) / (1 - chance)
+
+
+def test_agrees_with_tobii_on_the_real_recording(shared_data):
+    real = prolab_ivt(shared_data)
+    gaze = combine_eyes(real["left_gaze_mm"], real["right_gaze_mm"], "average")
+    eye = combine_eyes(real["left_eye_mm"], real["right_eye_mm"], "average")
+    found = classify(real["t_us"], gaze, eye)
+    judged = np.isin(real["kind"], (FIXATION, SACCADE))
+    assert judged.sum() == 4782
+    assert (found.kind == real["kind"])[judged].mean() >= 0.998
+    assert kappa(real["kind"][judged], found.kind[judged]) >= 0.99
+    # Without merging and discarding, agreement is lower: the steps are needed.
+    bare = classify(real["t_us"], gaze, eye, parameters=IVTParameters(merge_max_time_ms=0.0, min_duration_ms=0.0))
+    assert (bare.kind == real["kind"])[judged].mean() < (found.kind == real["kind"])[judged].mean()
+
+
+def test_finds_two_fixations_and_the_saccade_between():
+    found = classify_norm(jump((0.3, 180), (0.7, 240)))
+    assert len(found.fixations) == 2
+    assert_allclose(found.fixations["x_norm"], [0.3, 0.7], atol=0.01)
+    assert_allclose(found.fixations["y_norm"], 0.5, atol=1e-6)
+    durations = (found.fixations["t_end_us"] - found.fixations["t_start_us"]) / 1e6
+    assert_allclose(durations, [0.3, 0.4], atol=0.02)
+    assert len(found.saccades) == 1
+    expected = np.degrees(2 * np.arctan(0.2 * 528.0 / 650.0))
+    assert found.saccades["amplitude_deg"][0] == pytest.approx(expected, rel=0.05)
+    # A ramp of 18 of 360 deg/s or so: the peak is near its mean speed.
+    assert found.saccades["peak_velocity_deg_s"][0] == pytest.approx(expected / (19 / 600), rel=0.15)
+
+
+def test_short_fixations_are_discarded():
+    gaze = jump((0.2, 180), (0.5, 30), (0.8, 180))
+    assert len(classify_norm(gaze).fixations) == 2
+    assert len(classify_norm(gaze, parameters=IVTParameters(min_duration_ms=20.0)).fixations) == 3
+
+
+def test_close_fixations_are_merged_and_distant_ones_are_not():
+    def shaken(step_norm: float) -> np.ndarray:
+        gaze = np.full((400, 2), 0.5)
+        gaze[198:202, 0] += 0.02
+        gaze[202:, 0] += step_norm
+        return gaze
+
+    near, far = 0.3 / 46.5, 2.0 / 46.5  # about 46.5 degrees of visual angle across the screen's middle
+    assert len(classify_norm(shaken(near)).fixations) == 1
+    assert len(classify_norm(shaken(far)).fixations) == 2
+    apart = replace(IVTParameters(), merge_max_angle_deg=5.0)
+    assert len(classify_norm(shaken(far), parameters=apart).fixations) == 1
+
+
+def test_losses_are_marked_and_bridged_only_on_request():
+    gaze = np.full((300, 2), 0.5)
+    gaze[100:124] = np.nan  # 40 ms
+    plain = classify_norm(gaze)
+    assert (plain.kind[100:124] == NO_EYES).all()
+    bridged = classify_norm(gaze, parameters=IVTParameters(max_gap_ms=75.0))
+    assert (bridged.kind == FIXATION).all()
+    assert len(bridged.fixations) == 1
+    long = np.full((300, 2), 0.5)
+    long[100:180] = np.nan  # 133 ms
+    assert (classify_norm(long, parameters=IVTParameters(max_gap_ms=75.0)).kind[100:180] == NO_EYES).all()
+
+
+def test_gaps_are_filled_by_straight_lines():
+    t_us = np.array([0, 10, 20, 40, 50], dtype=np.int64) * 1000
+    values = np.array([[0.0], [np.nan], [np.nan], [8.0], [np.nan]])
+    assert_allclose(fill_gaps(t_us, values, 75.0)[:, 0], [0.0, 2.0, 4.0, 8.0, np.nan])
+    assert_allclose(fill_gaps(t_us, values, 30.0)[:, 0], values[:, 0])
+
+
+@pytest.mark.parametrize("rate_hz", [30.0, 60.0, 120.0, 250.0, 1200.0])
+def test_other_rates_find_the_same_fixations(rate_hz):
+    n = round(0.5 * rate_hz)
+    found = classify_norm(jump((0.3, n), (0.7, n), move=max(1, round(0.03 * rate_hz))), rate_hz=rate_hz)
+    assert len(found.fixations) == 2
+    assert_allclose(found.fixations["x_norm"], [0.3, 0.7], atol=0.03)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_tiny_recordings(n):
+    found = classify_norm(np.full((n, 2), 0.5))
+    assert len(found.kind) == n
+    assert len(found.fixations) <= 1
+
+
+def test_real_600hz_recording_gives_plausible_fixations(shared_data):
+    rows = spectrum_600hz(shared_data)
+    signal = select_eye(rows)
+    found = classify(signal.t_us, signal.gaze_mm, signal.eye_mm, signal.gaze_norm)
+    seconds = (signal.t_us[-1] - signal.t_us[0]) / 1e6
+    durations = (found.fixations["t_end_us"] - found.fixations["t_start_us"]) / 1e6
+    assert 1.0 < len(found.fixations) / seconds < 5.0
+    assert 0.1 < np.median(durations) < 0.6
+    assert (np.diff(found.fixations["t_start_us"]) > 0).all()

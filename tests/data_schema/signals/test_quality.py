@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from data_schema.signals.quality import (
+    data_loss,
+    effective_rate_hz,
+    find_gaps,
+    frame_quality,
+    gaze_quality,
+    rms_s2s_deg,
+    sd_deg,
+    windowed_precision_deg,
+)
+
+from .recordings import SCREEN, gaze_rows, spectrum_600hz, stamps
+
+
+def test_equals_etdqualitizer_on_its_own_example(shared_data):
+    samples = pd.read_csv(shared_data / "etdqualitizer" / "Tobii_Spectrum_600Hz.tsv.gz", sep="\t")
+    expected = pd.read_csv(shared_data / "etdqualitizer" / "expected_600Hz.csv")
+    assert len(expected) == 18
+    for row in expected.itertuples():
+        part = samples[samples["target_id"] == row.target_id]
+        px = part[[f"{row.eye}_x", f"{row.eye}_y"]].to_numpy()
+        gaze = SCREEN.norm_to_deg(px / [SCREEN.width_px, SCREEN.height_px] + 0.5)
+        valid = np.isfinite(gaze[:, 0])
+        # Microseconds times 1000, so that stamps of whole numbers keep the file's digits.
+        t_us = np.round(part["timestamp"].to_numpy() * 1000).astype(np.int64)
+        assert_allclose(rms_s2s_deg(gaze), row.rms_s2s, rtol=1e-6)
+        assert_allclose(sd_deg(gaze), row.std, rtol=1e-6)
+        assert_allclose(100 * data_loss(valid), row.data_loss, rtol=1e-6, atol=1e-12)
+        assert_allclose(effective_rate_hz(t_us, valid), row.effective_frequency, rtol=1e-6)
+
+
+def test_known_noise_is_measured():
+    rng = np.random.default_rng(1)
+    gaze = rng.normal(0.0, 0.1, (60_000, 2))
+    t_us = stamps(len(gaze))
+    assert rms_s2s_deg(gaze) == pytest.approx(0.2, rel=0.02)
+    assert sd_deg(gaze) == pytest.approx(0.1 * np.sqrt(2), rel=0.02)
+    rms, sd = windowed_precision_deg(t_us, gaze)
+    assert rms == pytest.approx(0.2, rel=0.02)
+    assert sd == pytest.approx(0.141, rel=0.02)
+    # A saccade in the middle raises the plain figures, not the windowed ones.
+    gaze[30_000:] += 10.0
+    assert sd_deg(gaze) > 5.0
+    assert windowed_precision_deg(t_us, gaze)[1] == pytest.approx(0.141, rel=0.02)
+
+
+def test_loss_per_eye_rate_and_holes():
+    t_us = stamps(6000)
+    gaze = np.full((6000, 2), 0.5)
+    gaze[1000:1600] = np.nan
+    rows = gaze_rows(t_us, gaze)
+    rows["left_gaze_valid"][:300] = 0
+    quality = gaze_quality(rows, SCREEN)
+    assert quality.rate_hz == pytest.approx(600.0, rel=1e-3)
+    assert quality.loss_left == pytest.approx(0.15)
+    assert quality.loss_right == quality.loss_both == pytest.approx(0.10)
+    assert quality.effective_rate_hz == pytest.approx(540.0, rel=1e-3)
+    assert quality.longest_loss_s == pytest.approx(1.0, abs=0.01)
+    assert quality.n_gaps == 0
+    cut = np.delete(rows, slice(3000, 3300))
+    assert gaze_quality(cut, SCREEN).n_gaps == 1
+    assert find_gaps(cut["t_system_us"])[0].duration_s == pytest.approx(0.5, abs=0.01)
+
+
+def test_real_hole_is_found(shared_data):
+    openness = pd.read_csv(shared_data / "tobii_spectrum_600hz" / "eye_openness.csv.gz")
+    gaps = find_gaps(openness["system_time_stamp"].to_numpy().astype(np.int64))
+    assert len(gaps) == 1
+    assert gaps[0].duration_s == pytest.approx(0.538, abs=0.005)
+
+
+def test_real_recording(shared_data):
+    quality = gaze_quality(spectrum_600hz(shared_data), SCREEN)
+    assert quality.rate_hz == pytest.approx(600.0, rel=0.01)
+    assert 0.0 < quality.loss_both <= min(quality.loss_left, quality.loss_right) < 0.2
+    assert 0.02 < quality.rms_s2s_deg < 0.5
+
+
+def test_frames_of_a_real_camera(shared_data):
+    table = pd.read_csv(shared_data / "camera_timestamps" / "pupil_invisible_world_timestamps_VFR.csv")
+    t_us = table.iloc[:, -1].to_numpy().astype(np.int64) // 1000
+    quality = frame_quality(t_us, np.zeros(len(t_us), dtype=np.int32))
+    assert quality.n_frames == 516
+    assert quality.rate_hz == pytest.approx(29.23, abs=0.05)
+    assert quality.median_interval_ms == pytest.approx(33.2, abs=0.2)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_nearly_nothing(n):
+    quality = gaze_quality(gaze_rows(stamps(n), np.full((n, 2), 0.5)), SCREEN)
+    assert quality.n_samples == n
+    assert frame_quality(stamps(n), np.zeros(n, dtype=np.int32)).n_missed == 0
