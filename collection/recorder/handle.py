@@ -59,6 +59,7 @@ class Recorder:
         self._failure: EmerError | None = None
         self._gone = False
         self._status = RecorderStatus()
+        self._acknowledged: dict[str, int] = {}
         self._report_s = time.monotonic()
         self._stop_order: tuple[Any, ...] | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
@@ -85,6 +86,11 @@ class Recorder:
     def started(self) -> RecordingStarted | None:
         """What the recorder said when it began to write."""
         return self._started
+
+    @property
+    def acknowledged(self) -> dict[str, int]:
+        """Rows by table path that the recorder said are on file; answers after its death, too."""
+        return dict(self._acknowledged)
 
     def start(self, timeout_s: float = 60.0) -> RecordingStarted:
         """Start the process, wait until it writes.
@@ -262,6 +268,9 @@ class Recorder:
         word = report[0]
         if word == "status":
             self._status = report[1]
+            self._acknowledged = report[1].durable
+        elif word == "durable":
+            self._acknowledged = report[1]
         elif word == "started":
             self._started = report[1]
         elif word == "closed":

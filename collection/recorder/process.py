@@ -1,7 +1,7 @@
 """The recorder's own process: a recording, a pipe of orders in, a pipe of reports out.
 
 Orders (tuples, first item is the word): ``rows``, ``marker``, ``react``,
-``stop``. Reports: ``started``, ``status``, ``failed``, ``closed``.
+``stop``. Reports: ``started``, ``status``, ``durable``, ``failed``, ``closed``.
 
 The process ignores Ctrl-C: the parent decides what it means. If the parent
 disappears, the file is closed in good order and marked as aborted.
@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import logging.handlers
+import math
 import signal
 import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,10 @@ from data_schema.errors import EmerError, RecordingError
 
 logger = logging.getLogger(__name__)
 
-#: Real seconds between two reports.
+#: Real seconds between two snapshots.
 REPORT_EVERY_S = 0.1
+#: Real seconds within which rows that have reached the file are acknowledged.
+ACKNOWLEDGE_EVERY_S = 0.02
 _TICK_S = 0.05
 
 
@@ -104,9 +108,19 @@ def _serve(recording: Recording, orders: Connection, terminated: threading.Event
 
 
 def _report(recording: Recording, reports: Connection, ended: threading.Event) -> None:
-    while not ended.wait(REPORT_EVERY_S):
-        if not _send(reports, ("status", recording.status())):
-            return
+    """Acknowledge what is on file as soon as it is, and send a snapshot now and then."""
+    acknowledged: dict[str, int] = {}
+    sent_s = -math.inf
+    while not ended.wait(ACKNOWLEDGE_EVERY_S):
+        durable = recording.durable
+        if durable != acknowledged:
+            acknowledged = durable
+            if not _send(reports, ("durable", dict(durable))):
+                return
+        if time.monotonic() - sent_s >= REPORT_EVERY_S:
+            sent_s = time.monotonic()
+            if not _send(reports, ("status", recording.status())):
+                return
 
 
 def _send(reports: Connection, report: tuple[Any, ...]) -> bool:

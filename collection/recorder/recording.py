@@ -274,9 +274,14 @@ class Recording:
             self._encoder_stage.failure if self._encoder_stage else None,
         )
 
+    @property
+    def durable(self) -> dict[str, int]:
+        """Rows by table path, and bytes by blob path, that are on file."""
+        return self._writer_stage.durable if self._writer_stage else {}
+
     def status(self) -> RecorderStatus:
         """Return a snapshot of all counters."""
-        durable = dict(self._writer_stage.durable) if self._writer_stage else {}
+        durable = dict(self.durable)
         silence = self._watches[0] if self._watches else None
         streams: dict[str, StreamStatus] = {}
         for name, queue in dict(self._queues).items():
@@ -397,8 +402,7 @@ class Recording:
                 expected = "complete" if reason == COMPLETE else "aborted"
                 if session.status != expected:
                     problems.append(f"the file says '{session.status}', expected '{expected}'")
-                durable = self._writer_stage.durable if self._writer_stage else {}
-                for table, n_written in durable.items():
+                for table, n_written in self.durable.items():
                     if table in TABLE_BY_PATH and len(session.table(table)) != n_written:
                         problems.append(f"{table} has {len(session.table(table))} rows, {n_written} were written")
         except EmerError as error:

@@ -75,7 +75,7 @@ def test_a_bad_frame_is_refused_and_the_stream_goes_on(image: np.ndarray, stamp:
 
 
 def test_an_unknown_preset_is_named() -> None:
-    with pytest.raises(MediaError, match="warpspeed.*study.toml"):
+    with pytest.raises(MediaError, match=r"warpspeed.*study\.toml"):
         VideoEncoder(128, 96, 30.0, preset="warpspeed")
 
 

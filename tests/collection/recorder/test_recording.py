@@ -90,7 +90,7 @@ def test_a_silent_tracker_is_refused_before_a_file_exists(settings: RecorderSett
 def test_a_silent_camera_is_refused(settings: RecorderSettings, lab: SimpleNamespace) -> None:
     devices = [lab.tracker(lab.steady_gaze), lab.camera(lambda sink, stop: stop.wait() and None)]
     recording = Recording(dataclasses.replace(settings, first_data_timeout_s=0.2), devices)
-    with pytest.raises(DeviceError, match="camera .* delivered no frame"):
+    with pytest.raises(DeviceError, match=r"camera .* delivered no frame"):
         recording.start()
     assert not settings.path.exists()
 

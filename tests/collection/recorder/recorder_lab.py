@@ -1,0 +1,88 @@
+"""Devices for tests that run the recorder in its own process; named as `recorder_lab:...` in its settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+
+from collection.devices.base import CAMERA, EYE_TRACKER, CapturedFrame, Device, DeviceInfo, PlantedReaction, Sink
+from collection.recorder.settings import RecorderSettings
+from data_schema.clocks import SystemClock
+from data_schema.errors import DeviceError
+from data_schema.session import markers
+from data_schema.session.layout import FRAMES, GAZE
+
+WIDTH, HEIGHT = 128, 96
+
+
+class PulseDevice:
+    """Gaze or frames at a steady pace; tells of reactions by markers."""
+
+    def __init__(self, info: DeviceInfo, interval_s: float) -> None:
+        self._info = info
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._sink: Sink | None = None
+
+    def connect(self) -> None:
+        """Nothing to do."""
+
+    def describe(self) -> DeviceInfo:
+        return self._info
+
+    def start(self, sink: Sink) -> None:
+        self._sink = sink
+        self._thread = threading.Thread(target=self._run, args=(sink,), daemon=True)
+        self._thread.start()
+
+    def react(self, reaction: PlantedReaction) -> None:
+        if self._sink is not None and self._info.role == EYE_TRACKER:
+            self._sink.event(markers.OPERATOR_NOTE, f"reacts with {reaction.felt_emotion}", float(reaction.t_us))
+
+    def _run(self, sink: Sink) -> None:
+        clock, number = SystemClock(), 0
+        while not self._stop.wait(self._interval_s):
+            if self._info.role == CAMERA:
+                image = np.full((HEIGHT, WIDTH, 3), number % 250, dtype=np.uint8)
+                sink.frame(CapturedFrame(clock.now_us(), image))
+            else:
+                rows = GAZE.empty(6)
+                rows["t_system_us"] = clock.now_us()
+                sink.rows(GAZE.path, rows)
+            number += 1
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def close(self) -> None:
+        self.stop()
+
+
+def pulses(settings: RecorderSettings) -> list[Device]:
+    """A steady tracker and a steady camera."""
+    return [
+        PulseDevice(DeviceInfo(EYE_TRACKER, "pulse", "test", rates_hz={GAZE.path: 600.0}), 0.01),
+        PulseDevice(DeviceInfo(CAMERA, "pulse", "test", rates_hz={FRAMES.path: 30.0}, width_px=WIDTH, height_px=HEIGHT), 1 / 30),
+    ]  # fmt: skip
+
+
+def unplugged(settings: RecorderSettings) -> list[Device]:
+    """A tracker that is not there."""
+    raise DeviceError("No eye tracker answered. Check the USB cable, or rehearse with --eye-tracker simulated.")
+
+
+def broken_driver(settings: RecorderSettings) -> list[Device]:
+    """A driver with a mistake of its own."""
+    raise ZeroDivisionError("driver")
+
+
+def dies_at_once(settings: RecorderSettings) -> list[Device]:
+    """A driver that takes the whole process with it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return []

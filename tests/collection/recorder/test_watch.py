@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from collection.recorder.anchors import StepWatch, read_anchor
+from collection.recorder.disk import DiskGuard, FileSyncer, bytes_per_second, free_bytes
+from collection.recorder.footprint import cpu_seconds, memory_bytes
+from collection.recorder.watch import ClockWatch, DiskWatch
+from data_schema.clocks import ScaledClock, SystemClock
+from data_schema.errors import RecordingError
+from data_schema.session import markers
+from data_schema.session.layout import ANCHORS, GAZE
+
+
+def test_an_anchor_lies_between_two_readings() -> None:
+    clock = SystemClock()
+    before = clock.now_us()
+    anchor = read_anchor(clock)
+    assert before <= anchor["t_system_us"][0] <= clock.now_us()
+    assert 1 <= anchor["uncertainty_us"][0] < 50_000
+
+
+def test_a_faster_clock_carries_utc_along() -> None:
+    """Two anchors of a clock at 100x are as far apart in UTC as on the clock itself."""
+    clock = ScaledClock.starting_now(100.0)
+    first = read_anchor(clock)
+    clock.sleep_until(clock.now_us() + 2_000_000)
+    second = read_anchor(clock)
+    elapsed = int(second["t_system_us"][0]) - int(first["t_system_us"][0])
+    assert elapsed >= 2_000_000
+    # Reading clock and wall clock takes some microseconds, here a hundred times as long.
+    assert abs(int(second["t_utc_us"][0]) - int(first["t_utc_us"][0]) - elapsed) < 50_000
+
+
+def _anchor(t_us: int, utc_us: int) -> np.ndarray:
+    row = ANCHORS.empty(1)
+    row["t_system_us"], row["t_utc_us"] = t_us, utc_us
+    return row
+
+
+@pytest.mark.parametrize(
+    ("step", "found"), [(0, None), (49_000, None), (51_000, 51_000), (-3_600_000_000, -3_600_000_000)]
+)
+def test_a_wall_clock_that_is_set_is_noticed(step: int, found: int | None) -> None:
+    watch = StepWatch()
+    assert watch.step_us(_anchor(1_000, 5_000_000)) is None
+    assert watch.step_us(_anchor(11_000, 5_010_000 + step)) == found
+    assert watch.step_us(_anchor(21_000, 5_020_000 + step)) is None
+
+
+def test_a_step_is_marked() -> None:
+    anchors = iter([_anchor(0, 0), _anchor(10, 2_000_010)])
+    stored: list[np.ndarray] = []
+    marks: list[tuple[str, str, float]] = []
+    watch = ClockWatch(SystemClock(), stored.append, lambda *mark: marks.append(mark), read=lambda clock: next(anchors))
+    watch.tick()
+    watch.tick()  # not due yet: ten seconds apart
+    assert len(stored) == 1
+    watch.take()
+    assert [(kind, value) for kind, _, value in marks] == [(markers.CLOCK_STEPPED, 2_000_000.0)]
+
+
+def test_room_is_asked_for_with_numbers(tmp_path: Path) -> None:
+    rate = bytes_per_second({GAZE.path: 1200.0}, 1280, 720, 30.0)
+    assert rate == pytest.approx(1200 * GAZE.dtype.itemsize + 1280 * 720 * 30 * 0.2 / 8)
+    guard = DiskGuard(tmp_path / "s.h5", 2e9, probe=lambda path: 4_000_000_000)
+    assert guard.check_room(rate, 1800.0) == 4_000_000_000
+    with pytest.raises(
+        RecordingError, match=r"s\.h5: the disk has 4\.0 GB free; 120 min .*2\.0 GB must stay free.*Make room"
+    ):
+        guard.check_room(rate, 7200.0)
+
+
+def test_a_low_disk_is_said_once_each_time(tmp_path: Path) -> None:
+    free = [100]
+    marks: list[str] = []
+    watch = DiskWatch(
+        DiskGuard(tmp_path, 50.0, probe=lambda path: free[0] * 10**9), lambda kind, *_: marks.append(kind)
+    )
+    guard = DiskGuard(tmp_path, 50e9, probe=lambda path: free[0] * 10**9)
+    assert guard.low_now() is None
+    free[0] = 40
+    assert guard.low_now() == 40 * 10**9
+    assert guard.low_now() is None
+    free[0] = 60
+    assert guard.low_now() is None
+    free[0] = 10
+    assert guard.low_now() == 10 * 10**9
+    watch.tick()  # not due yet
+    assert marks == []
+    free[0] = 0
+    watch.look()
+    assert marks == [markers.DISK_LOW]
+    assert watch.critical == 0
+
+
+def test_free_room_of_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path / "a" / "b" / "c.h5") > 0
+
+
+def test_a_file_is_synced_at_the_end_at_the_latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    synced: list[int] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(handle), real(handle)))
+    syncer = FileSyncer(path, 3600.0)
+    assert synced == []
+    syncer.close()
+    syncer.close()
+    assert len(synced) == syncer.n_syncs == 1
+
+
+def test_memory_and_cpu_are_those_of_this_process() -> None:
+    now, peak = memory_bytes()
+    assert 5e6 < now <= peak
+    ballast = np.ones(30_000_000)
+    assert memory_bytes()[0] - now > 0.8 * ballast.nbytes
+    assert cpu_seconds() > 0
