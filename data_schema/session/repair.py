@@ -225,9 +225,12 @@ def _copy_video(session: Session, writer: SessionWriter, result: RepairResult) -
         result.losses.append(f"{FRAMES.path} is lost ({error})")
         return
     packets = _dataset(session, PACKETS.path)
+    if packets is None:
+        result.losses.append(f"{PACKETS.path} is lost, and with it {len(view)} frames")
+        return
     sound = _readable_rows(view)
     copied = 0
-    size = 0 if packets is None else int(packets.shape[0])
+    size = int(packets.shape[0])
     for start in range(0, sound, 1024):
         block = view[start : min(sound, start + 1024)]
         whole = _frames_with_bytes(block, size)

@@ -89,7 +89,7 @@ class _CleanView(io.RawIOBase):
             self._stream.close()
             raise SessionFileError(path, "its first bytes are not those of a session file. Copy it again.")
         stored_end = struct.unpack_from("<Q", head, _EOF_AT)[0]
-        self.size = max(size, stored_end)
+        self.size: int = max(size, stored_end)
         head[_FLAGS_AT] = 0
         struct.pack_into("<Q", head, _EOF_AT, self.size)
         struct.pack_into("<I", head, _CHECKSUM_AT, superblock_checksum(bytes(head[:_CHECKSUM_AT])))
@@ -112,7 +112,7 @@ class _CleanView(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
         start = self._position
-        n = max(0, min(len(view), self.size - start))
+        n: int = max(0, min(len(view), self.size - start))
         self._stream.seek(start)
         done = self._stream.readinto(view[:n])
         view[done:n] = bytes(n - done)

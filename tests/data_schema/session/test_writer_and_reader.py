@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -200,4 +199,4 @@ def test_only_fast_tables_are_compressed(tmp_path: Path) -> None:
 def test_no_lock_is_left_behind(tmp_path: Path) -> None:
     with new_writer(tmp_path) as writer:
         assert writer.path.with_name(writer.path.name + ".lock").exists()
-    assert os.listdir(tmp_path) == [writer.path.name]
+    assert list(tmp_path.iterdir()) == [writer.path]
