@@ -85,9 +85,7 @@ class CrossBlock(nn.Module):
 
     def forward(self, target: Tensor, source: Tensor, source_mask: Tensor) -> Tensor:
         """Update target (B, Q, features) from source (B, K, features)."""
-        attended = self.attention(
-            self.norm_query(target), self.norm_key(source), self.norm_value(source), source_mask
-        )
+        attended = self.attention(self.norm_query(target), self.norm_key(source), self.norm_value(source), source_mask)
         target = target + attended
         return target + self.mlp(self.norm_mlp(target))
 

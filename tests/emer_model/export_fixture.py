@@ -68,7 +68,7 @@ def write_export(
         for i in range(clips):
             image = patterns[shown[i]].repeat(scale, axis=0).repeat(scale, axis=1)[:face_px, :face_px]
             for j in range(frames):
-                faces[i, j] = np.clip(image + brightness + 20 * rng.normal(size=image.shape[:2] + (1,)), 0, 255)
+                faces[i, j] = np.clip(image + brightness + 20 * rng.normal(size=(*image.shape[:2], 1)), 0, 255)
             eye[i] = directions[felt[i]] + gaze_offset + noise * rng.normal(size=(CHUNKS, eye_features))
         eye_mask = rng.random(eye.shape) > 0.1
         face_mask = rng.random((clips, frames)) > 0.05

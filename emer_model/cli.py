@@ -1,0 +1,194 @@
+"""The verbs of the model side: `emer train`, `emer evaluate`, `emer report`.
+
+Light at import: torch and plotly are loaded when a verb runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from data_schema.errors import TrainingError, UsageError
+
+#: Differences up to this are another machine's rounding; larger ones are an error.
+_ROUNDING = 1e-3
+
+
+def train(
+    export: Path = typer.Argument(..., metavar="EXPORT", help="Training export: a folder of `emer export training`."),
+    protocol: str = typer.Option("er-7", help="er-3, er-7, fer-3, fer-7, er-va, fer-va or fer-intensity."),
+    model: str = typer.Option("emert", help="emert or face-only."),
+    folds: str = typer.Option("all", help="Folds to train: all, or numbers such as 0,1."),
+    out: Path | None = typer.Option(
+        None, metavar="RUN", help="Run folder; models/PROTOCOL_MODEL of the study by default."
+    ),
+    epochs: int = typer.Option(60, min=1, help="Epochs at most."),
+    patience: int = typer.Option(15, min=1, help="Epochs without a better validation score before a fold ends."),
+    batch_size: int = typer.Option(16, min=1, help="Clips a step."),
+    learning_rate: float = typer.Option(1e-3, help="Of Adam; falls to zero along a half cosine."),
+    dropout: float = typer.Option(0.5, help="Dropout of encoders and transformer."),
+    face_backbone: str = typer.Option("resnet18", help="resnet18, or compact for machines without a GPU."),
+    face_size: int | None = typer.Option(
+        None, metavar="PX", help="Reduce faces to this side first; the export's size by default."
+    ),
+    subject_normalisation: bool = typer.Option(
+        True, help="Standardise eye features by each participant's own clips; uses no labels."
+    ),
+    auxiliary: str | None = typer.Option(None, help="Further targets to learn from, such as fer_emotion,er_valence."),
+    allow_missing_classes: bool = typer.Option(
+        False, "--allow-missing-classes", help="Train although a class does not occur in a training fold."
+    ),
+    seed: int = typer.Option(0, help="Seed; fold k uses seed + k."),
+    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    precision: str = typer.Option("32", help="32 or bf16."),
+    threads: int | None = typer.Option(None, min=1, help="Threads on the CPU; half of the processors by default."),
+    force: bool = typer.Option(False, "--force", help="Replace the run that is there."),
+) -> None:
+    """Train a model for a protocol on subject-independent folds.
+
+    Writes the run folder and prints the metrics over the whole test folds as JSON.
+    Called again with the same settings, it goes on with the folds that are not finished.
+    """
+    from data_schema.cli.talk import progress_bar
+    from emer_model.training.config import RunConfig
+    from emer_model.training.runner import train as train_run
+
+    _require_folder(export, "EXPORT")
+    out = out or export.parent.parent / "models" / f"{protocol}_{model}"
+    config = RunConfig(
+        protocol=protocol,
+        model=model,
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        dropout=dropout,
+        face_backbone=face_backbone,
+        face_size_px=face_size,
+        subject_normalisation=subject_normalisation,
+        auxiliary_targets=tuple(name.strip() for name in (auxiliary or "").split(",") if name.strip()),
+        allow_missing_classes=allow_missing_classes,
+        precision=precision,
+        seed=seed,
+    )
+    with progress_bar(f"train {model} {protocol}") as progress:
+        metrics = train_run(
+            export, out, config, folds=folds, device=device, threads=threads, overwrite=force, progress=progress
+        )
+    typer.echo(json.dumps(_short(metrics), indent=1))
+    typer.echo(f"Run folder: {out}", err=True)
+    typer.echo(f"Next: emer report {out} --export {export} --out report.html", err=True)
+
+
+def evaluate(
+    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run folders of `emer train`."),
+    export: Path | None = typer.Option(None, metavar="EXPORT", help="Where the export is now, if it has moved."),
+    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+) -> None:
+    """Predict the test folds again from the checkpoints and compare with what is stored.
+
+    Prints the metrics over whole folds. On the machine that trained, every bit is the
+    same; elsewhere the greatest difference is said, and more than rounding is an error.
+    """
+    from data_schema.cli.talk import progress_bar
+    from data_schema.exports.reading import TrainingExport
+    from emer_model.evaluation.gap import masked_clips
+    from emer_model.evaluation.repeat import repeat_predictions
+    from emer_model.evaluation.summary import summarise
+    from emer_model.training.run_folder import RunFolder
+    from emer_model.training.runner import run_targets
+
+    results, differing = [], []
+    for path in runs:
+        _require_folder(path, "RUN")
+        run = RunFolder(path)
+        with progress_bar(f"evaluate {path.name}") as progress:
+            repeated = repeat_predictions(run, export, device=device, progress=progress)
+        with TrainingExport.open(export or Path(run.config()["export"]["path"]), verify=False) as opened:
+            labels = opened.targets
+        settings = run.run_config()
+        targets = summarise(repeated.predictions, run_targets(settings), masked_clips(labels))
+        results.append(
+            {
+                "run": str(path),
+                "protocol": settings.protocol,
+                "model": settings.model,
+                "finished_folds": run.finished_folds(),
+                "bit_identical": repeated.identical,
+                "greatest_difference": repeated.greatest_difference
+                if math.isfinite(repeated.greatest_difference)
+                else None,
+                "changed_predictions": repeated.changed,
+                "targets": {name: _short_target(summary) for name, summary in targets.items()},
+            }
+        )
+        if repeated.greatest_difference > _ROUNDING:
+            differing.append(path.name)
+    typer.echo(json.dumps(results, indent=1, default=str) if as_json else _table(results))
+    if differing:
+        raise TrainingError(
+            f"{', '.join(differing)}: the checkpoints do not give the stored predictions. The checkpoint or the "
+            "predictions were changed after training, or the software differs much: see config.json; train again."
+        )
+
+
+def report(
+    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run folders of `emer train`."),
+    export: Path = typer.Option(..., metavar="EXPORT", help="The training export of these runs."),
+    out: Path = typer.Option(Path("report.html"), metavar="FILE.html", help="The page to write."),
+    force: bool = typer.Option(False, "--force", help="Replace the page that is there."),
+) -> None:
+    """Write one self-contained HTML page on the data and the runs."""
+    from emer_model.report import write_report
+
+    _require_folder(export, "EXPORT")
+    for path in runs:
+        _require_folder(path, "RUN")
+    if out.exists() and not force:
+        raise UsageError(f"--out {out}: exists. Choose another name, or pass --force to replace it.")
+    size = write_report(runs, export, out)
+    typer.echo(str(out))
+    typer.echo(f"{size / 1e6:.1f} MB, opens in any browser without a network.", err=True)
+
+
+def _require_folder(path: Path, what: str) -> None:
+    """Refuse a path that is no folder."""
+    if not path.is_dir():
+        raise UsageError(f"{what} {path}: there is no such folder.")
+
+
+def _short_target(summary: dict[str, Any]) -> dict[str, Any]:
+    """Keep what fits a screen."""
+    keys = ("pooled", "mean_of_folds", "intervals", "agreeing", "masked")
+    return {key: summary[key] for key in keys if key in summary}
+
+
+def _short(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Keep of ``metrics.json`` what fits a screen."""
+    kept = {key: metrics[key] for key in ("protocol", "model", "simulated", "finished_folds")}
+    return kept | {"targets": {name: _short_target(summary) for name, summary in metrics["targets"].items()}}
+
+
+def _table(results: list[dict[str, Any]]) -> str:
+    """Lay out the pooled figures of some runs."""
+    lines = []
+    for result in results:
+        same = "bit for bit" if result["bit_identical"] else f"up to {result['greatest_difference']}"
+        lines.append(
+            f"{result['run']}  {result['model']}  {result['protocol']}  folds "
+            f"{','.join(map(str, result['finished_folds']))}  repeats the stored predictions {same}"
+        )
+        for name, summary in result["targets"].items():
+            for part in ("pooled", "agreeing", "masked"):
+                shown = "  ".join(
+                    f"{key} {value:.3f}" if value is not None else f"{key} undefined"
+                    for key, value in summary[part].items()
+                    if not key.startswith("n_")
+                )
+                lines.append(f"  {name:<14} {part:<9} n {int(summary[part]['n_clips']):>5}  {shown}")
+    return "\n".join(lines)

@@ -1,0 +1,159 @@
+"""The data of one fold for Lightning."""
+
+from __future__ import annotations
+
+import logging
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from data_schema.errors import TrainingError
+from data_schema.exports.folds import Split
+from emer_model.data.dataset import Batch, ClipDataset, as_it_is
+from emer_model.data.normalisation import FeatureNormalisation, subtract_subject_baseline
+from emer_model.data.store import ClipStore
+from emer_model.data.targets import Target, encode, is_present
+
+_log = logging.getLogger(__name__)
+
+
+class FoldData(pl.LightningDataModule):
+    """Training, validation and test clips of one fold.
+
+    Parameters
+    ----------
+    store : ClipStore
+        All clips.
+    labels : DataFrame
+        ``targets.parquet``.
+    split : Split
+        The participants of each part.
+    targets : tuple of Target
+        What the protocol asks for. Clips that lack one of them are left out.
+    auxiliary : tuple of Target
+        What the model may learn beside; missing ones do not matter.
+    batch_size : int
+        Clips a batch.
+    seed : int
+        Of the order of training batches.
+    subject_normalisation : bool
+        See `emer_model.data.normalisation.subtract_subject_baseline`.
+    allow_missing_classes : bool
+        Train although a class of the export does not occur in the training part.
+
+    Raises
+    ------
+    TrainingError
+        If a part has no labelled clip or the training part lacks a class.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        labels: pd.DataFrame,
+        split: Split,
+        targets: tuple[Target, ...],
+        *,
+        auxiliary: tuple[Target, ...] = (),
+        batch_size: int = 16,
+        seed: int = 0,
+        subject_normalisation: bool = True,
+        allow_missing_classes: bool = False,
+    ) -> None:
+        super().__init__()
+        self.store, self.split, self.targets = store, split, targets
+        self.batch_size, self.seed = batch_size, seed
+        by_clip = labels.set_index("clip_id").reindex(store.clip_ids)
+        missing = [t.name for t in (*targets, *auxiliary) if t.name not in by_clip]
+        if missing:
+            raise TrainingError(f"targets.parquet has no column {', '.join(missing)}. Export again.")
+        self.encoded = {t.name: encode(t, by_clip[t.name]) for t in (*targets, *auxiliary)}
+        present = np.all([is_present(t, self.encoded[t.name]) for t in targets], axis=0)
+        participants = np.asarray(store.participants)
+        self.parts = {
+            part: np.flatnonzero(present & np.isin(participants, codes))
+            for part, codes in (("train", split.train), ("validation", split.validation), ("test", split.test))
+        }
+        self._check_parts(allow_missing_classes)
+
+        train = self.parts["train"]
+        fixation_mask = np.broadcast_to(store.fixation_mask[:, :, None], store.fixations.shape)
+        self.eye_normalisation = FeatureNormalisation.fit(store.eye[train], store.eye_mask[train])
+        self.fixation_normalisation = FeatureNormalisation.fit(store.fixations[train], fixation_mask[train])
+        self._eye, self._fixations = normalise_clips(
+            store, self.eye_normalisation, self.fixation_normalisation, subject_normalisation
+        )
+
+    def dataset(self, part: str) -> ClipDataset:
+        """Return the clips of 'train', 'validation' or 'test'."""
+        return ClipDataset(self.store, self.parts[part], self._eye, self._fixations, self.encoded)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffle anew each epoch, the same way for the same seed."""
+        order = torch.Generator().manual_seed(self.seed)
+        return DataLoader(
+            self.dataset("train"), self.batch_size, shuffle=True, generator=order, collate_fn=as_it_is, num_workers=0
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return validation clips in their order."""
+        return DataLoader(self.dataset("validation"), self.batch_size, collate_fn=as_it_is, num_workers=0)
+
+    def _check_parts(self, allow_missing_classes: bool) -> None:
+        fold = self.split.fold
+        for part, clips in self.parts.items():
+            if len(clips) == 0:
+                names = ", ".join(t.name for t in self.targets)
+                raise TrainingError(
+                    f"Fold {fold}: the {part} part has no clip with a label for {names}. Label more clips, or use "
+                    "fewer folds, and export again."
+                )
+        for declared in self.targets:
+            if not declared.classes:
+                continue
+            encoded = self.encoded[declared.name]
+            known = set(encoded[is_present(declared, encoded)].tolist())
+            seen = {part: set(encoded[clips].tolist()) for part, clips in self.parts.items()}
+            never = [name for i, name in enumerate(declared.classes) if i not in known]
+            if never:
+                _log.warning("%s: the export has no clip labelled %s", declared.name, ", ".join(never))
+            unseen = [declared.classes[i] for i in sorted(known - seen["train"])]
+            if unseen and not allow_missing_classes:
+                raise TrainingError(
+                    f"Fold {fold}: no training clip is labelled {', '.join(unseen)} ({declared.name}), though other "
+                    "clips of the export are, so the model could never answer it. Use fewer folds or more "
+                    "participants, choose a 3-class protocol, or pass --allow-missing-classes to train all the same."
+                )
+            for part in ("validation", "test"):
+                absent = [declared.classes[i] for i in sorted(known - seen[part])]
+                if absent:
+                    _log.warning(
+                        "fold %d: no %s clip is labelled %s (%s); UAR is the mean over the classes that occur",
+                        fold,
+                        part,
+                        ", ".join(absent),
+                        declared.name,
+                    )
+
+
+def normalise_clips(
+    store: ClipStore,
+    eye_normalisation: FeatureNormalisation,
+    fixation_normalisation: FeatureNormalisation,
+    subject_normalisation: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalise the eye features and fixations of all clips of a store.
+
+    Returns
+    -------
+    eye : ndarray of float32, shape (n, C, E)
+    fixations : ndarray of float32, shape (n, M, 4)
+    """
+    fixation_mask = np.broadcast_to(store.fixation_mask[:, :, None], store.fixations.shape)
+    eye = eye_normalisation.apply(store.eye, store.eye_mask)
+    if subject_normalisation:
+        eye = subtract_subject_baseline(eye, store.eye_mask, store.participants)
+    return eye, fixation_normalisation.apply(store.fixations, fixation_mask)

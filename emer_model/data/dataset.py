@@ -1,0 +1,76 @@
+"""Clips of one part of one fold, a batch at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from emer_model.data.store import ClipStore
+
+#: The entries of a batch that a model takes.
+MODEL_INPUTS = ("faces", "face_mask", "eye", "eye_mask", "fixations", "fixation_mask")
+
+#: Before the name of a target in a batch.
+TARGET_PREFIX = "target/"
+
+Batch = dict[str, Tensor]
+
+
+class ClipDataset(Dataset[Batch]):
+    """Batches of clips, cut from whole arrays instead of being gathered clip by clip.
+
+    Parameters
+    ----------
+    store : ClipStore
+        All clips.
+    indices : ndarray of int
+        The clips of this part.
+    eye, fixations : ndarray of float32
+        Normalised features of all clips of the store.
+    targets : dict of ndarray, shape (n_clips,)
+        Encoded labels of all clips, by target; may be empty for prediction.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        indices: np.ndarray,
+        eye: np.ndarray,
+        fixations: np.ndarray,
+        targets: dict[str, np.ndarray],
+    ) -> None:
+        self.store = store
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self._whole: Batch = {
+            "face_mask": torch.from_numpy(store.face_mask),
+            "eye": torch.from_numpy(eye),
+            "eye_mask": torch.from_numpy(store.eye_mask),
+            "fixations": torch.from_numpy(fixations),
+            "fixation_mask": torch.from_numpy(store.fixation_mask),
+        }
+        self._whole.update({TARGET_PREFIX + name: torch.from_numpy(values) for name, values in targets.items()})
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def labels(self, target: str) -> np.ndarray:
+        """Return the encoded labels of these clips for one target, shape (len(self),)."""
+        return self._whole[TARGET_PREFIX + target].numpy()[self.indices]
+
+    def __getitem__(self, position: int) -> Batch:
+        """Return a batch of one clip."""
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Return the batch of these positions; torch's loader calls this with a whole batch."""
+        clips = torch.from_numpy(self.indices[positions])  # (B,)
+        batch = {name: values[clips] for name, values in self._whole.items()}
+        batch["faces"] = self.store.faces(clips.tolist())
+        return batch
+
+
+def as_it_is(batch: Batch) -> Batch:
+    """Collate nothing: the data set returns whole batches."""
+    return batch

@@ -1,0 +1,127 @@
+"""Metrics over a whole fold, never averaged over batches.
+
+WAR is the share of clips judged right (weighted average recall), UAR the mean of
+the classes' recalls. Undefined figures are NaN, not zero.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, f1_score, mean_absolute_error, mean_squared_error, recall_score
+
+from data_schema.errors import TrainingError
+
+#: Figures of each kind of protocol, in the order in which tables show them.
+CLASS_METRICS = ("war", "uar", "weighted_f1", "macro_f1")
+CONTINUOUS_METRICS = ("mae", "mse", "rmse", "ccc", "pearson")
+
+#: The figure by which the best epoch is chosen (on validation clips) and runs are compared.
+MAIN_METRIC = {"classes": "uar", "continuous": "ccc"}
+
+
+def classification_metrics(true: np.ndarray, predicted: np.ndarray, n_classes: int) -> dict[str, float]:
+    """Judge classes over all clips at once.
+
+    Parameters
+    ----------
+    true, predicted : ndarray of int, shape (n_clips,)
+        Class indices.
+    n_classes : int
+        Classes of the protocol. A class without a true clip has no recall and takes no
+        part in UAR and macro F1; `n_classes_present` says how many do.
+
+    Returns
+    -------
+    dict of float
+        `CLASS_METRICS`, ``n_clips`` and ``n_classes_present``. NaN without clips.
+
+    Raises
+    ------
+    TrainingError
+        If an index is no class.
+    """
+    true, predicted = np.asarray(true), np.asarray(predicted)
+    for name, values in (("true", true), ("predicted", predicted)):
+        if values.size and not ((values >= 0) & (values < n_classes)).all():
+            raise TrainingError(f"A {name} class index lies outside 0 to {n_classes - 1}: the labels are damaged.")
+    present = np.unique(true)
+    sizes = {"n_clips": float(len(true)), "n_classes_present": float(len(present))}
+    if len(true) == 0:
+        return dict.fromkeys(CLASS_METRICS, math.nan) | sizes
+    return {
+        "war": float(np.mean(true == predicted)),
+        "uar": float(recall_score(true, predicted, labels=present, average="macro", zero_division=0)),
+        "weighted_f1": float(f1_score(true, predicted, labels=present, average="weighted", zero_division=0)),
+        "macro_f1": float(f1_score(true, predicted, labels=present, average="macro", zero_division=0)),
+    } | sizes
+
+
+def confusion(true: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Count clips by true (rows) and predicted (columns) class, shape (n_classes, n_classes)."""
+    if len(true) == 0:
+        return np.zeros((n_classes, n_classes), dtype=np.int64)
+    return confusion_matrix(true, predicted, labels=np.arange(n_classes))
+
+
+def continuous_metrics(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Judge a continuous target over all clips at once.
+
+    Parameters
+    ----------
+    true, predicted : ndarray of float, shape (n_clips,)
+        On the target's scale.
+
+    Returns
+    -------
+    dict of float
+        `CONTINUOUS_METRICS` and ``n_clips``. Correlations are NaN with fewer than two
+        clips or where one side does not vary.
+
+    Raises
+    ------
+    TrainingError
+        If a value is not finite.
+    """
+    true, predicted = np.asarray(true, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    if not (np.isfinite(true).all() and np.isfinite(predicted).all()):
+        raise TrainingError(
+            "A label or a prediction is not a finite number. Lower the learning rate if training diverged."
+        )
+    n = float(len(true))
+    if len(true) == 0:
+        return dict.fromkeys(CONTINUOUS_METRICS, math.nan) | {"n_clips": n}
+    mse = float(mean_squared_error(true, predicted))
+    return {
+        "mae": float(mean_absolute_error(true, predicted)),
+        "mse": mse,
+        "rmse": math.sqrt(mse),
+        "ccc": concordance(true, predicted),
+        "pearson": pearson(true, predicted),
+        "n_clips": n,
+    }
+
+
+def concordance(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Compute Lin's concordance correlation coefficient; NaN where undefined.
+
+    References
+    ----------
+    Lin (1989), "A concordance correlation coefficient to evaluate reproducibility",
+    Biometrics 45, with the variances over n.
+    """
+    if len(true) < 2:
+        return math.nan
+    scatter = true.var() + predicted.var() + (true.mean() - predicted.mean()) ** 2
+    if scatter == 0 or true.var() == 0:
+        return math.nan
+    covariance = np.mean((true - true.mean()) * (predicted - predicted.mean()))
+    return float(2.0 * covariance / scatter)
+
+
+def pearson(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Compute Pearson's correlation; NaN where undefined."""
+    if len(true) < 2 or np.ptp(true) == 0 or np.ptp(predicted) == 0:
+        return math.nan
+    return float(np.corrcoef(true, predicted)[0, 1])

@@ -1,0 +1,133 @@
+"""Repeat the predictions of a run from its checkpoints and compare them bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_schema.errors import TrainingError
+from data_schema.exports.reading import TrainingExport
+from emer_model.data.datamodule import normalise_clips
+from emer_model.data.dataset import ClipDataset
+from emer_model.data.store import ClipStore
+from emer_model.data.targets import encode, is_present
+from emer_model.training.callbacks import BEST
+from emer_model.training.checkpoint import load_checkpoint
+from emer_model.training.environment import choose_device, default_threads, deterministic, limited_threads
+from emer_model.training.prediction import PROBABILITY_PREFIX, predict, predictions_table
+from emer_model.training.run_folder import RunFolder
+from emer_model.training.runner import Progress, export_splits, manifest_sha256, run_targets
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """How repeated predictions compare with the stored ones.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        The repeated ones.
+    identical : bool
+        Whether every number has the same bits.
+    greatest_difference : float
+        Of any probability or value; inf where tables do not match row by row.
+    changed : int
+        Predictions that are another class, or differ at all for a continuous target.
+    """
+
+    predictions: pd.DataFrame
+    identical: bool
+    greatest_difference: float
+    changed: int
+
+
+def repeat_predictions(
+    run: RunFolder, export_path: Path | None = None, *, device: str = "auto", progress: Progress | None = None
+) -> Repetition:
+    """Predict the test clips of all finished folds again.
+
+    Parameters
+    ----------
+    run : RunFolder
+        A run.
+    export_path : Path, optional
+        Where the export is now; the run knows where it was.
+    device : str
+        See `emer_model.training.environment.choose_device`.
+    progress : callable, optional
+        Told the folds done.
+
+    Raises
+    ------
+    TrainingError
+        If the export is gone or another, or a checkpoint is not the run's.
+    """
+    config = run.config()
+    path = Path(export_path or config["export"]["path"])
+    if not (path / "manifest.json").is_file():
+        raise TrainingError(f"{run.root}: its export is not at {path}. Say where it is with --export.")
+    if manifest_sha256(path) != config["export"]["manifest_sha256"]:
+        raise TrainingError(
+            f"{path} is not the export that {run.root.name} was trained on (its manifest differs). "
+            "Give that one with --export, or train again on this one."
+        )
+    with TrainingExport.open(path) as export:
+        tables = _repeat_folds(run, export, device, progress)
+    return compare(run.predictions(), pd.concat(tables, ignore_index=True))
+
+
+def _repeat_folds(run: RunFolder, export: TrainingExport, device: str, progress: Progress | None) -> list[pd.DataFrame]:
+    """Predict the test clips of each finished fold."""
+    config, settings = run.config(), run.run_config()
+    splits, finished = export_splits(export), run.finished_folds()
+    targets = run_targets(settings)
+    store: ClipStore | None = None
+    tables = []
+    threads = int(config.get("machine", {}).get("threads") or default_threads())
+    with deterministic(), limited_threads(threads):
+        for position, k in enumerate(finished):
+            best = load_checkpoint(run.fold(k) / BEST)
+            if (best.info.model, best.info.protocol, best.info.fold) != (settings.model, settings.protocol, k):
+                raise TrainingError(
+                    f"{run.fold(k) / BEST} is of model {best.info.model}, protocol {best.info.protocol}, fold "
+                    f"{best.info.fold}; expected {settings.model}, {settings.protocol}, fold {k}. Was it copied here?"
+                )
+            store = store or ClipStore(export, face_size_px=best.info.face_size_px)
+            if (tuple(store.eye_names), tuple(store.fixation_names)) != (
+                best.info.eye_features,
+                best.info.fixation_features,
+            ):
+                raise TrainingError(f"{run.fold(k) / BEST} was trained on other features than the export has.")
+            labels = export.targets.set_index("clip_id").reindex(store.clip_ids)
+            encoded = {t.name: encode(t, labels[t.name]) for t in targets}
+            present = np.all([is_present(t, encoded[t.name]) for t in targets], axis=0)
+            clips = np.flatnonzero(present & np.isin(store.participants, splits[k].test))
+            eye, fixations = normalise_clips(
+                store, best.eye_normalisation, best.fixation_normalisation, best.info.subject_normalisation
+            )
+            dataset = ClipDataset(store, clips, eye, fixations, encoded)
+            answers = predict(best.model, dataset, settings.batch_size, choose_device(device), settings.precision)
+            tables.append(predictions_table(dataset, answers, targets, k))
+            if progress is not None:
+                progress(position + 1, len(finished), f"fold {k}")
+    return tables
+
+
+def compare(stored: pd.DataFrame, repeated: pd.DataFrame) -> Repetition:
+    """Compare two predictions tables of the same run."""
+    keys = ["clip_id", "fold", "target_name"]
+    if not stored[keys].reset_index(drop=True).equals(repeated[keys]):
+        return Repetition(repeated, False, float("inf"), len(repeated))
+    numeric = [c for c in stored.columns if c.startswith(PROBABILITY_PREFIX)]
+    if pd.api.types.is_float_dtype(stored["prediction"]):
+        numeric.append("prediction")
+    before, now = stored[numeric].to_numpy(), repeated[numeric].to_numpy()
+    return Repetition(
+        predictions=repeated,
+        identical=before.dtype == now.dtype and before.tobytes() == now.tobytes(),
+        greatest_difference=float(np.max(np.abs(before.astype(np.float64) - now), initial=0.0)),
+        changed=int((stored["prediction"].to_numpy() != repeated["prediction"].to_numpy()).sum()),
+    )

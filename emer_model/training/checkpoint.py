@@ -1,0 +1,184 @@
+"""Checkpoints that hold numbers and nothing that could run.
+
+A checkpoint is one safetensors file: the model's tensors under ``model.``, the
+normalisation under ``normalisation.``, and one JSON text in the header that says
+how to build the model and what it answers. It holds no time and no path, so equal
+training gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from data_schema.errors import TrainingError, UsageError
+from emer_model.data.normalisation import FeatureNormalisation
+from emer_model.data.targets import Target
+from emer_model.models.registry import build_model
+from emer_model.training.files import write_atomically
+
+FORMAT = "emer-checkpoint"
+
+#: Grows by whole numbers when older readers could misunderstand a checkpoint.
+SCHEMA_VERSION = "1.0"
+
+_HEADER_KEY = "emer"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint is and how to use it.
+
+    Parameters
+    ----------
+    model : str
+        Name in `emer_model.models.MODELS`.
+    architecture : dict
+        Arguments of its constructor.
+    protocol : str
+        What it was trained for.
+    targets : tuple of Target
+        What its heads answer, the protocol's first.
+    eye_features, fixation_features : tuple of str
+        Names of the input columns, in order.
+    face_size_px : int
+        Side of the faces it was trained on.
+    subject_normalisation : bool
+        Whether eye features are standardised by participant.
+    fold, epoch : int
+        Where and when it was taken (epochs from 1).
+    score : float
+        Validation score.
+    """
+
+    model: str
+    architecture: dict[str, Any]
+    protocol: str
+    targets: tuple[Target, ...]
+    eye_features: tuple[str, ...]
+    fixation_features: tuple[str, ...]
+    face_size_px: int
+    subject_normalisation: bool
+    fold: int
+    epoch: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read back: the model in evaluation mode, with its normalisation."""
+
+    info: CheckpointInfo
+    model: nn.Module
+    eye_normalisation: FeatureNormalisation
+    fixation_normalisation: FeatureNormalisation
+
+
+def save_checkpoint(
+    path: Path,
+    info: CheckpointInfo,
+    model: nn.Module,
+    eye_normalisation: FeatureNormalisation,
+    fixation_normalisation: FeatureNormalisation,
+) -> None:
+    """Write a checkpoint beside its place, then put it there."""
+    # Contiguous copies: convolution weights may lie in channels_last order.
+    tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    for part, fitted in (("eye", eye_normalisation), ("fixation", fixation_normalisation)):
+        tensors[f"normalisation.{part}.mean"] = torch.from_numpy(fitted.mean)
+        tensors[f"normalisation.{part}.spread"] = torch.from_numpy(fitted.spread)
+    header = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **dataclasses.asdict(info)}
+    text = json.dumps(header, sort_keys=True, allow_nan=True)
+    write_atomically(path, save(tensors, metadata={_HEADER_KEY: text}))
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read what a checkpoint is, without its tensors.
+
+    Raises
+    ------
+    TrainingError
+        If it is missing, no checkpoint of this toolkit, of a newer schema, or holds pickled code.
+    """
+    _refuse_foreign(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(_HEADER_KEY, "{}"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise TrainingError(f"{path.name} is damaged: {error}. Train the fold again.") from error
+    if header.pop("format", None) != FORMAT:
+        raise TrainingError(
+            f"{path.name} is a safetensors file but no checkpoint of this toolkit. Expected a best.safetensors or "
+            "last.safetensors that `emer train` wrote."
+        )
+    version = str(header.pop("schema_version", ""))
+    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        raise TrainingError(
+            f"{path.name} has checkpoint schema {version}, this toolkit reads {SCHEMA_VERSION}. Update emer-toolkit, "
+            "or train again."
+        )
+    try:
+        header["targets"] = tuple(Target(**{**t, "classes": tuple(t["classes"])}) for t in header["targets"])
+        for key in ("eye_features", "fixation_features"):
+            header[key] = tuple(header[key])
+        return CheckpointInfo(**header)
+    except (KeyError, TypeError) as error:
+        raise TrainingError(f"{path.name}: the checkpoint's description is incomplete ({error}).") from error
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and build its model.
+
+    Raises
+    ------
+    TrainingError
+        As `read_info`, or if the tensors are not those of the model.
+    """
+    info = read_info(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        model = build_model(info.model, info.architecture)
+    except UsageError as error:
+        raise TrainingError(f"{path.name} holds a model that this toolkit does not have: {error}") from error
+    state = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise TrainingError(
+            f"{path.name}: the tensors are not those of model '{info.model}' as its description builds it. "
+            "It may have been written by another version of the model; train again."
+        ) from error
+
+    def normalisation(part: str) -> FeatureNormalisation:
+        keys = [f"normalisation.{part}.{name}" for name in ("mean", "spread")]
+        if any(key not in tensors for key in keys):
+            raise TrainingError(f"{path.name}: the normalisation of the {part} features is missing. Train again.")
+        return FeatureNormalisation(*(tensors[key].numpy() for key in keys))
+
+    model.to(memory_format=torch.channels_last)
+    return Checkpoint(info, model.eval(), normalisation("eye"), normalisation("fixation"))
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Look at the first bytes, so that a pickle is named as such and never opened."""
+    if not path.is_file():
+        raise TrainingError(f"{path} does not exist. Train the fold first.")
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start.startswith(b"PK\x03\x04") or start[:1] == b"\x80":
+        raise TrainingError(
+            f"{path.name} is a pickle (a torch.save file). Opening one can run any code, so it is refused. "
+            "Checkpoints of this toolkit are safetensors files."
+        )
+    if len(start) < 9 or start[8:9] != b"{" or struct.unpack("<Q", start[:8])[0] > path.stat().st_size:
+        raise TrainingError(f"{path.name} is no safetensors file, or was cut short. Train the fold again.")
