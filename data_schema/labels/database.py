@@ -115,8 +115,9 @@ def opened_for_reading(path: Path) -> Iterator[Connection]:
     LabelError
         If it is missing, empty, damaged, foreign or newer.
     """
-    if not path.is_file():
-        raise LabelError(f"{path}: there is no such label file. Check the name.")
+    with explained(path):
+        if not path.is_file():
+            raise LabelError(f"{path}: there is no such label file. Check the name.")
     refuse_if_empty(path)
     wal = path.with_name(path.name + "-wal")
 

@@ -99,7 +99,9 @@ class LabelStore:
         kind = annotator_kind.value if isinstance(annotator_kind, AnnotatorKind) else annotator_kind
         if kind not in ANNOTATOR_KINDS:
             raise LabelError(f"annotator_kind is '{kind}', expected one of {', '.join(ANNOTATOR_KINDS)}.")
-        if not path.exists():
+        with explained(path):
+            is_new = not path.exists()
+        if is_new:
             if not create:
                 raise LabelError(f"{path}: there is no such label file. Check the annotator's name.")
             meta = {

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,8 +247,14 @@ def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path, make_label: MakeL
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no read-only folders of this kind")
-def test_a_read_only_folder_is_said_at_once_but_can_be_read(tmp_path: Path, make_label: MakeLabel) -> None:
-    folder = tmp_path / "share"
+def test_a_read_only_folder_is_said_at_once_but_can_be_read(make_label: MakeLabel) -> None:
+    # Not tmp_path: only its owner may go into that, and root becomes another user below.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        _check_read_only(Path(name) / "share", make_label)
+
+
+def _check_read_only(folder: Path, make_label: MakeLabel) -> None:
     path = folder / "a01.sqlite"
     with LabelStore.open(path, "a01") as store:
         store.add(make_label())
@@ -263,9 +270,14 @@ def test_a_read_only_folder_is_said_at_once_but_can_be_read(tmp_path: Path, make
         "except LabelError as error:\n"
         "    print('refused', error)\n"
         "print(len(read_labels([path])), 'labels')\n"
+        "hidden = path.parent / 'hidden' / 'a01.sqlite'\n"
+        "for step in (lambda: LabelStore.open(hidden, 'a01'), lambda: read_labels([hidden])):\n"
+        "    try:\n"
+        "        step()\n"
+        "    except LabelError as error:\n"
+        "        print('hidden', error)\n"
     )
-    for item in (tmp_path, *tmp_path.parents[:2]):
-        item.chmod(item.stat().st_mode | 0o055)
+    (folder / "hidden").mkdir(mode=0)
     path.chmod(0o444)
     folder.chmod(0o555)
     try:
@@ -275,6 +287,7 @@ def test_a_read_only_folder_is_said_at_once_but_can_be_read(tmp_path: Path, make
     assert done.returncode == 0, done.stderr
     assert "refused a01.sqlite: cannot be opened for this" in done.stdout
     assert "1 labels" in done.stdout
+    assert done.stdout.count("hidden /") == done.stdout.count("Permission denied") == 2
 
 
 def test_the_journal_follows_the_drive(tmp_path: Path, make_label: MakeLabel, monkeypatch: pytest.MonkeyPatch) -> None:
