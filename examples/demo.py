@@ -1,0 +1,188 @@
+"""From devices to a report, on simulated people: what ``make demo`` runs.
+
+    python examples/demo.py [--out demo] [--recordings FOLDER] [--participants 14]
+
+Each stage is the `emer` command that you would type; the commands are printed. One
+session is recorded in real time. Where real recordings are at hand (a folder with
+``tobii_spectrum_600hz/`` and ``face_video/``) that session replays real gaze and a
+real face video. Feelings, faces and labels are simulated all the same, and nothing
+that comes out is a result about people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_schema.errors import EmerError
+from data_schema.study import StudyFolder, init_study
+
+PROJECT = Path(__file__).resolve().parent.parent
+EMER = [sys.executable, "-c", "from data_schema.cli import run; run()"]
+
+#: Small enough for two cores and a few minutes; everything else is the default.
+SETTINGS: dict[str, dict[str, object]] = {
+    "screen": {"refresh_hz": 60.0},
+    "eye_tracker": {"kind": "simulated", "rate_hz": 600.0},
+    "camera": {"source": "simulated", "width_px": 640, "height_px": 360, "fps": 30.0},
+    "protocol": {"baseline_s": 1.5, "fixation_s": 0.4, "washout_s": 0.3, "self_report": True},
+    "recording": {"min_free_gb": 0.5},
+}
+CLIPS_PER_EMOTION = 2
+CLIP_S = 3.0
+#: Simulated sessions run at most this many times faster than real time.
+SPEED = 20.0
+TRAINING = ["--face-backbone", "compact", "--epochs", "40", "--patience", "10"]
+
+
+@dataclass
+class Recordings:
+    """The real recordings that the real-time session replays; None where there are none."""
+
+    eye_tracker: Path | None
+    camera: Path | None
+
+
+def find_recordings(folder: Path | None) -> Recordings:
+    """Look for real recordings in `folder`, or beside the project."""
+    candidates = [folder] if folder else [PROJECT.parent / "shared" / "data"]
+    for candidate in candidates:
+        gaze, video = candidate / "tobii_spectrum_600hz", candidate / "face_video" / "single_face.mp4"
+        if gaze.is_dir() or video.is_file():
+            return Recordings(gaze if gaze.is_dir() else None, video if video.is_file() else None)
+    if folder:
+        raise SystemExit(f"error: {folder} holds neither tobii_spectrum_600hz/ nor face_video/single_face.mp4")
+    return Recordings(None, None)
+
+
+class Stages:
+    """Runs commands one after the other and says which, how long and how far."""
+
+    def __init__(self) -> None:
+        self.began_s = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print one line with the time since the start."""
+        print(f"[{time.monotonic() - self.began_s:6.1f} s] {text}", flush=True)
+
+    def emer(self, *arguments: str | Path) -> str:
+        """Run one `emer` command, show it, and return what it printed; a failure ends the demo."""
+        self.say("$ emer " + " ".join(str(argument) for argument in arguments))
+        done = subprocess.run(
+            [*EMER, *map(str, arguments)], stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False
+        )
+        if done.returncode:
+            sys.stdout.write(done.stdout)
+            raise SystemExit(f"the demo stops: that command ended with exit code {done.returncode}")
+        return done.stdout
+
+
+def record_all(stages: Stages, study: StudyFolder, recordings: Recordings, n_participants: int) -> None:
+    """Record one session in real time and the others faster, two at once."""
+    real_time = ["record", "rehearse", str(study.root), "--participant", "P001", "--session", "01", "--speed", "1"]
+    if recordings.eye_tracker:
+        real_time += ["--eye-tracker", f"replay:{recordings.eye_tracker}"]
+    if recordings.camera:
+        real_time += ["--camera", str(recordings.camera)]
+    stages.say("$ emer " + " ".join(real_time) + "    (in real time, beside the others)")
+    with (study.root / "real-time-session.log").open("w", encoding="utf-8") as log:
+        running = subprocess.Popen([*EMER, *real_time], stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            for number in range(2, n_participants + 1):
+                stages.emer(
+                    "record", "rehearse", study.root, "--participant", f"P{number:03d}", "--session", "01",
+                    "--speed", f"{SPEED:g}",
+                )  # fmt: skip
+            if running.poll() is None:
+                stages.say("waiting for the session in real time to end")
+            code = running.wait()
+        except BaseException:
+            running.terminate()
+            running.wait()
+            raise
+    text = (study.root / "real-time-session.log").read_text(encoding="utf-8")
+    if code:
+        raise SystemExit(f"the session in real time failed:\n{text}")
+    (study.root / "real-time-session.log").unlink()
+    stages.say(f"real-time session: {text.strip().splitlines()[-1]}")
+
+
+def run_demo(out: Path, recordings: Recordings, n_participants: int) -> Path:
+    """Run every stage and return the report's path."""
+    stages = Stages()
+    stages.say(f"a new study in {out}: everything in it is simulated")
+    study = init_study(
+        out, title="Demo (simulated)", clips_per_emotion=CLIPS_PER_EMOTION, clip_s=CLIP_S, settings=SETTINGS
+    )
+    record_all(stages, study, recordings, n_participants)
+    stages.emer("check", study.root)
+    print(stages.emer("quality", study.root), end="")
+    stages.emer("clips", study.root)
+    stages.emer("annotate", "simulate", study.root, "--annotators", "3")
+    export = study.exports_dir / "training"
+    stages.emer("export", "training", study.root, export, "--workers", str(os.cpu_count() or 1))
+    runs = []
+    for model, protocol in (("emert", "er-7"), ("face-only", "er-7"), ("face-only", "fer-7")):
+        run = study.models_dir / f"{protocol}-{model}"
+        stages.emer(
+            "train", export, "--protocol", protocol, "--model", model, "--folds", "all", "--out", run, *TRAINING
+        )
+        runs.append(run)
+    print(stages.emer("evaluate", *runs), end="")
+    report = study.reports_dir / "report.html"
+    stages.emer("report", *runs, "--export", export, "--out", report)
+    stages.say("done")
+    return report
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the arguments, run the demo, and say where to look."""
+    parser = argparse.ArgumentParser(description="Run the whole line on simulated people.")
+    parser.add_argument("--out", type=Path, default=PROJECT / "demo", help="study folder to make (default: demo)")
+    parser.add_argument("--recordings", type=Path, help="folder of real recordings that the real-time session replays")
+    parser.add_argument("--participants", type=int, default=14, help="simulated participants (default: 14)")
+    parser.add_argument("--keep", action="store_true", help="stop if the folder exists, instead of making it anew")
+    arguments = parser.parse_args(argv)
+    out: Path = arguments.out
+    if out.exists():
+        if arguments.keep or not is_demo_study(out):
+            print(f"error: {out} exists. Name another folder with --out.", file=sys.stderr)
+            return 1
+        shutil.rmtree(out)
+    try:
+        report = run_demo(out, find_recordings(arguments.recordings), arguments.participants)
+    except EmerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    shown = report.relative_to(Path.cwd()) if report.is_relative_to(Path.cwd()) else report
+    study = out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
+    print(
+        f"\nThe report:  {shown}   (open it in a browser; its data are simulated)\n"
+        f"The study:   {study}\n\n"
+        "What to type next (after: source .venv/bin/activate)\n"
+        f"  emer status {study}\n"
+        f"  emer describe {study}\n"
+        f"  emer annotate status {study}\n"
+        "  emer init mystudy                  a study of your own\n"
+    )
+    return 0
+
+
+def is_demo_study(folder: Path) -> bool:
+    """Tell whether a folder was made by this script, so that a second run may replace it."""
+    try:
+        return StudyFolder(folder).config.study.title == "Demo (simulated)"
+    except EmerError:
+        # A demo that was interrupted while it made its study leaves an empty or partial folder.
+        return folder.is_dir() and not any(folder.iterdir())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
