@@ -30,6 +30,7 @@ LABEL_COLUMNS: dict[str, str] = {
     "source": "annotator or self_report.",
     "annotator_id": "Who; the participant's pseudonym for a self-report.",
     "annotator_kind": "human, simulated or model.",
+    "repetition": "0 for the first showing, 1 and up for repeats, which do not vote.",
     "emotion": "One of seven emotions; missing if skipped.",
     "polarity": "positive, negative or neutral.",
     "valence": "-1 to 1.",
@@ -95,6 +96,7 @@ def self_reports(session: Session, clip_ids: dict[int, str], simulated: bool) ->
                 "source": "self_report",
                 "annotator_id": session.participant,
                 "annotator_kind": "simulated" if simulated else "human",
+                "repetition": 0,
                 "emotion": emotion,
                 "polarity": SUGGESTED_POLARITY[emotion] if emotion else None,
                 **scales,
@@ -176,9 +178,10 @@ def label_table(annotators: pd.DataFrame, reports: list[dict[str, Any]], clip_id
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(LABEL_COLUMNS), dtype=object)
     for name in _NUMBERS:
         table[name] = pd.to_numeric(table[name]).astype("float64")
+    table["repetition"] = table["repetition"].astype("int32")
     for name in _TEXTS:
         table[name] = table[name].where(table[name].notna(), None)
-    order = ["clip_id", "task", "source", "annotator_id"]
+    order = ["clip_id", "task", "source", "annotator_id", "repetition"]
     ordered: pd.DataFrame = table.sort_values(order, kind="stable", ignore_index=True)
     return ordered
 

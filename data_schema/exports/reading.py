@@ -17,7 +17,7 @@ import pandas as pd
 from data_schema.errors import ExportError
 from data_schema.exports.files import read_table
 from data_schema.exports.folds import Folds, load_folds
-from data_schema.exports.label_tables import LABEL_COLUMNS, TARGET_COLUMNS
+from data_schema.exports.label_tables import TARGET_COLUMNS
 from data_schema.exports.manifest import read_manifest, verify_files
 from data_schema.exports.protocols import PROTOCOLS
 
@@ -116,7 +116,7 @@ class TrainingExport:
     @cached_property
     def labels(self) -> pd.DataFrame:
         """All labels of all raters, long."""
-        return read_table(self.path / "labels.parquet", tuple(LABEL_COLUMNS), "label table", _NEXT)
+        return read_table(self.path / "labels.parquet", ("clip_id", "task", "source"), "label table", _NEXT)
 
     @cached_property
     def targets(self) -> pd.DataFrame:

@@ -274,6 +274,20 @@ class ShardSummary:
     reused: bool = False
 
 
+def check_unchanged(path: Path, sha256: str, indexed_sha256: str) -> None:
+    """Refuse a session that is not the one that the clip index was built from.
+
+    Raises
+    ------
+    ExportError
+        If the hashes differ.
+    """
+    if sha256 != indexed_sha256:
+        raise ExportError(
+            f"{path.name}: the file has changed since the clip index was built. Run `emer clips` and export again."
+        )
+
+
 def compute_shard(task: ShardTask) -> ShardSummary:
     """Compute a session's clips and write the shard, one clip in memory at a time.
 
@@ -287,10 +301,7 @@ def compute_shard(task: ShardTask) -> ShardSummary:
     path, target = Path(task.session_path), Path(task.target)
     partial = target.with_name(f"{target.name}.partial")
     with open_session(path) as session:
-        if session.sha256 != task.session_sha256:
-            raise ExportError(
-                f"{path.name}: the file has changed since the clip index was built. Run `emer clips` and export again."
-            )
+        check_unchanged(path, session.sha256, task.session_sha256)
         try:
             with h5py.File(partial, "w") as file:
                 summary = _fill(session, task, file)

@@ -43,6 +43,7 @@ from data_schema.exports.shards import (
     ShardSummary,
     ShardTask,
     bytes_per_clip,
+    check_unchanged,
     compute_shard,
     read_summary,
     start_worker,
@@ -294,16 +295,17 @@ def _old_files(out: Path) -> dict[str, Any]:
 def _take_over(task: ShardTask, shard: str, out: Path, known: dict[str, Any]) -> ShardSummary | None:
     """Use a shard of the interrupted or of the earlier export, if it is the one that is wanted and whole."""
     target, old = Path(task.target), out / shard
-    if target.is_file():
-        summary = read_summary(target, task.key)
-        if summary is not None:
-            return summary
-    if shard in known and old.is_file():
+    summary = read_summary(target, task.key) if target.is_file() else None
+    if summary is None and shard in known and old.is_file():
         summary = read_summary(old, task.key)
         if summary is not None and file_sha256(old) == known[shard].get("sha256"):
             shutil.copyfile(old, target)
-            return summary
-    return None
+        else:
+            summary = None
+    if summary is not None:
+        # A shard that is computed has this checked where the session is open anyway.
+        check_unchanged(Path(task.session_path), file_sha256(Path(task.session_path)), task.session_sha256)
+    return summary
 
 
 def _run(tasks: dict[str, ShardTask], workers: int) -> Iterator[tuple[str, ShardSummary]]:
