@@ -65,7 +65,7 @@ benchmarks:  ## print every figure with its baseline, one JSON line each
 
 docs:  ## write the reference pages from the declarations in the code
 	@$(BOOTSTRAP) test
-	@$(BIN)/python tools/reference_pages.py
+	@$(BIN)/python tools/make_reference.py
 
 constraints:  ## resolve and freeze the pinned dependencies anew
 	@$(PYTHON) tools/bootstrap.py test
