@@ -68,7 +68,6 @@ _SINGLE = (
     EyeFeature("pupil_valid_share", "share", "Share of the chunk's samples with a trustworthy pupil diameter."),
     EyeFeature("openness_valid_share", "share", "Share of the chunk's samples with eye openness."),
     EyeFeature("pupil_trial_change_mean", "mm", "Mean pupil diameter minus its median just before this stimulus."),
-    EyeFeature("pupil_speed_mean", "mm/s", "Mean absolute change of the pupil diameter per second."),
     EyeFeature("eye_disparity_mean", "share of screen width", "Mean of left minus right horizontal gaze."),
     EyeFeature("centre_distance_mean", "deg", "Mean angle between gaze and the screen's centre."),
     EyeFeature("dispersion", "deg", "Root mean square angle of gaze around its mean in the chunk."),
@@ -260,7 +259,6 @@ def eye_features(
         for statistic, _, _ in _STATISTICS:
             columns[f"{name}_{statistic}"] = getattr(statistics, statistic)
     columns["pupil_trial_change_mean"] = over(signals.pupil_mm - baseline.trial_mm).mean
-    columns["pupil_speed_mean"] = over(_pupil_speed(t_us, signals.pupil_mm)).mean
     columns["eye_disparity_mean"] = over(signals.disparity_norm).mean
     columns["centre_distance_mean"] = over(np.hypot(signals.gaze_deg[:, 0], signals.gaze_deg[:, 1])).mean
     spread = [over(signals.gaze_deg[:, axis]).sd for axis in (0, 1)]
@@ -285,13 +283,6 @@ def _continuous_signals(signals: EyeSignals, baseline: PupilBaseline) -> dict[st
         "eye_distance": np.asarray(np.linalg.norm(signals.gaze.eye_mm, axis=1)),
         "openness": signals.openness_mm,
     }
-
-
-def _pupil_speed(t_us: Int, pupil_mm: Float) -> Float:
-    speed = np.full(len(t_us), np.nan)
-    if len(t_us) > 1:
-        speed[1:] = np.abs(np.diff(pupil_mm)) / np.maximum(np.diff(t_us), 1) * 1e6
-    return speed
 
 
 def _event_features(signals: EyeSignals, t_start_us: int, t_end_us: int, n_chunks: int) -> dict[str, Float]:

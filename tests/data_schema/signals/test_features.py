@@ -155,7 +155,7 @@ def test_no_gaze_is_all_masked_and_no_baseline_masks_the_change_alone():
     assert not values.any()
     values, mask = eye_features(prepare_eye_signals(wandering(), None, SCREEN), START, END, 32, PupilBaseline())
     assert not column(mask, "pupil_change_mean").any()
-    assert column(mask, "pupil_speed_mean").all()
+    assert column(mask, "pupil_valid_share").all()
 
 
 def test_features_do_not_depend_on_when_the_computer_was_started():
