@@ -94,8 +94,8 @@ def save_checkpoint(
     # Contiguous copies: convolution weights may lie in channels_last order.
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     for part, fitted in (("eye", eye_normalisation), ("fixation", fixation_normalisation)):
-        tensors[f"normalisation.{part}.mean"] = torch.from_numpy(fitted.mean)
-        tensors[f"normalisation.{part}.spread"] = torch.from_numpy(fitted.spread)
+        tensors[f"normalisation.{part}.mean"] = torch.tensor(fitted.mean)
+        tensors[f"normalisation.{part}.spread"] = torch.tensor(fitted.spread)
     header = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **dataclasses.asdict(info)}
     text = json.dumps(header, sort_keys=True, allow_nan=True)
     write_atomically(path, save(tensors, metadata={_HEADER_KEY: text}))

@@ -87,7 +87,11 @@ class EmotionTraining(pl.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam and a half cosine, as in the reference."""
         optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+            self.model.parameters(),
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            # Lightning cannot clip gradients of a fused optimiser in mixed precision.
+            fused=self.trainer.precision == "32-true",
         )
         return {
             "optimizer": optimiser,

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+from data_schema.errors import TrainingError, UsageError
+from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.reading import TrainingExport
+from emer_model.data import ClipStore, FoldData
+from emer_model.evaluation.repeat import repeat_predictions
+from emer_model.training import RunFolder, load_checkpoint, predict, read_info, train
+from emer_model.training.runner import export_splits, run_targets
+
+
+def checkpoints(run: Path) -> dict[str, bytes]:
+    return {p.relative_to(run).as_posix(): p.read_bytes() for p in sorted(run.rglob("*.safetensors"))}
+
+
+# ---------------------------------------------------------------- the run folder
+
+
+def test_run_folder_is_complete(tiny_run: Path, tiny_export: Path) -> None:
+    run = RunFolder(tiny_run)
+    assert run.finished_folds() == [0, 1, 2]
+    config = run.config()
+    assert config["settings"]["protocol"] == "er-7" and config["export"]["simulated"] is True
+    assert {"torch", "lightning", "python", "emer-toolkit"} <= config["versions"].keys()
+    assert "best epoch" in run.log_path.read_text(encoding="utf-8")
+    predictions = run.predictions()
+    # Each clip is tested once, by the fold that did not see its participant.
+    assert sorted(predictions["clip_id"]) == sorted(pd.read_parquet(tiny_export / "clips.parquet")["clip_id"])
+    folds = json.loads(run.folds_path.read_text(encoding="utf-8"))
+    for row in predictions.itertuples():
+        assert row.participant in folds[str(row.fold)]["test"]
+        assert row.participant not in folds[str(row.fold)]["train"] + folds[str(row.fold)]["validation"]
+    probabilities = predictions.filter(regex="^p_").to_numpy()
+    assert np.allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+    names = np.array(PROTOCOLS["er-7"].classes)
+    assert (names[probabilities.argmax(axis=1)] == predictions["prediction"]).all()
+    curves = pd.read_csv(run.curves_path)
+    assert len(curves) == 6 and {"fold", "epoch", "train_total", "train_shared", "val_loss", "val_score"} <= set(curves)
+    info = read_info(run.fold(0) / "best.safetensors")
+    assert (info.model, info.protocol, info.fold) == ("emert", "er-7", 0)
+    assert info.eye_features == tuple(f"eye_{i}" for i in range(6))
+
+
+def test_metrics_are_those_of_sklearn_on_all_test_clips_at_once(tiny_run: Path) -> None:
+    rows = pd.read_parquet(tiny_run / "predictions.parquet")
+    metrics = json.loads((tiny_run / "metrics.json").read_text(encoding="utf-8"))["targets"]["er_emotion"]
+    assert metrics["pooled"]["war"] == pytest.approx(accuracy_score(rows["target"], rows["prediction"]))
+    assert metrics["pooled"]["uar"] == pytest.approx(balanced_accuracy_score(rows["target"], rows["prediction"]))
+    weighted = f1_score(rows["target"], rows["prediction"], average="weighted", zero_division=0)
+    assert metrics["pooled"]["weighted_f1"] == pytest.approx(weighted)
+    first = rows[rows["fold"] == 0]
+    assert metrics["folds"]["0"]["war"] == pytest.approx(accuracy_score(first["target"], first["prediction"]))
+    assert np.sum(metrics["confusion"]) == len(rows)
+    assert metrics["masked"]["n_clips"] + metrics["agreeing"]["n_clips"] == len(rows)
+
+
+def test_validation_score_is_over_the_whole_fold(tiny_export: Path, tiny_run: Path) -> None:
+    settings = RunFolder(tiny_run).run_config()
+    with TrainingExport.open(tiny_export) as export:
+        data = FoldData(ClipStore(export), export.targets, export_splits(export)[0], run_targets(settings))
+    best = load_checkpoint(tiny_run / "folds/fold-0/best.safetensors")
+    validation = data.dataset("validation")
+    answers = predict(best.model, validation, 5, torch.device("cpu"))["er_emotion"]
+    uar = balanced_accuracy_score(validation.labels("er_emotion"), answers.argmax(axis=1))
+    assert best.info.score == pytest.approx(uar, abs=1e-6)
+    curves = pd.read_csv(tiny_run / "curves.csv").query(f"fold == 0 and epoch == {best.info.epoch}")
+    assert curves["val_er_emotion_uar"].item() == pytest.approx(uar, abs=1e-6)
+
+
+# ---------------------------------------------------------------- exactness
+
+
+def test_checkpoints_repeat_the_predictions_bit_for_bit(tiny_run: Path) -> None:
+    repeated = repeat_predictions(RunFolder(tiny_run), device="cpu")
+    assert repeated.identical and repeated.changed == 0 and repeated.greatest_difference == 0.0
+
+
+def test_a_changed_checkpoint_is_noticed(tiny_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    shutil.copy(run / "folds/fold-1/best.safetensors", run / "folds/fold-0/best.safetensors")
+    with pytest.raises(TrainingError, match="Was it copied here"):
+        repeat_predictions(RunFolder(run), device="cpu")
+    table = pd.read_parquet(tiny_run / "predictions.parquet")
+    table["p_anger"] = np.nextafter(table["p_anger"].to_numpy(), np.float32(2))
+    shutil.copy(tiny_run / "folds/fold-0/best.safetensors", run / "folds/fold-0/best.safetensors")
+    table.to_parquet(run / "predictions.parquet")
+    repeated = repeat_predictions(RunFolder(run), device="cpu")
+    assert not repeated.identical and 0 < repeated.greatest_difference < 1e-6
+
+
+def test_training_twice_gives_the_same_bytes(tiny_export: Path, tiny_run: Path, tiny_config, tmp_path: Path) -> None:
+    before = checkpoints(tiny_run)
+    train(tiny_export, tmp_path / "again", tiny_config(), folds="1", device="cpu", threads=1)
+    again = checkpoints(tmp_path / "again")
+    assert set(again) == {"folds/fold-1/best.safetensors", "folds/fold-1/last.safetensors"}
+    assert all(before[name] == content for name, content in again.items())
+
+
+def test_labels_of_the_test_fold_choose_nothing(own_export: Path, fixture, tiny_config, tmp_path: Path) -> None:
+    train(own_export, tmp_path / "before", tiny_config(epochs=3), folds="0", device="cpu", threads=1)
+    assignment = json.loads((own_export / "folds.json").read_text(encoding="utf-8"))["assignment"]
+    tested = [code for code, k in assignment.items() if k == 0]
+
+    def shuffle(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = frame["clip_id"].str[4:8].isin(tested)
+        frame.loc[rows, "er_emotion"] = frame.loc[rows, "er_emotion"].to_numpy()[::-1]
+        return frame
+
+    fixture.change_targets(own_export, shuffle)
+    train(own_export, tmp_path / "after", tiny_config(epochs=3), folds="0", device="cpu", threads=1)
+    assert checkpoints(tmp_path / "before") == checkpoints(tmp_path / "after")
+    figures = [json.loads((tmp_path / n / "metrics.json").read_text(encoding="utf-8")) for n in ("before", "after")]
+    confusions = [f["targets"]["er_emotion"]["confusion"] for f in figures]
+    assert confusions[0] != confusions[1]  # the labels did change
+
+
+def test_the_best_epoch_is_that_of_the_validation_score(tiny_run: Path) -> None:
+    curves = pd.read_csv(tiny_run / "curves.csv")
+    for k in range(3):
+        rows = curves[curves["fold"] == k].sort_values(["val_score", "val_loss"], ascending=[False, True])
+        info = read_info(tiny_run / f"folds/fold-{k}/best.safetensors")
+        assert (info.epoch, info.score) == (rows.iloc[0]["epoch"], pytest.approx(rows.iloc[0]["val_score"]))
+        assert read_info(tiny_run / f"folds/fold-{k}/last.safetensors").epoch == 2
+
+
+# ---------------------------------------------------------------- going on
+
+
+def test_finished_folds_are_kept_and_others_added(
+    tiny_export: Path, tiny_run: Path, tiny_config, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    (run / "folds/fold-2/fold.json").unlink()  # as a kill leaves it
+    kept = {p: p.stat().st_mtime_ns for p in run.glob("folds/fold-[01]/*")}
+    said: list[str] = []
+    train(tiny_export, run, tiny_config(), device="cpu", threads=1, progress=lambda *a: said.append(a[2]))
+    assert {p: p.stat().st_mtime_ns for p in run.glob("folds/fold-[01]/*")} == kept
+    assert any("fold 2 (1 of 1)" in sentence for sentence in said)
+    assert checkpoints(run) == checkpoints(tiny_run)
+    assert (run / "predictions.parquet").read_bytes() == (tiny_run / "predictions.parquet").read_bytes()
+
+
+def test_another_run_is_not_overwritten(tiny_export: Path, tiny_run: Path, tiny_config, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="epochs: 2 there, 3 now"):
+        train(tiny_export, tiny_run, tiny_config(epochs=3), device="cpu")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match="holds other files"):
+        train(tiny_export, tmp_path, tiny_config(), device="cpu", overwrite=True)
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert RunFolder(tiny_run).finished_folds() == [0, 1, 2]
+
+
+# ---------------------------------------------------------------- other protocols and settings
+
+
+@pytest.mark.parametrize("protocol", ["fer-3", "er-va", "fer-intensity"])
+def test_each_kind_of_protocol_trains(tiny_export: Path, tiny_config, tmp_path: Path, protocol: str) -> None:
+    config = tiny_config(protocol=protocol, epochs=1, auxiliary_targets=("fer_emotion",))
+    metrics = train(tiny_export, tmp_path / "run", config, folds="0", device="cpu", threads=1)
+    assert set(metrics["targets"]) == set(PROTOCOLS[protocol].targets)
+    for summary in metrics["targets"].values():
+        assert set(PROTOCOLS[protocol].metrics) <= set(summary["pooled"])
+        assert summary["pooled"]["n_clips"] == 14
+    assert repeat_predictions(RunFolder(tmp_path / "run"), device="cpu").identical
+
+
+def test_bf16_trains_and_repeats(tiny_export: Path, tiny_config, tmp_path: Path) -> None:
+    train(tiny_export, tmp_path / "run", tiny_config(epochs=1, precision="bf16"), folds="0", device="cpu", threads=1)
+    assert repeat_predictions(RunFolder(tmp_path / "run"), device="cpu").identical
+
+
+def test_a_gpu_that_is_not_there(
+    tiny_export: Path, tiny_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="--device cuda"):
+        train(tiny_export, tmp_path / "run", tiny_config(), device="cuda")
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_names(tiny_export: Path, tiny_config, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'er-7'"):
+        train(tiny_export, tmp_path / "run", tiny_config(protocol="er7"))
+    with pytest.raises(UsageError, match="Did you mean 'face-only'"):
+        train(tiny_export, tmp_path / "run", tiny_config(model="face_only"))
+    with pytest.raises(UsageError, match="epochs must be greater than 0"):
+        tiny_config(epochs=0)
+
+
+def test_a_run_without_its_export(tiny_run: Path, fixture, tmp_path: Path) -> None:
+    other = fixture.write_export(tmp_path / "other", face_px=28, frames=2, seed=9)
+    with pytest.raises(TrainingError, match="not the export that"):
+        repeat_predictions(RunFolder(tiny_run), other)
+    with pytest.raises(TrainingError, match="Say where it is with --export"):
+        repeat_predictions(RunFolder(tiny_run), tmp_path / "nowhere")
+    with pytest.raises(TrainingError, match="does not exist"):
+        RunFolder(tmp_path).config()
+
+
+@pytest.mark.gpu
+def test_gpu_trains_and_repeats(tiny_export: Path, tiny_config, tmp_path: Path) -> None:
+    train(tiny_export, tmp_path / "run", tiny_config(precision="bf16"), folds="0", device="cuda")
+    assert repeat_predictions(RunFolder(tmp_path / "run"), device="cuda").identical
+
+
+# ---------------------------------------------------------------- a planted answer
+
+
+def test_eyes_tell_what_masked_faces_hide(fixture, tiny_config, tmp_path: Path) -> None:
+    """The planted world: felt emotion in the eyes, shown emotion in the face."""
+    export = fixture.write_export(
+        tmp_path / "export", participants=9, clips=12, emotions=("happiness", "sadness", "neutral"), face_px=28,
+        frames=2, masking_share=0.5, seed=5,
+    )  # fmt: skip
+    masked = {}
+    for model in ("emert", "face-only"):
+        config = tiny_config(model=model, epochs=12, patience=12)
+        metrics = train(export, tmp_path / model, config, folds="0", device="cpu", threads=1)
+        masked[model] = metrics["targets"]["er_emotion"]["masked"]["war"]
+    assert masked["emert"] > 0.8
+    assert masked["face-only"] < 0.5
