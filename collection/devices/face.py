@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ _MARGIN = 1.10
 #: Noise of the sensor in grey levels; ours, near a webcam indoors.
 _NOISE_SD = 1.5
 _NOISE_OFFSET = 3
+#: The map has both coordinates in one array.
+_NO_SECOND_MAP: Any = None
 #: Brightnesses that flicker, one grey level apart.
 _LIGHT_LEVELS = 4
 #: Largest motion of the head, share of the picture's height.
@@ -50,7 +53,9 @@ def load_photograph() -> Image:
     try:
         data = np.frombuffer(source.read_bytes(), dtype=np.uint8)
     except OSError as error:
-        raise DeviceError(f"The simulated camera's photograph is missing ({error}). Install the toolkit again.") from error
+        raise DeviceError(
+            f"The simulated camera's photograph is missing ({error}). Install the toolkit again."
+        ) from error
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
 
 
@@ -165,7 +170,7 @@ class FaceRenderer:
             source -= weights[k] * displacement[k]
             if _shades()[k]:
                 shading += weights[k] * log_gain[k]
-        face = cv2.remap(self._photograph, source, None, cv2.INTER_LINEAR)
+        face = cv2.remap(self._photograph, source, _NO_SECOND_MAP, cv2.INTER_LINEAR)
         gain = np.minimum(np.exp(shading) * 128.0, 255.0).astype(np.uint8)
         self._picture[y0:y1, x0:x1] = cv2.multiply(face, cv2.merge([gain, gain, gain]), scale=1.0 / 128.0)
 

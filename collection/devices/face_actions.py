@@ -111,7 +111,12 @@ ACTIONS: dict[str, tuple[Push | Shade, ...]] = {
     ),
     "AU25": (Push(224, 152, 0, 4, 16, 5),),
     "AU26": (Push(224, 164, 0, 14, 26, 15), Shade(224, 155.5, -1.7, 9, 3.5)),
-    "AU43": (Push(203, 98, 0, 6, 9, 5), Push(246, 100, 0, 6, 9, 5), Shade(203, 103, -0.35, 8, 3), Shade(246, 105, -0.35, 8, 3)),
+    "AU43": (
+        Push(203, 98, 0, 6, 9, 5),
+        Push(246, 100, 0, 6, 9, 5),
+        Shade(203, 103, -0.35, 8, 3),
+        Shade(246, 105, -0.35, 8, 3),
+    ),
 }
 
 #: The photograph smiles. This takes the smile out of it.

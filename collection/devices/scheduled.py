@@ -15,7 +15,7 @@ from data_schema.clocks import HostClock
 from data_schema.errors import DeviceError
 from data_schema.session import markers
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Longest real time between two looks at the clock, seconds. Short against the
 #: flush interval of the recorder, long against the cost of one look.
@@ -121,5 +121,5 @@ class ScheduledDevice:
                 self._wake.wait(_POLL_S)
         except Exception as error:
             # The thread's end must be seen: a silent death would look like a participant without eyes.
-            _log.exception("%s stopped delivering", self.name)
+            logger.exception("%s stopped delivering", self.name)
             sink.event(markers.DEVICE_FAULT, f"{self.name} stopped delivering: {error}"[:250])

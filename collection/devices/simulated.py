@@ -168,7 +168,8 @@ class SimulatedEyeTracker(ScheduledDevice):
 
     def _produce(self, sink: Sink, until_us: int) -> None:
         while True:
-            owed = int((until_us - self._t0_us) / self._interval_us) + 1 - self._n_samples if until_us >= self._t0_us else 0
+            due = int((until_us - self._t0_us) // self._interval_us) + 1
+            owed = due - self._n_samples
             if owed <= 0:
                 break
             self._take_reactions()
@@ -184,7 +185,7 @@ class SimulatedEyeTracker(ScheduledDevice):
 
     def _deliver(self, sink: Sink, n: int) -> None:
         first = self._n_samples
-        index = np.arange(first, first + n)
+        index = np.arange(first, first + n, dtype=np.float64)
         self._n_samples += n
         arrival_us = self._t0_us + index * self._interval_us
         jitter = self._stamp_rng.random((n, 2)) - 0.5

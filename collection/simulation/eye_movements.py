@@ -222,7 +222,7 @@ class EyeMovements:
         target = np.array([m.to_deg for m in self._movements])
         k = np.maximum(np.searchsorted(starts, t_s, side="right") - 1, 0)
         covered = minimum_jerk(np.clip((t_s - starts[k]) / durations[k], 0.0, 1.0))[:, None]
-        gaze = origin[k] + covered * (target[k] - origin[k])
+        gaze: FloatArray = origin[k] + covered * (target[k] - origin[k])
         # Slow wander of fixation, about a tenth of a degree; frequencies are ours.
         for hertz, size, phase in zip((0.9, 2.3, 4.1), (0.05, 0.03, 0.015), self._wander_phase, strict=True):
             gaze += size * np.sin(2 * np.pi * hertz * t_s[:, None] + phase)
@@ -237,7 +237,7 @@ class EyeMovements:
             pupil += step * (np.interp(t_s - since_s, _STEP_T_S, _STEP_RESPONSE) if np.isfinite(since_s) else 1.0)
         for hertz, size, phase in zip((0.07, 0.19, 0.41), (0.03, 0.02, 0.015), self._hippus_phase, strict=True):
             pupil += size * np.sin(2 * np.pi * hertz * t_s + phase)
-        return np.clip(pupil, 1.5, 9.0)
+        return np.asarray(np.clip(pupil, 1.5, 9.0))
 
     def _closure(self, t_s: FloatArray) -> FloatArray:
         """Lids close in a third of a blink, stay shut for a sixth, open in the rest."""
