@@ -99,11 +99,12 @@ class TobiiEyeTracker:
             self._sdk = _import_sdk()
             tracker = self._find(self._sdk)
             try:
-                offered = [float(rate) for rate in tracker.get_all_gaze_output_frequencies()]
+                offered = sorted(float(rate) for rate in tracker.get_all_gaze_output_frequencies())
                 if not any(abs(rate - self.rate_hz) < 0.5 for rate in offered):
+                    rates = ", ".join(f"{rate:g}" for rate in offered)
                     raise DeviceError(
-                        f"The eye tracker {tracker.model} offers "
-                        f"{', '.join(f'{rate:g}' for rate in sorted(offered))} Hz, not {self.rate_hz:g}. Set rate_hz in [eye_tracker] of study.toml to one of these."
+                        f"The eye tracker {tracker.model} offers {rates} Hz, not {self.rate_hz:g}. "
+                        "Set rate_hz in [eye_tracker] of study.toml to one of these."
                     )
                 tracker.set_gaze_output_frequency(self.rate_hz)
             except self._sdk_errors() as error:
@@ -250,11 +251,12 @@ class TobiiEyeTracker:
 
     def _subscribe(self, tracker: Any, name: str, callback: Callable[[Any], None], *, required: bool = False) -> None:
         stream = getattr(self._sdk, name, None)
+        refusals: tuple[type[Exception], ...] = (DeviceError, *self._sdk_errors())
         try:
             if stream is None:
                 raise DeviceError(f"This Tobii SDK has no stream {name}. Install tobii-research 2.1 or later.")
             tracker.subscribe_to(stream, callback, as_dictionary=False)
-        except (DeviceError, *self._sdk_errors()) as error:
+        except refusals as error:
             if required:
                 raise DeviceError(
                     f"The eye tracker refused {name}: {error}. Unplug it, plug it in again, and close other programs "
