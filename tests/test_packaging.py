@@ -157,16 +157,25 @@ def test_unknown_verb_is_answered_with_the_nearest() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("verb", "module", "extra"), [("train", "torch", "train"), ("evaluate", "torch", "train")])
-def test_verb_without_its_extra_names_the_extra(verb: str, module: str, extra: str, tmp_path: Path) -> None:
-    arguments = [verb, str(tmp_path)] if verb != "train" else [verb, str(tmp_path), "--out", str(tmp_path / "run")]
+_BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError("blocked: " + name, name=name.partition(".")[0])
+sys.meta_path.insert(0, Block())
+"""
+
+
+def test_verb_without_its_extra_names_the_extra(tmp_path: Path) -> None:
+    arguments = ["train", str(tmp_path), "--out", str(tmp_path / "run")]
     done = _python(
-        f"import sys\nsys.modules[{module!r}] = None\nsys.modules['lightning'] = None\n"
-        f"from data_schema.cli import main\nsys.exit(main({arguments!r}))",
+        _BLOCK.format(blocked={"torch", "lightning"})
+        + f"from data_schema.cli import main\nsys.exit(main({arguments!r}))",
         check=False,
     )
     assert done.returncode == 2
-    assert f"emer-toolkit[{extra}]" in done.stderr
+    assert "emer-toolkit[train]" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -185,13 +194,9 @@ def test_package_imports_with_the_base_install_alone(package: str) -> None:
     }
     blocked -= {"emer_toolkit", "setuptools"}
     done = _python(
-        f"""
-import importlib, pkgutil, re, sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError("blocked: " + name, name=name)
-sys.meta_path.insert(0, Block())
+        _BLOCK.format(blocked=blocked)
+        + f"""
+import importlib, pkgutil, re
 package = importlib.import_module({package!r})
 for module in pkgutil.walk_packages(package.__path__, {package!r} + "."):
     if not re.search(r"\\.views|\\.app$|__main__|\\.psychopy|\\.tobii$", module.name):
