@@ -149,7 +149,8 @@ class VideoEncoder:
             self._first_us = t_capture_us
         pts = t_capture_us - self._first_us
         picture = np.ascontiguousarray(image[: self.height_px, : self.width_px])
-        frame = av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format=PIXEL_FORMAT)
+        # The buffer is used in place: copying it first costs as much as converting it.
+        frame = av.VideoFrame.from_numpy_buffer(picture, format="bgr24").reformat(format=PIXEL_FORMAT)
         frame.pts, frame.time_base = pts, TIME_BASE
         try:
             packets = self._context.encode(frame)
