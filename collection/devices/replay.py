@@ -1,9 +1,9 @@
 """Replay a recording as if its devices were here now.
 
 A Tobii folder or a session file is played by the recording's clock, at the raw
-intervals, gaps and drift included, and from the start again at the end. Host and
-device stamps are moved by one and the same number, so that the offset between
-the clocks stays what it was.
+intervals, gaps and drift included, and from the start again at the end. Host
+stamps are moved to now. The device clock reads at first what it read when the
+recording began, and goes on from there, also when the device is started again.
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ class ReplayEyeTracker(ScheduledDevice):
         self.path = path
         self.loop = loop
         self._whole = whole
+        self._epoch_us: int | None = None
 
     def describe(self) -> DeviceInfo:
         """Say what is replayed."""
@@ -158,7 +159,10 @@ class ReplayEyeTracker(ScheduledDevice):
         self._period_device_us = round(self._period_host_us * elapsed_device / max(elapsed_host, 1))
 
     def _begin(self, t_start_us: int) -> None:
+        if self._epoch_us is None:
+            self._epoch_us = t_start_us
         self._shift_us = t_start_us - self._first_us
+        self._device_shift_us = t_start_us - self._epoch_us
         self._turn = 0
         self._delivered = dict.fromkeys(self._recording.tables, 0)
 
@@ -172,7 +176,7 @@ class ReplayEyeTracker(ScheduledDevice):
                     begin = self._delivered[path]
                     piece = rows[begin : min(end, begin + _CHUNK)].copy()
                     self._delivered[path] = begin + len(piece)
-                    device_us = self._shift_us + self._turn * self._period_device_us
+                    device_us = self._device_shift_us + self._turn * self._period_device_us
                     sink.rows(path, _moved(piece, host_us, device_us))
             if not self.loop or until_us < host_us + self._first_us + self._period_host_us:
                 return
