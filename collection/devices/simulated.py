@@ -30,9 +30,11 @@ USER_POSITION_HZ = 30.0
 TIME_SYNC_HZ = 1.0
 MAX_RATE_HZ = 1200.0
 
-#: Time between the sample and our callback, and how much of a sample interval it varies by.
+#: Time between the sample and our callback. The host stamps vary around it by a few tenths of
+#: a millisecond, as in the real Spectrum recording, and by less than a sample interval.
 LATENCY_US = 2500.0
-LATENCY_SPREAD = 0.3
+JITTER_US = 400.0
+JITTER_SHARE = 0.3
 #: Longest round trip of a time synchronisation; ours.
 _SYNC_LONGEST_US = 1000.0
 #: Samples made at once. Large enough for numpy, small enough for a smooth flow.
@@ -189,7 +191,7 @@ class SimulatedEyeTracker(ScheduledDevice):
         self._n_samples += n
         arrival_us = self._t0_us + index * self._interval_us
         jitter = self._stamp_rng.random((n, 2)) - 0.5
-        stamp_us = arrival_us - LATENCY_US + LATENCY_SPREAD * self._interval_us * jitter[:, 0]
+        stamp_us = arrival_us - LATENCY_US + min(JITTER_US, JITTER_SHARE * self._interval_us) * jitter[:, 0]
         state = self._eyes.sample(index * (self._interval_us / 1e6))
         noise = self._noise_rng.standard_normal((n, 8))
 

@@ -23,8 +23,8 @@ from data_schema.session.layout import FRAMES
 from data_schema.vocabularies import EMOTIONS
 
 #: Spread of the frame intervals, and their bounds, as shares of the nominal one. A real
-#: camera (516 frames of a Pupil Invisible's scene camera) had a median of 33.2, 5 % to
-#: 95 % of 26.6 to 40.2, and bounds of 20.2 and 50.0 ms.
+#: camera (516 frames of a Pupil Invisible's scene camera) had a median of 33.2, 10 % to
+#: 90 % of 28.3 to 40.2, and bounds of 20.2 and 50.0 ms.
 _INTERVAL_SPREAD = 0.12
 _INTERVAL_BOUNDS = (0.61, 1.50)
 
