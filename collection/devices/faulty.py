@@ -134,12 +134,16 @@ class _FaultySink:
 
     def rows(self, table: str, rows: Rows) -> None:
         """Pass rows on, spoiled."""
+        if not len(rows):
+            return
         times = rows[TABLE_BY_PATH[table].time_column]
         with self._lock:
-            self._announce(int(times[-1]) if len(times) else self._t_start_us, table)
+            self._announce(int(times[-1]), table)
             stalled = self._during(times, "stall")
-            if self._held and not stalled[0]:
+            if not stalled[-1]:
+                # It is over, or it has not begun: what was held comes first, then all of these.
                 self._give_back()
+                stalled[:] = False
             rows = self._jumped(rows, times)
             keep = ~(self._during(times, "silence") | self._during(times, "disconnect"))
             doubled = self._during(times, "duplicate")

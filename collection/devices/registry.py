@@ -78,7 +78,7 @@ def create_eye_tracker(
         from collection.devices.tobii import TobiiEyeTracker
 
         return TobiiEyeTracker(clock, rate_hz=config.eye_tracker.rate_hz, address=rest)
-    if Path(spec).exists():
+    if spec and Path(spec).exists():
         raise UsageError(f"'{spec}' is a file, not an eye tracker. To replay it, write: replay:{spec}")
     raise UsageError(_unknown("eye tracker", spec, ("tobii", "simulated", "replay:FILE")))
 
@@ -117,7 +117,7 @@ def create_camera(
             from collection.devices.replay import ReplayCamera
 
             return ReplayCamera(clock, path)
-    elif not path.exists() and not path.suffix:
+    elif not spec or (not path.exists() and not path.suffix):
         raise UsageError(_unknown("camera", spec, ("simulated", "0", "FILE", "replay:FILE")))
     from collection.devices.video_file import VideoFileCamera
 
