@@ -18,6 +18,8 @@ SCRIPT = PROJECT / "tools" / "bootstrap.py"
 
 
 def _load(script: Path) -> ModuleType:
+    if str(script.parent) not in sys.path:
+        sys.path.append(str(script.parent))
     spec = importlib.util.spec_from_file_location("bootstrap_under_test", script)
     assert spec is not None
     assert spec.loader is not None
@@ -129,6 +131,17 @@ def test_a_missing_system_library_is_named_with_its_package(
         bootstrap.ensure_imports(Path(sys.executable), ("cv2",), bootstrap.ROOT / "log")
 
 
+def test_all_libraries_of_a_module_are_named_at_once(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root one command must do, not one run of the script for each library."""
+    libraries = bootstrap.system_libraries
+    monkeypatch.setattr(libraries, "is_loadable", lambda name: name in {"libX11.so.6", "libxcb.so.1"})
+    packages = libraries.missing_packages("cv2", "ImportError: libGL.so.1: cannot open shared object file")
+    assert {"libgl1", "libglib2.0-0", "libsm6"} <= set(packages)
+    assert "libx11-6" not in packages
+    assert libraries.missing_packages("cv2", "ImportError: no such thing") == []
+    assert all(name in libraries.DEBIAN_PACKAGE for names in libraries.NEEDED_BY.values() for name in names)
+
+
 def test_a_failed_import_that_no_package_mends_is_an_error_not_a_loop(
     bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,14 +177,15 @@ def test_a_cuda_build_is_told_apart_before_it_is_downloaded(
     assert bootstrap.takes_cuda_build(Path(sys.executable), "torch==2.13.0") is cuda
 
 
-def test_the_script_needs_no_more_than_python_3_8_and_the_standard_library() -> None:
-    tree = ast.parse(SCRIPT.read_text(encoding="utf-8"), feature_version=(3, 8))
+@pytest.mark.parametrize("script", [SCRIPT, SCRIPT.with_name("system_libraries.py")], ids=lambda path: path.name)
+def test_the_script_needs_no_more_than_python_3_8_and_the_standard_library(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="utf-8"), feature_version=(3, 8))
     modules = {
         (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name) or ""
         for node in ast.walk(tree)
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
-    assert {name.partition(".")[0] for name in modules} <= set(sys.stdlib_module_names)
+    assert {name.partition(".")[0] for name in modules} <= {*sys.stdlib_module_names, "system_libraries"}
 
 
 def test_a_second_run_is_fast() -> None:

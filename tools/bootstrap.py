@@ -28,7 +28,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import system_libraries
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "emer-bootstrap.json"
@@ -57,32 +59,6 @@ ENVIRONMENTS: Dict[str, Environment] = {
     "lab": Environment(
         ".venv-lab", ((3, 10),), ("annotate", "lab", "test"), BASE_PROBES + ("PyQt5.QtWidgets", "psychopy", "pytest")
     ),
-}
-
-# Debian package that holds a shared library named by a failed import.
-DEBIAN_PACKAGE = {
-    "libGL.so.1": "libgl1",
-    "libGLU.so.1": "libglu1-mesa",
-    "libEGL.so.1": "libegl1",
-    "libOpenGL.so.0": "libopengl0",
-    "libglib-2.0.so.0": "libglib2.0-0",
-    "libgthread-2.0.so.0": "libglib2.0-0",
-    "libasound.so.2": "libasound2",
-    "libportaudio.so.2": "libportaudio2",
-    "libdbus-1.so.3": "libdbus-1-3",
-    "libfontconfig.so.1": "libfontconfig1",
-    "libfreetype.so.6": "libfreetype6",
-    "libxkbcommon.so.0": "libxkbcommon0",
-    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
-    "libxcb.so.1": "libxcb1",
-    "libxcb-icccm.so.4": "libxcb-icccm4",
-    "libxcb-keysyms.so.1": "libxcb-keysyms1",
-    "libxcb-xinerama.so.0": "libxcb-xinerama0",
-    "libX11.so.6": "libx11-6",
-    "libXext.so.6": "libxext6",
-    "libSM.so.6": "libsm6",
-    "libICE.so.6": "libice6",
-    "libgomp.so.1": "libgomp1",
 }
 
 
@@ -370,26 +346,21 @@ def apt_install(packages: Sequence[str], log: Path) -> None:
 
 def ensure_imports(python: Path, probes: Sequence[str], log: Path) -> None:
     """Check that the environment imports; add the system libraries that it misses."""
-    tried = set()
+    tried: Set[str] = set()
     while True:
         failure = first_failure(python, probes)
         if failure is None:
             return
         module, reason = failure
-        library = re.search(r"(lib[\w.+-]+\.so(?:\.\d+)*)", reason)
-        package = DEBIAN_PACKAGE.get(library.group(1)) if library else None
-        if package is None or package in tried:
-            raise BootstrapError(
-                "{} was installed but does not import: {}{}".format(
-                    module,
-                    reason,
-                    "\nFind the system package that holds {} and install it.".format(library.group(1))
-                    if library
-                    else "",
-                )
-            )
-        tried.add(package)
-        apt_install([package], log)
+        packages = [name for name in system_libraries.missing_packages(module, reason) if name not in tried]
+        if not packages:
+            advice = ""
+            library = system_libraries.named_library(reason)
+            if library:
+                advice = "\nFind the system package that holds {} and install it.".format(library)
+            raise BootstrapError("{} was installed but does not import: {}{}".format(module, reason, advice))
+        tried.update(packages)
+        apt_install(packages, log)
 
 
 # ---------------------------------------------------------------- the whole
