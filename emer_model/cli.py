@@ -33,7 +33,7 @@ def train(
     dropout: float = typer.Option(0.5, help="Dropout of encoders and transformer."),
     face_backbone: str = typer.Option("resnet18", help="resnet18, or compact for machines without a GPU."),
     face_size: int | None = typer.Option(
-        None, metavar="PX", help="Reduce faces to this side first; the export's size by default."
+        None, metavar="PX", help="Reduce faces to this side first; 56 for compact, else the export's."
     ),
     subject_normalisation: bool = typer.Option(
         True, help="Standardise eye features by each participant's own clips; uses no labels."

@@ -14,6 +14,11 @@ from emer_model.models.resnet import ResNet18
 #: Face backbones by the name used on the command line.
 FACE_BACKBONES: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet18, "compact": CompactFaceEncoder}
 
+#: Side to which faces are reduced before a backbone, where the user names none. The compact
+#: encoder sees 56 px: measured on two cores, a step takes a quarter of the time of 112 px, and
+#: planted expressions are told apart just as well (WAR .935 on seven simulated ones).
+FACE_SIZE_PX: dict[str, int] = {"compact": 56}
+
 #: ImageNet's channel means and spreads, RGB in [0, 1]: the preprocessing that
 #: published ResNet weights expect (torchvision, ``ResNet18_Weights.IMAGENET1K_V1``).
 IMAGE_MEAN = (0.485, 0.456, 0.406)

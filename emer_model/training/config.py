@@ -35,7 +35,8 @@ class RunConfig:
     face_backbone : str
         'resnet18' or 'compact'.
     face_size_px : int, optional
-        Side to which faces are reduced; None keeps the export's.
+        Side to which faces are reduced; None takes `FACE_SIZE_PX` of the backbone, or else
+        keeps the export's.
     dropout : float
         0.5 in the reference.
     head_widths : tuple of int

@@ -54,6 +54,10 @@ class RunFolder:
         """Return the numbers of the folds that are finished."""
         return sorted(int(p.parent.name.partition("-")[2]) for p in self.root.glob("folds/fold-*/fold.json"))
 
+    def fold_records(self) -> list[dict[str, Any]]:
+        """Read ``fold.json`` of the finished folds, in order."""
+        return [read_json(self.fold(k) / "fold.json") for k in self.finished_folds()]
+
     def config(self) -> dict[str, Any]:
         """Read ``config.json``.
 

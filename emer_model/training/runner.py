@@ -31,6 +31,7 @@ from emer_model.data.store import ClipStore
 from emer_model.data.targets import Target, protocol_targets, target
 from emer_model.evaluation.gap import masked_clips
 from emer_model.evaluation.summary import summarise
+from emer_model.models.face_encoder import FACE_SIZE_PX
 from emer_model.models.registry import accepted_arguments, build_model, model_class, suggest
 from emer_model.training.callbacks import BEST, BestAndLast, Curves
 from emer_model.training.checkpoint import CheckpointInfo, load_checkpoint
@@ -44,7 +45,7 @@ from emer_model.training.environment import (
     run_log,
     versions,
 )
-from emer_model.training.files import read_json, write_csv, write_json, write_parquet
+from emer_model.training.files import write_csv, write_json, write_parquet
 from emer_model.training.module import EmotionTraining
 from emer_model.training.prediction import predict, predictions_table
 from emer_model.training.run_folder import FORMAT, FORMAT_VERSION, RunFolder
@@ -119,7 +120,7 @@ def train(
             for k in sorted(set(numbers) - set(waiting)):
                 _log.info("fold %d is finished already", k)
             if waiting:
-                store = ClipStore(export, face_size_px=config.face_size_px, progress=progress)
+                store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
                 for position, k in enumerate(waiting):
                     said = _fold_progress(progress, position, len(waiting), k, config.epochs)
                     with isolate_rng():
@@ -234,7 +235,7 @@ def collect(run: RunFolder, labels: pd.DataFrame) -> dict[str, Any]:
         "model": config.model,
         "simulated": bool(run.config()["export"]["simulated"]),
         "finished_folds": finished,
-        "folds": [read_json(run.fold(k) / "fold.json") for k in finished],
+        "folds": run.fold_records(),
         "targets": summarise(predictions, run_targets(config), masked_clips(labels)),
     }
     write_json(run.metrics_path, metrics)
@@ -255,6 +256,14 @@ def run_targets(config: RunConfig) -> tuple[Target, ...]:
 def manifest_sha256(export_path: Path) -> str:
     """Compute the hash by which a run knows its export: the manifest holds those of all files."""
     return hashlib.sha256((Path(export_path) / "manifest.json").read_bytes()).hexdigest()
+
+
+def _face_size_px(config: RunConfig, export: TrainingExport) -> int | None:
+    """Return the size asked for, or the backbone's own where the export's faces are larger."""
+    if config.face_size_px is not None or config.face_backbone not in FACE_SIZE_PX:
+        return config.face_size_px
+    stored = int(export.read(str(export.clips["clip_id"].iloc[0]), ("faces",))["faces"].shape[1])
+    return min(stored, FACE_SIZE_PX[config.face_backbone])
 
 
 def _architecture(store: ClipStore, config: RunConfig, targets: tuple[Target, ...]) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data_schema.cli import main
+
+TRAINING = ["--face-backbone", "compact", "--epochs", "1", "--learning-rate", "0.003", "--device", "cpu"]
+
+
+def test_train_evaluate_report(tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main(["train", str(tiny_export), "--protocol", "er-7", "--folds", "0,2", "--out", str(run), *TRAINING]) == 0
+    captured = capsys.readouterr()
+    printed = json.loads(captured.out)  # results alone on standard output
+    assert printed["finished_folds"] == [0, 2] and printed["simulated"] is True
+    assert printed["targets"]["er_emotion"]["pooled"]["n_clips"] == 28
+    assert "emer report" in captured.err
+
+    assert main(["evaluate", str(run), "--json"]) == 0
+    evaluated = json.loads(capsys.readouterr().out)[0]
+    assert evaluated["bit_identical"] is True
+    assert evaluated["targets"]["er_emotion"]["pooled"] == printed["targets"]["er_emotion"]["pooled"]
+    assert main(["evaluate", str(run)]) == 0
+    assert "repeats the stored predictions bit for bit" in capsys.readouterr().out
+
+    page = tmp_path / "report.html"
+    assert main(["report", str(run), "--export", str(tiny_export), "--out", str(page)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    before = page.read_bytes()
+    assert main(["report", str(run), "--export", str(tiny_export), "--out", str(page)]) == 2
+    assert "--force" in capsys.readouterr().err and page.read_bytes() == before
+
+
+def test_run_folder_by_default_is_in_the_study(fixture, tmp_path: Path) -> None:
+    export = fixture.write_export(tmp_path / "study" / "exports" / "first", face_px=28, frames=2)
+    assert main(["train", str(export), "--model", "face-only", "--folds", "0", *TRAINING]) == 0
+    assert (tmp_path / "study" / "models" / "er-7_face-only" / "metrics.json").is_file()
+
+
+def test_predictions_that_the_checkpoints_do_not_give(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    table = pd.read_parquet(run / "predictions.parquet")
+    table["p_fear"] = table["p_fear"] + 0.1
+    table.to_parquet(run / "predictions.parquet")
+    assert main(["evaluate", str(run)]) == 1
+    assert "do not give the stored predictions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--protocol", "er7"], 2, "Did you mean 'er-7'"),
+        (["--model", "emrt"], 2, "Did you mean 'emert'"),
+        (["--folds", "7"], 2, "no fold of this export"),
+        (["--device", "tpu"], 2, "expected one of auto, cpu, cuda"),
+        (["--precision", "16"], 2, "'32' or 'bf16'"),
+        (["--face-backbone", "resnet19"], 1, "no face backbone 'resnet19'"),
+        (["--auxiliary", "er_mood"], 1, "There is no target 'er_mood'"),
+        (["--face-size", "500"], 1, "holds 28 px"),
+    ],
+)
+def test_one_sentence_for_what_was_mistyped(
+    tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    common = ["train", str(tiny_export), "--out", str(tmp_path / "run")]
+    training = [] if "--device" in arguments or "--face-backbone" in arguments else TRAINING
+    assert main([*common, *training, *arguments]) == code
+    captured = capsys.readouterr()
+    assert message in captured.err and "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_folders_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(tmp_path / "none")]) == 2
+    assert main(["evaluate", str(tmp_path / "none")]) == 2
+    assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.count("error:") == 4
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_loads_neither_torch_nor_plotly() -> None:
+    code = (
+        "import sys; from data_schema.cli import main; import emer_model.cli\n"
+        "for verb in ('train', 'evaluate', 'report'): main([verb, '--help'])\n"
+        "heavy = {'torch', 'lightning', 'plotly', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "subject-independent folds" in done.stdout
+
+
+def test_a_missing_extra_is_named(tiny_export: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("emer_model.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+    assert main(["train", str(tiny_export)]) == 2
+    assert 'pip install "emer-toolkit[train]"' in capsys.readouterr().err
