@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from av.error import FFmpegError
 
-from collection.recorder.queues import STAMP_WENT_BACK, WRONG_SIZE
+from collection.recorder.queues import WRONG_SIZE
 from data_schema.errors import MediaError
 from data_schema.session.layout import FRAMES
 
@@ -85,7 +85,7 @@ class VideoEncoder:
         self.codec = codec
         self._source_shape = (height_px, width_px, 3)
         self._first_us: int | None = None
-        self._last_us = -1
+        self._last_pts = -1
         self._costs_ms: deque[float] = deque(maxlen=600)
         self.n_encoded = 0
         try:
@@ -127,27 +127,25 @@ class VideoEncoder:
         image : ndarray of uint8, shape (height, width, 3)
             BGR.
         t_capture_us : int
-            Host clock, later than that of the frame before.
+            Host clock. One that is not later than the last frame's is kept; only its
+            presentation time stamp is moved on by a microsecond.
         t_device_us, missed_before : int
             Copied into the frame's row.
 
         Raises
         ------
         FrameRejected
-            If the size is not the stream's or the stamp is not later than the last.
+            If the size is not the stream's.
         MediaError
             If the encoder fails or does not answer with exactly one packet.
         """
         if image.shape != self._source_shape:
             raise FrameRejected(WRONG_SIZE, f"a frame has the shape {image.shape}, expected {self._source_shape}")
-        if t_capture_us <= self._last_us:
-            raise FrameRejected(
-                STAMP_WENT_BACK, f"a frame is stamped {t_capture_us} us, the one before it {self._last_us} us"
-            )
         started = time.perf_counter()
         if self._first_us is None:
             self._first_us = t_capture_us
-        pts = t_capture_us - self._first_us
+        # A stream's time stamps must rise; a capture stamp that went back stays as it is in the frame's row.
+        pts = max(t_capture_us - self._first_us, self._last_pts + 1)
         picture = np.ascontiguousarray(image[: self.height_px, : self.width_px])
         # The buffer is used in place: copying it first costs as much as converting it.
         frame = av.VideoFrame.from_numpy_buffer(picture, format="bgr24").reformat(format=PIXEL_FORMAT)
@@ -171,7 +169,7 @@ class VideoEncoder:
         row["packet_size"] = len(payload)
         row["keyframe"] = packet.is_keyframe
         row["missed_before"] = missed_before
-        self._last_us = t_capture_us
+        self._last_pts = pts
         self.n_encoded += 1
         self._costs_ms.append((time.perf_counter() - started) * 1e3)
         return EncodedFrame(payload, row)

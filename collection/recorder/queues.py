@@ -16,7 +16,6 @@ from typing import Any
 #: Why something was dropped; these words appear in the markers of the session file.
 QUEUE_FULL = "queue full"
 RECORDER_STOPPED = "recorder stopped"
-STAMP_WENT_BACK = "time stamp went back"
 WRONG_SIZE = "wrong picture size"
 
 

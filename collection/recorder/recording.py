@@ -338,7 +338,7 @@ class Recording:
             self._writer_stage.finish()
         if self._syncer is not None:
             self._syncer.close()
-        status = self._close_file(reason, message)
+        status = self._close_file(reason, message, ended_us)
         self._close_devices()
         self._state = "closed"
         return RecordingSummary(
@@ -378,7 +378,7 @@ class Recording:
             logger.exception("a device failed while stopping")
             self._mark(markers.DEVICE_FAULT, f"stopping failed: {error}", math.nan)
 
-    def _close_file(self, reason: str, message: str) -> RecorderStatus:
+    def _close_file(self, reason: str, message: str, ended_us: int) -> RecorderStatus:
         writer, stage = self._writer, self._writer_stage
         if writer is None or stage is None:
             return self.status()
@@ -389,7 +389,10 @@ class Recording:
             except RecordingError as error:
                 logger.error("%s", error)
             return self.status()
-        writer.close(None if reason == COMPLETE else message or reason)
+        # In a rehearsal the clock has run on while late devices were waited for.
+        if reason != COMPLETE:
+            writer.marker(markers.RECORDING_ABORTED, message or reason, t_system_us=ended_us)
+        writer.finish(t_system_us=ended_us)
         stage.durable = writer.durable
         return self.status()
 

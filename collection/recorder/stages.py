@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from collection.devices.base import CapturedFrame
 from collection.recorder.encoder import FrameRejected, VideoEncoder
-from collection.recorder.queues import RECORDER_STOPPED, STAMP_WENT_BACK, CountedQueue
+from collection.recorder.queues import RECORDER_STOPPED, CountedQueue
 from collection.recorder.settings import FRAMES_STREAM, PACKETS_STREAM
 from data_schema.errors import EmerError, RecordingError
 from data_schema.session import markers
-from data_schema.session.layout import TABLE_BY_PATH
+from data_schema.session.layout import FRAMES, TABLE_BY_PATH
 from data_schema.session.writer import SessionWriter
 
 logger = logging.getLogger(__name__)
@@ -178,29 +178,28 @@ class WriterStage:
             if name == PACKETS_STREAM:
                 for payload, row in items:
                     self._writer.append_packet(payload, row)
+                self._note_order(FRAMES.path, np.concatenate([row for _, row in items]))
                 continue
             rows = items[0] if len(items) == 1 else np.concatenate(items)
-            kept = self._in_order(name, rows)
-            if len(kept) < len(rows):
-                queue.drop_taken(len(rows) - len(kept), STAMP_WENT_BACK)
-            self._writer.append(name, kept)
+            self._writer.append(name, rows)
+            self._note_order(name, rows)
         return n_taken
 
-    def _in_order(self, name: str, rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-        """Return the rows whose stamp is not earlier than the one before.
+    def _note_order(self, name: str, rows: npt.NDArray[np.void]) -> None:
+        """Mark rows whose stamp is earlier than one before; they are kept as they came.
 
-        Readers look rows up by time, so a table must be ordered; a row that
-        breaks the order is counted as dropped.
+        Readers look rows up by bisection, which such a marker turns off for the table.
         """
         table = TABLE_BY_PATH[name]
         if not table.time_column or not table.monotonic:
-            return rows
+            return
         stamps = rows[table.time_column]
         last = self._last_stamp.get(name, -(2**62))
         highest = np.maximum.accumulate(np.concatenate(([last], stamps)))
-        kept = rows if bool(np.all(stamps >= highest[:-1])) else rows[stamps >= highest[:-1]]
+        n_back = int(np.count_nonzero(stamps < highest[:-1]))
+        if n_back:
+            self._writer.marker(markers.TIME_WENT_BACK, name, float(n_back))
         self._last_stamp[name] = int(highest[-1])
-        return kept
 
     def _mark_drops(self, at_once: bool) -> None:
         for name, queue in self._drop_sources().items():

@@ -26,6 +26,7 @@ STREAM_BACK = "stream_back"
 SAMPLES_DROPPED = "samples_dropped"
 FRAMES_DROPPED = "frames_dropped"
 CLOCK_STEPPED = "clock_stepped"
+TIME_WENT_BACK = "time_went_back"
 DISK_LOW = "disk_low"
 
 #: Kind and meaning, for the reference page.
@@ -48,5 +49,7 @@ MARKER_KINDS: dict[str, str] = {
     SAMPLES_DROPPED: "Tracker samples were lost; the value is how many, the message why.",
     FRAMES_DROPPED: "Camera frames were lost; the value is how many, the message why.",
     CLOCK_STEPPED: "The wall clock was set; the value is the step in microseconds.",
+    TIME_WENT_BACK: "A stream's time stamps went back (the message names the table, the value is how many rows); "
+    "all rows are kept in the order of arrival.",
     DISK_LOW: "The disk is nearly full; the value is the free space in bytes.",
 }

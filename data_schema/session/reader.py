@@ -64,10 +64,12 @@ class TableView:
     Columns that we do not know are passed over.
     """
 
-    def __init__(self, path: Path, table: Table, dataset: h5py.Dataset | None) -> None:
+    def __init__(self, path: Path, table: Table, dataset: h5py.Dataset | None, ordered: bool = True) -> None:
         self._path = path
         self.table = table
         self._dataset = dataset
+        #: False if the recorder marked that the table's time stamps went back.
+        self.ordered = ordered
 
     def __len__(self) -> int:
         return 0 if self._dataset is None else int(self._dataset.shape[0])
@@ -119,11 +121,12 @@ class TableView:
         return low + int(np.searchsorted(times, t_us, side="left"))
 
     def between(self, t0_us: int, t1_us: int) -> Rows:
-        """Return the rows with t0 <= time < t1, in host microseconds."""
-        if not self.table.monotonic:
+        """Return the rows with t0 <= time < t1, in host microseconds, in the order of time."""
+        if not (self.table.monotonic and self.ordered):
             rows = self[:]
             times = rows[self.table.time_column]
-            return rows[(times >= t0_us) & (times < t1_us)]  # type: ignore[no-any-return]
+            rows = rows[(times >= t0_us) & (times < t1_us)]
+            return rows[np.argsort(rows[self.table.time_column], kind="stable")]  # type: ignore[no-any-return]
         return self[self.index_at(t0_us) : self.index_at(t1_us)]  # type: ignore[no-any-return]
 
     def frame(self, rows: Rows | None = None) -> pd.DataFrame:
@@ -247,7 +250,16 @@ class Session:
             dataset = self.file.get(table.path)
         except (OSError, RuntimeError, KeyError) as error:
             raise SessionFileError(self.path, f"cannot be read: {error}", table.path) from error
-        return TableView(self.path, table, dataset if isinstance(dataset, h5py.Dataset) else None)
+        ordered = table is MARKERS or table.path not in self._unordered_tables
+        return TableView(self.path, table, dataset if isinstance(dataset, h5py.Dataset) else None, ordered)
+
+    @cached_property
+    def _unordered_tables(self) -> set[str]:
+        try:
+            rows = self.table(MARKERS)[:]
+        except SessionFileError:
+            return set()
+        return set(decode_text(rows["message"][rows["kind"] == markers.TIME_WENT_BACK.encode()]))
 
     def trials(self) -> list[Trial]:
         """Return the trials in the order in which they were shown."""

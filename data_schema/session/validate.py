@@ -173,7 +173,11 @@ def _check_times(session: Session, table: Table) -> list[Finding]:
                 "warning",
                 table.path,
                 f"{table.time_column} goes back {n_back} times, first at row {first_back}; "
-                f"slicing by time is not reliable there",
+                + (
+                    "the recorder marked it, and rows are found by time all the same"
+                    if not view.ordered
+                    else "no marker says so, and finding rows by time is not reliable"
+                ),
             )
         ]
     return []

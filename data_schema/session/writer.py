@@ -336,7 +336,13 @@ class SessionWriter:
         )
 
     def anchor(self) -> None:
-        """Buffer a pair of host and UTC time, read between two readings of the host clock."""
+        """Buffer a pair of host and UTC time, read between two readings of the host clock.
+
+        With a clock that does not run at the speed of real time there is no such
+        pair, and nothing is written.
+        """
+        if self.clock.speed != 1.0:
+            return
         before = self.clock.now_us()
         utc_us = time.time_ns() // 1000
         after = self.clock.now_us()

@@ -215,7 +215,7 @@ def test_a_paced_recording_waits_instead_of_dropping(settings: RecorderSettings,
     assert summary.problems == ()
 
 
-def test_rows_out_of_order_are_counted_not_stored(settings: RecorderSettings, lab: SimpleNamespace) -> None:
+def test_rows_out_of_order_are_kept_as_they_came_and_marked(settings: RecorderSettings, lab: SimpleNamespace) -> None:
     def deliver(sink: Sink, stop: threading.Event) -> None:
         sink.rows(GAZE.path, lab.gaze_rows(1, 0))
         while not stop.wait(0.01):
@@ -228,10 +228,13 @@ def test_rows_out_of_order_are_counted_not_stored(settings: RecorderSettings, la
     lab.until(lambda: recording.status().stream(GAZE.path).received >= 40)
     summary = recording.finish()
     gaze = summary.status.stream(GAZE.path)
-    assert gaze.written + gaze.dropped == gaze.received
+    assert gaze.written == gaze.received
+    assert gaze.dropped == 0
     with open_session(settings.path) as session:
-        assert np.all(np.diff(session.table(GAZE)[:]["t_system_us"]) >= 0)
-        assert set(_messages(session, markers.SAMPLES_DROPPED)) == {"/eye/gaze: time stamp went back"}
+        stamps = session.table(GAZE)[:]["t_system_us"]
+        assert set(stamps[1:]) == {1_000_000, 1_000_500, 999_000, 1_000_600}
+        assert set(_messages(session, markers.TIME_WENT_BACK)) == {"/eye/gaze"}
+        assert len(session.table(GAZE).between(999_000, 999_001)) == np.count_nonzero(stamps == 999_000)
     assert summary.problems == ()
 
 

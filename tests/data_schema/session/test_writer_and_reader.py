@@ -200,3 +200,18 @@ def test_no_lock_is_left_behind(tmp_path: Path) -> None:
     with new_writer(tmp_path) as writer:
         assert writer.path.with_name(writer.path.name + ".lock").exists()
     assert list(tmp_path.iterdir()) == [writer.path]
+
+
+def test_rows_whose_time_went_back_are_kept_and_found(tmp_path: Path) -> None:
+    with new_writer(tmp_path) as writer:
+        rows = gaze_rows(9000)
+        rows["t_system_us"][4000:] -= 3_000_000
+        writer.append(GAZE.path, rows)
+        writer.marker(markers.TIME_WENT_BACK, GAZE.path, 1800.0)
+    with open_session(writer.path) as session:
+        view = session.table(GAZE.path)
+        assert view[:].tobytes() == rows.tobytes()
+        low, high = 3_500_000, 6_000_000
+        found = view.between(low, high)
+        assert len(found) == int(((rows["t_system_us"] >= low) & (rows["t_system_us"] < high)).sum())
+        assert np.all(np.diff(found["t_system_us"]) >= 0)
