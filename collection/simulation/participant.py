@@ -327,12 +327,12 @@ class SimulatedParticipant:
         if reaction.trial_id == 0 and reaction.felt_emotion == "neutral":
             pupil_mm = 0.0
         return EyeBehaviour(
-            pupil_change_mm=float(traits.pupil_gain * pupil_mm + 0.03 * z[0]),
-            fixation_s=float(traits.fixation_s * signature.fixation_factor * np.exp(0.10 * z[1])),
-            saccade_deg=float(traits.saccade_deg * signature.saccade_factor * np.exp(0.10 * z[2])),
-            dispersion_deg=float(traits.dispersion_deg * signature.dispersion_factor * np.exp(0.12 * z[3])),
-            blink_rate_hz=float(traits.blink_rate_hz * signature.blink_factor * np.exp(0.20 * z[4])),
-            vertical_bias_deg=float(signature.vertical_bias_deg + 0.5 * z[5]),
+            pupil_change_mm=float(traits.pupil_gain * pupil_mm + 0.05 * z[0]),
+            fixation_s=float(traits.fixation_s * signature.fixation_factor * np.exp(0.18 * z[1])),
+            saccade_deg=float(traits.saccade_deg * signature.saccade_factor * np.exp(0.15 * z[2])),
+            dispersion_deg=float(traits.dispersion_deg * signature.dispersion_factor * np.exp(0.18 * z[3])),
+            blink_rate_hz=float(traits.blink_rate_hz * signature.blink_factor * np.exp(0.30 * z[4])),
+            vertical_bias_deg=float(signature.vertical_bias_deg + 0.8 * z[5]),
         )
 
     def report(self, trial: PlantedTrial) -> SelfReport:

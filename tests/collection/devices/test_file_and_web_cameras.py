@@ -67,8 +67,12 @@ def test_an_odd_size_is_cut_to_an_even_one(tmp_path: Path) -> None:
     assert sink.frames[0].image.shape == (64, 96, 3)
 
 
-@pytest.mark.parametrize(("name", "n_frames", "rate_hz"), [("single_face.mp4", 72, 30.0), ("face_noface.mov", 169, None)])
-def test_real_recordings_play_with_their_own_times(shared_data: Path, name: str, n_frames: int, rate_hz: float | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "n_frames", "rate_hz"), [("single_face.mp4", 72, 30.0), ("face_noface.mov", 169, None)]
+)
+def test_real_recordings_play_with_their_own_times(
+    shared_data: Path, name: str, n_frames: int, rate_hz: float | None
+) -> None:
     path = shared_data / "face_video" / name
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

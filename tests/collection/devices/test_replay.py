@@ -35,7 +35,9 @@ def test_a_tobii_folder_is_replayed_value_by_value(spectrum: Path) -> None:
 
     gaze = sink.table(GAZE.path)
     assert len(gaze) == len(raw) == 5977
-    np.testing.assert_array_equal(gaze["t_system_us"] - started_us, raw["system_time_stamp"] - raw["system_time_stamp"][0])
+    np.testing.assert_array_equal(
+        gaze["t_system_us"] - started_us, raw["system_time_stamp"] - raw["system_time_stamp"][0]
+    )
     np.testing.assert_array_equal(gaze["t_device_us"], raw["device_time_stamp"])
     for eye in ("left", "right"):
         np.testing.assert_array_equal(gaze[f"{eye}_pupil_mm"], raw[f"{eye}_pupil_diameter"].astype(np.float32))
@@ -121,7 +123,9 @@ def test_a_session_file_is_replayed_with_all_its_tracker_streams(session_file: P
         replayed["t_received_us"] - replayed["t_system_us"], stored["t_received_us"] - stored["t_system_us"]
     )
     # The simulated tracker that was recorded had 400 ppm.
-    assert abs(fit_clock(replayed["t_device_us"], replayed["t_system_us"]).segments[0].drift_ppm) == pytest.approx(400, abs=80)
+    assert abs(fit_clock(replayed["t_device_us"], replayed["t_system_us"]).segments[0].drift_ppm) == pytest.approx(
+        400, abs=80
+    )
     assert info.kind == "replay"
     assert info.model == "Simulated eye tracker"
     assert info.rates_hz[GAZE.path] == 120.0

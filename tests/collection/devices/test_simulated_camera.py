@@ -25,7 +25,9 @@ def _renderer(width_px: int = 640, height_px: int = 360, code: str = "P001", noi
     return FaceRenderer(person(code).appearance, width_px, height_px, np.random.default_rng(3), noise)
 
 
-def _filmed(seconds: float, *reactions: PlantedReaction, size: tuple[int, int] = (320, 180), **options: float) -> Collector:
+def _filmed(
+    seconds: float, *reactions: PlantedReaction, size: tuple[int, int] = (320, 180), **options: float
+) -> Collector:
     clock = ManualClock()
     camera = SimulatedCamera(clock, person(), *size, 30.0, **options)
     camera.connect()
@@ -50,7 +52,7 @@ def test_a_face_detector_finds_every_expression_of_several_participants(size: tu
             found = detector.detect_faces(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
             faces = [face for face in found if face["confidence"] > 0.9]
             assert len(faces) == 1, (code, emotion)
-            x, y, width, height = faces[0]["box"]
+            x, _y, width, height = faces[0]["box"]
             assert 0.25 * size[1] < height < 0.75 * size[1]
             assert abs(x + width / 2 - size[0] / 2) < 0.1 * size[0]
 
@@ -196,9 +198,16 @@ def test_the_face_shows_what_is_shown_and_not_what_is_felt() -> None:
 def test_an_expression_takes_its_time_and_goes_again() -> None:
     t0_us = ManualClock().now_us()
     rest = _filmed(6.0)
-    shown = _filmed(6.0, PlantedReaction(t0_us + 1_000_000, 1, "anger", "anger", intensity=3.0), PlantedReaction.rest(t0_us + 3_000_000))
+    shown = _filmed(
+        6.0,
+        PlantedReaction(t0_us + 1_000_000, 1, "anger", "anger", intensity=3.0),
+        PlantedReaction.rest(t0_us + 3_000_000),
+    )
     change = np.array(
-        [np.abs(a.image.astype(int) - b.image.astype(int)).mean() for a, b in zip(shown.frames, rest.frames, strict=True)]
+        [
+            np.abs(a.image.astype(int) - b.image.astype(int)).mean()
+            for a, b in zip(shown.frames, rest.frames, strict=True)
+        ]
     )
     seconds = (shown.times_us - t0_us) / 1e6
     assert change[seconds < 1.25].max() == 0

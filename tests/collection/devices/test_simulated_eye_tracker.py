@@ -47,7 +47,12 @@ def test_invalid_means_nan_and_valid_means_a_number() -> None:
     for eye in ("left", "right"):
         valid = gaze[f"{eye}_gaze_valid"].astype(bool)
         assert 0.7 < valid.mean() < 0.97
-        for name, flag in (("gaze_norm", "gaze"), ("gaze_user_mm", "gaze"), ("pupil_mm", "pupil"), ("origin_user_mm", "origin")):
+        for name, flag in (
+            ("gaze_norm", "gaze"),
+            ("gaze_user_mm", "gaze"),
+            ("pupil_mm", "pupil"),
+            ("origin_user_mm", "origin"),
+        ):
             values = gaze[f"{eye}_{name}"].reshape(len(gaze), -1)
             np.testing.assert_array_equal(gaze[f"{eye}_{flag}_valid"].astype(bool), valid)
             assert np.isnan(values[~valid]).all()
@@ -181,7 +186,9 @@ def test_time_synchronisation_brackets_the_device_clock() -> None:
     assert len(sync) == pytest.approx(10, abs=1)
     assert np.all(sync["t_request_us"] < sync["t_response_us"])
     gaze = sink.table(GAZE.path)
-    slope, offset = np.polyfit(gaze["t_device_us"] - gaze["t_device_us"][0], gaze["t_system_us"] - gaze["t_system_us"][0], 1)
+    slope, offset = np.polyfit(
+        gaze["t_device_us"] - gaze["t_device_us"][0], gaze["t_system_us"] - gaze["t_system_us"][0], 1
+    )
     host_us = slope * (sync["t_device_us"] - gaze["t_device_us"][0]) + offset + gaze["t_system_us"][0]
     assert np.all(host_us > sync["t_request_us"] - 100)
     assert np.all(host_us < sync["t_response_us"] + 100)
