@@ -1,10 +1,14 @@
 """EMERT: modality-adversarial decoupling and a cross transformer.
 
+The structure is that of the reference's code, layer by layer. What differs: chunks of
+named eye features with validity masks instead of random rows of a table, fixations
+instead of the gaze point again, missing tokens are masked in attention and means, and
+the two layers that the reference's forward pass never uses are left out.
+
 References
 ----------
 Liu et al. (2025), "Smile on the Face, Sadness in the Eyes", arXiv 2512.16485, and
-its public code kejun1/EMER. Where we depart from the code is said in
-``docs/decisions`` and in the arguments below.
+its public code kejun1/EMER (model/EMERT/model.py, transformer.py).
 """
 
 from __future__ import annotations

@@ -176,7 +176,8 @@ def curves(run: ReportedRun) -> dict[str, Any]:
         xaxis={"domain": [0, 0.46], "title": {"text": "epoch"}},
         yaxis={"title": {"text": "task loss"}, "rangemode": "tozero"},
         xaxis2={"domain": [0.54, 1], "title": {"text": "epoch"}, "anchor": "y2"},
-        yaxis2={"title": {"text": f"validation {score}"}, "anchor": "x2", "range": [-0.02, 1.02]},
+        yaxis2={"title": {"text": f"validation {score}"}, "anchor": "x2"}
+        | ({"range": [-0.02, 1.02]} if run.protocol.kind == "classes" else {}),
     )
     return _as_json(figure, 340)
 

@@ -54,7 +54,7 @@ class EmotionTraining(pl.LightningModule):
         terms = self._terms(batch)
         if not torch.isfinite(terms["total"]):
             raise TrainingError(
-                f"The loss became {float(terms['total'])} in epoch {self.current_epoch + 1}. "
+                f"The loss became {terms['total'].item()} in epoch {self.current_epoch + 1}. "
                 "Lower --learning-rate, or use --precision 32."
             )
         for name, value in terms.items():

@@ -193,7 +193,13 @@ def train_fold(
         default_root_dir=run.root,
     )
     module = EmotionTraining(model, targets, auxiliary, config.epochs, config.learning_rate, config.weight_decay)
-    trainer.fit(module, datamodule=data)
+    try:
+        trainer.fit(module, datamodule=data)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"Fold {split.fold}: {device} has too little memory for batches of {config.batch_size} clips. Use a smaller "
+            "--batch-size, --precision bf16, or a smaller --face-size."
+        ) from error
 
     # The checkpoint is read back from its file, so that `emer evaluate` repeats just this.
     best = load_checkpoint(folder / BEST)

@@ -190,6 +190,26 @@ def test_a_gpu_that_is_not_there(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_loss_that_diverges(tiny_export: Path, tiny_config, tmp_path: Path) -> None:
+    config = tiny_config(learning_rate=1e38, batch_size=4)
+    with pytest.raises(TrainingError, match=r"The loss became \S+ in epoch 1. Lower --learning-rate"):
+        train(tiny_export, tmp_path / "run", config, folds="0", device="cpu", threads=1)
+    assert RunFolder(tmp_path / "run").finished_folds() == []
+    # Nothing is finished, so other settings may take the folder over without --force.
+    train(tiny_export, tmp_path / "run", tiny_config(epochs=1), folds="0", device="cpu", threads=1)
+
+
+def test_too_little_memory_says_what_to_change(
+    tiny_export: Path, tiny_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("emer_model.models.compact.CompactFaceEncoder.forward", exhausted)
+    with pytest.raises(TrainingError, match="smaller --batch-size"):
+        train(tiny_export, tmp_path / "run", tiny_config(), folds="0", device="cpu", threads=1)
+
+
 def test_unknown_names(tiny_export: Path, tiny_config, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean 'er-7'"):
         train(tiny_export, tmp_path / "run", tiny_config(protocol="er7"))
