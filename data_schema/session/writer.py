@@ -222,7 +222,7 @@ class SessionWriter:
         if path.exists():
             raise RecordingError(
                 f"{path.name} exists already, and a recording is never overwritten. "
-                f"Use another session (--session), or continue it with: emer record resume"
+                f"Choose another session, for example: --session 02"
             )
         lock = acquire_lock(path)
         try:
