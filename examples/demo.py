@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,15 @@ class Stages:
         """Print one line with the time since the start."""
         print(f"[{time.monotonic() - self.began_s:6.1f} s] {text}", flush=True)
 
+    def session(self, study: StudyFolder, arguments: list[str]) -> tuple[str, str]:
+        """Record one session; return its participant and the line that sums it up."""
+        command = ["record", "rehearse", str(study.root), "--session", "01", *arguments]
+        self.say("$ emer " + " ".join(command))
+        done = subprocess.run([*EMER, *command], capture_output=True, text=True, encoding="utf-8", check=False)
+        if done.returncode:
+            raise SystemExit(f"the demo stops: that session ended with exit code {done.returncode}\n{done.stderr}")
+        return arguments[1], done.stderr.strip().splitlines()[-1]
+
     def emer(self, *arguments: str | Path) -> str:
         """Run one `emer` command, show it, and return what it printed; a failure ends the demo."""
         self.say("$ emer " + " ".join(str(argument) for argument in arguments))
@@ -85,33 +95,22 @@ class Stages:
 
 
 def record_all(stages: Stages, study: StudyFolder, recordings: Recordings, n_participants: int) -> None:
-    """Record one session in real time and the others faster, two at once."""
-    real_time = ["record", "rehearse", str(study.root), "--participant", "P001", "--session", "01", "--speed", "1"]
+    """Record one session in real time and, beside it, the others faster, as many at once as there are processors."""
+    real_time = ["--participant", "P001", "--speed", "1"]
     if recordings.eye_tracker:
         real_time += ["--eye-tracker", f"replay:{recordings.eye_tracker}"]
     if recordings.camera:
         real_time += ["--camera", str(recordings.camera)]
-    stages.say("$ emer " + " ".join(real_time) + "    (in real time, beside the others)")
-    with (study.root / "real-time-session.log").open("w", encoding="utf-8") as log:
-        running = subprocess.Popen([*EMER, *real_time], stdout=subprocess.DEVNULL, stderr=log)
-        try:
-            for number in range(2, n_participants + 1):
-                stages.emer(
-                    "record", "rehearse", study.root, "--participant", f"P{number:03d}", "--session", "01",
-                    "--speed", f"{SPEED:g}",
-                )  # fmt: skip
-            if running.poll() is None:
-                stages.say("waiting for the session in real time to end")
-            code = running.wait()
-        except BaseException:
-            running.terminate()
-            running.wait()
-            raise
-    text = (study.root / "real-time-session.log").read_text(encoding="utf-8")
-    if code:
-        raise SystemExit(f"the session in real time failed:\n{text}")
-    (study.root / "real-time-session.log").unlink()
-    stages.say(f"real-time session: {text.strip().splitlines()[-1]}")
+    sessions = [real_time]
+    sessions += [
+        ["--participant", f"P{number:03d}", "--speed", f"{SPEED:g}"] for number in range(2, n_participants + 1)
+    ]
+    with ThreadPoolExecutor(max_workers=1) as alone, ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as beside:
+        waiting = [alone.submit(stages.session, study, sessions[0])]
+        waiting += [beside.submit(stages.session, study, arguments) for arguments in sessions[1:]]
+        for done, future in enumerate(as_completed(waiting), start=1):
+            name, line = future.result()
+            stages.say(f"session {done} of {len(waiting)}: {name} {line}")
 
 
 def run_demo(out: Path, recordings: Recordings, n_participants: int) -> Path:
