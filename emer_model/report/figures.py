@@ -72,7 +72,8 @@ def gap_by_participant(data: ReportData) -> dict[str, Any] | None:
         customdata=[int(n) for n in shares["size"]], showlegend=False,
         hovertemplate="%{x}: %{y:.0f} % of %{customdata} clips<extra></extra>",
     )  # fmt: skip
-    figure.add_hline(y=overall, line_dash="dot", line_color="#888888", annotation_text=f"all: {overall:.0f} %")
+    figure.add_hline(y=overall, line_dash="dot", line_color="#888888",
+        annotation_text=f"all: {overall:.0f} %", annotation_position="top left")  # fmt: skip
     figure.update_layout(yaxis={"title": {"text": "masked clips (%)"}, "range": [0, 100]}, xaxis={"type": "category"})
     return _as_json(figure, 300)
 

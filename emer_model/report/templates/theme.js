@@ -20,14 +20,18 @@
   var plots = Array.prototype.map.call(document.querySelectorAll(".plot"), function (element) {
     return { element: element, figure: JSON.parse(element.querySelector("script").textContent) };
   });
-  function draw(c) {
+  function draw(c, width) {
     plots.forEach(function (plot) {
-      Plotly.react(plot.element, plot.figure.data, themed(plot.figure.layout, c), { displaylogo: false, responsive: true, displayModeBar: false });
+      var layout = themed(plot.figure.layout, c);
+      if (width) { layout.width = width; }
+      Plotly.react(plot.element, plot.figure.data, layout, { displaylogo: false, responsive: true, displayModeBar: false });
     });
   }
   draw(colours());
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { draw(colours()); });
-  window.addEventListener("beforeprint", function () { draw(LIGHT); });
+  // Paper is narrower than the window in which the figures were laid out: A4 and Letter
+  // have about 700 px between their margins.
+  window.addEventListener("beforeprint", function () { draw(LIGHT, 690); });
   window.addEventListener("afterprint", function () { draw(colours()); });
   var button = document.getElementById("theme");
   button.hidden = false;
