@@ -43,6 +43,6 @@ def _line_printer(console: Console, what: str) -> Callable[[int, int, str], None
         nonlocal last
         if time.monotonic() - last >= _LINE_INTERVAL_S:
             last = time.monotonic()
-            console.print(f"{what}: {done}/{total} {detail}", highlight=False)
+            console.print(f"{what}: {done}/{total} {detail}", highlight=False, markup=False, soft_wrap=True)
 
     return update
