@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -79,6 +80,24 @@ def test_every_command_line_on_a_page_exists(page: str, words: list[str]) -> Non
 def test_every_verb_is_on_a_role_page(verb: str) -> None:
     pages = "\n".join(_text(PROJECT / "docs" / name) for name in ROLE_PAGES)
     assert re.search(rf"\bemer {verb}\b", pages), f"no role page shows `emer {verb}`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_python_on_a_page_names_what_exists(page: Path) -> None:
+    """Blocks of Python compile, and their imports work."""
+    for language, body in _FENCE.findall(_text(page)):
+        if language == "python":
+            tree = ast.parse(body)
+            imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+            exec(compile(ast.Module(imports, []), _name(page), "exec"), {})
+
+
+def test_markers_on_the_operators_page_are_those_of_the_recorder() -> None:
+    from data_schema.session import markers
+
+    named = set(re.findall(r"`((?:stream|samples|frames)_[a-z]+)`", _text(PROJECT / "docs" / "operator.md")))
+    assert named
+    assert {name for name in named if getattr(markers, name.upper(), None) != name} == set()
 
 
 def test_the_pages_show_commands_at_all() -> None:
