@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections import deque
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,11 +20,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from data_schema import __version__
 from data_schema.clocks import HostClock, SystemClock
 from data_schema.errors import RecordingError, SessionFileError
 from data_schema.session import markers
-from data_schema.session.attributes import write_attribute
+from data_schema.session.creation import LIBVER, create_datasets, software_versions, write_attributes
 from data_schema.session.layout import (
     ANCHORS,
     BLOBS,
@@ -42,21 +39,6 @@ from data_schema.session.layout import (
 )
 from data_schema.session.lock import acquire_lock, release_lock
 from data_schema.session.video import VideoStream
-
-#: Bounds of the format: MATLAB and other readers on HDF5 1.10 open what we write.
-LIBVER = ("v110", "v110")
-
-#: Rows of a chunk of a SLOW table, and bytes of a chunk of a blob. Chosen by us:
-#: small tables stay small, and one flush of video rewrites at most one chunk.
-SLOW_CHUNK_ROWS = 64
-BLOB_CHUNK_BYTES = 128 * 1024
-
-#: Share of the flush interval that one chunk of a FAST table holds. Below 1, so
-#: that a chunk fills before its oldest row must be written.
-_CHUNK_SHARE = 0.8
-
-#: Rows per second assumed for FAST tables whose rate is not given.
-_DEFAULT_RATE_HZ = 60.0
 
 Rows = npt.NDArray[np.void]
 
@@ -228,7 +210,7 @@ class SessionWriter:
         try:
             file = h5py.File(path, "x", libver=LIBVER)
             try:
-                _write_attributes(
+                write_attributes(
                     file,
                     {
                         "format": FORMAT_NAME,
@@ -245,7 +227,7 @@ class SessionWriter:
                         "seeds_json": json.dumps(seeds or {}, sort_keys=True),
                     },
                 )
-                _create_datasets(file, video, rates_hz or {}, flush_interval_s)
+                create_datasets(file, video, rates_hz or {}, flush_interval_s)
                 file.flush()
                 file.swmr_mode = True
                 return cls(path, file, lock, clock or SystemClock(), flush_interval_s)
@@ -445,59 +427,3 @@ class SessionWriter:
     def _check_open(self) -> None:
         if self._file is None:
             raise SessionFileError(self.path, "the writer is closed")
-
-
-def _write_attributes(file: h5py.File, root: dict[str, Any], study: dict[str, str]) -> None:
-    for name, value in root.items():
-        write_attribute(file, name, value)
-    group = file.create_group("study")
-    for name, text in study.items():
-        write_attribute(group, name, text)
-
-
-def _create_datasets(
-    file: h5py.File, video: VideoStream | None, rates_hz: dict[str, float], flush_interval_s: float
-) -> None:
-    for table in TABLES:
-        if table.growth is Growth.FAST:
-            rate = rates_hz.get(table.path, _DEFAULT_RATE_HZ)
-            chunk = max(8, round(rate * flush_interval_s * _CHUNK_SHARE))
-            filters: dict[str, Any] = {
-                "compression": "gzip",
-                "compression_opts": 1,
-                "shuffle": True,
-                "fletcher32": True,
-            }
-        else:
-            chunk, filters = SLOW_CHUNK_ROWS, {}
-        dataset = file.create_dataset(
-            table.path, shape=(0,), maxshape=(None,), dtype=table.dtype, chunks=(chunk,), **filters
-        )
-        write_attribute(dataset, "meaning", table.meaning)
-        columns = [
-            {"name": c.name, "unit": c.unit, "meaning": c.meaning, "sdk_field": c.sdk_field} for c in table.columns
-        ]
-        write_attribute(dataset, "columns_json", json.dumps(columns))
-    for blob in BLOBS:
-        dataset = file.create_dataset(
-            blob.path, shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(BLOB_CHUNK_BYTES,)
-        )
-        write_attribute(dataset, "meaning", blob.meaning)
-    if video is not None:
-        video.write_attributes(file[PACKETS.path])
-
-
-def software_versions() -> dict[str, str]:
-    """Return the versions of Python, the system, the toolkit and the libraries that shape a recording."""
-    versions = {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "emer-toolkit": __version__,
-        "hdf5": h5py.version.hdf5_version,
-    }
-    for name in ("h5py", "numpy", "av", "opencv-python", "psychopy", "tobii-research"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
