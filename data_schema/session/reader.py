@@ -145,7 +145,7 @@ class TableView:
                     columns[f"{column.name}_{_AXES[axis]}"] = np.ascontiguousarray(values[:, axis])
             else:
                 columns[column.name] = np.ascontiguousarray(values)
-        frame: pd.DataFrame = pd.DataFrame(columns)
+        frame: pd.DataFrame = pd.DataFrame(columns, copy=False)
         return frame
 
 
