@@ -126,7 +126,7 @@ def training_commands(study: StudyFolder, export: Path) -> dict[Path, tuple[str,
     """Return the commands that train each model, by run folder."""
     commands = {}
     for model, protocol in (("emert", "er-7"), ("face-only", "er-7"), ("face-only", "fer-7")):
-        run = study.models_dir / f"{protocol}-{model}"
+        run = study.models_dir / f"{protocol}_{model}"
         command = ["train", str(export), "--protocol", protocol, "--model", model, "--out", str(run), *TRAINING]
         commands[run] = (run.name, command)
     return commands

@@ -68,7 +68,9 @@ def _on(scale: Scale) -> str:
 class Base(DeclarativeBase):
     """Base of the two tables."""
 
-    metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s", "ix": "ix_%(column_0_label)s"})
+    metadata = MetaData(
+        naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s", "ix": "ix_%(column_0_label)s"}
+    )
 
 
 class MetaRow(Base):
@@ -128,7 +130,9 @@ class LabelRow(Base):
     comment: Mapped[str] = mapped_column(Text, comment="Free text.")
     frame_index: Mapped[int | None] = mapped_column(BigInteger, comment="Frame that is meant, from 0, where one is.")
     frame_pts: Mapped[int | None] = mapped_column(BigInteger, comment="Its presentation time stamp in the stream.")
-    duration_ms: Mapped[int | None] = mapped_column(BigInteger, comment="Milliseconds from showing the clip to the label.")
+    duration_ms: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Milliseconds from showing the clip to the label."
+    )
     created_utc: Mapped[str] = mapped_column(String(32), comment="When it was said, ISO 8601 with microseconds, UTC.")
     toolkit_version: Mapped[str] = mapped_column(String(32), comment="Version of the toolkit that wrote the row.")
 
