@@ -133,7 +133,7 @@ def test_help_lists_every_verb_and_imports_nothing_heavy() -> None:
 
 
 def test_help_is_fast() -> None:
-    """Under 0.5 s, and under 3 times what importing typer costs (the best of several: the machine is shared)."""
+    """Under 3 times what importing typer costs (the best of several); seconds are benchmarks/cli_startup.py's."""
 
     def best(code: str) -> float:
         times = []
@@ -143,9 +143,7 @@ def test_help_is_fast() -> None:
             times.append(time.perf_counter() - started)
         return min(times)
 
-    help_s = best("from data_schema.cli import main; main(['--help'])")
-    assert help_s < 0.5
-    assert help_s < 3 * best("import typer")
+    assert best("from data_schema.cli import main; main(['--help'])") < 3 * best("import typer")
 
 
 def test_unknown_verb_is_answered_with_the_nearest() -> None:

@@ -7,6 +7,8 @@ is kept beside it. Nothing is changed in place: a second interruption costs noth
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,8 +104,7 @@ def _repair_locked(path: Path) -> RepairResult:
     if problems:
         partial.unlink(missing_ok=True)
         raise SessionFileError(path, f"the repaired copy is not sound ({problems[0]}); the file was left as it was")
-    backup = _free_backup_name(path)
-    path.replace(backup)
+    backup = _keep(path)
     partial.replace(path)
     return RepairResult(path, True, backup, result.rows, result.losses)
 
@@ -118,12 +119,23 @@ def _is_sound(path: Path, session: Session) -> bool:
         return False
 
 
-def _free_backup_name(path: Path) -> Path:
+def _keep(path: Path) -> Path:
+    """Give the damaged file a second name, so that one atomic step can put the new one in its place."""
     backup = path.with_name(path.name + BACKUP_SUFFIX)
     number = 2
     while backup.exists():
+        if backup.samefile(path):
+            # A repair was interrupted just before it was done.
+            return backup
         backup = path.with_name(f"{path.name}{BACKUP_SUFFIX}-{number}")
         number += 1
+    try:
+        os.link(path, backup)
+    except OSError:
+        # No hard links here (FAT, some network drives): a copy, complete before it has the name.
+        copying = path.with_name(path.name + ".copying")
+        shutil.copy2(path, copying)
+        copying.replace(backup)
     return backup
 
 
@@ -190,6 +202,28 @@ def _readable_rows(view: TableView) -> int:
     return done
 
 
+def _stored_rows(view: TableView, result: RepairResult) -> int:
+    """Return how many rows from the start hold data.
+
+    On a full disk HDF5 has made the table longer already when the write fails, and
+    the rows that were never stored read as zeros. No row of any table is all zeros.
+    """
+    readable = stored = _readable_rows(view)
+    while stored:
+        start = max(0, stored - _BLOCK_ROWS)
+        raw = view[start:stored]
+        filled = np.flatnonzero(raw.view((np.uint8, raw.dtype.itemsize)).any(axis=1))
+        if len(filled):
+            stored = start + int(filled[-1]) + 1
+            break
+        stored = start
+    if stored < readable:
+        result.losses.append(f"{readable - stored} rows at the end of {view.table.path} were never stored")
+    if readable < len(view):
+        result.losses.append(f"{len(view) - readable} rows of {view.table.path} could not be read")
+    return stored
+
+
 def _dataset(session: Session, hdf5_path: str) -> h5py.Dataset | None:
     """Return a dataset, or None where it is missing or its header cannot be read."""
     try:
@@ -205,7 +239,7 @@ def _copy_table(session: Session, table: Table, writer: SessionWriter, result: R
     except SessionFileError as error:
         result.losses.append(f"{table.path} is lost ({error})")
         return
-    sound = _readable_rows(view)
+    sound = _stored_rows(view, result)
     for start in range(0, sound, _BLOCK_ROWS):
         rows = view[start : min(sound, start + _BLOCK_ROWS)]
         if table is MARKERS:
@@ -213,8 +247,6 @@ def _copy_table(session: Session, table: Table, writer: SessionWriter, result: R
         writer.append(table.path, rows)
         writer.flush(force=table.growth is Growth.SLOW)
     result.rows[table.path] = sound
-    if sound < len(view):
-        result.losses.append(f"{len(view) - sound} rows of {table.path} could not be read")
 
 
 def _copy_video(session: Session, writer: SessionWriter, result: RepairResult) -> None:

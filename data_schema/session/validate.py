@@ -167,6 +167,14 @@ def _check_times(session: Session, table: Table) -> list[Finding]:
             last = int(times[-1])
     except SessionFileError as error:
         return [Finding("error", table.path, str(error))]
+    if last == 0:
+        return [
+            Finding(
+                "error",
+                table.path,
+                f"its last rows were never stored (the disk was full?); run `emer repair {session.path.name}`",
+            )
+        ]
     if n_back:
         return [
             Finding(

@@ -10,7 +10,7 @@ from data_schema.errors import StudyError, UsageError
 from data_schema.study.config import Stimulus, StudyConfig, load_config
 
 CONFIG_NAME = "study.toml"
-_CODE = re.compile(r"^[A-Za-z0-9]{1,32}$")
+_CODE = re.compile(r"[A-Za-z0-9]{1,32}")
 _SESSION_FILE = re.compile(r"^sub-(?P<participant>[A-Za-z0-9]+)_ses-(?P<session>[A-Za-z0-9]+)$")
 
 
@@ -178,7 +178,7 @@ def check_code(code: str, what: str) -> None:
     UsageError
         If it holds anything but letters and digits.
     """
-    if not _CODE.match(code):
+    if not _CODE.fullmatch(code):
         raise UsageError(
             f"the {what} code '{code}' is not usable: use 1 to 32 letters and digits, such as P001 or 01. "
             f"It names files and must say nothing about the person."

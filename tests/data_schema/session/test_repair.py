@@ -146,3 +146,75 @@ def test_a_file_that_was_cut_short_is_saved_as_far_as_it_goes_or_left_alone(tmp_
     assert result.backup is not None
     assert result.backup.read_bytes() == cut
     assert not any(finding.level == "error" for finding in check_session(path))
+
+
+#: Writes gaze until the disk (a limit on the size of files) is full, and prints what was acknowledged.
+FULL_DISK = """
+import os, resource, signal, sys
+from pathlib import Path
+import numpy as np
+from data_schema.errors import RecordingError
+from data_schema.session import SessionWriter
+from data_schema.session.layout import GAZE
+from data_schema.session.synthetic import synthetic_config
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path = Path(sys.argv[1])
+rng = np.random.default_rng(0)
+writer = SessionWriter.create(
+    path, participant="P001", session="01", config_json=synthetic_config().to_json(), rates_hz={GAZE.path: 600.0})
+room = path.stat().st_size + int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+acknowledged = 0
+try:
+    for index in range(2000):
+        rows = GAZE.empty(240)
+        rows["t_system_us"] = 1_000_000 + (index * 240 + np.arange(240)) * 1667
+        rows["left_gaze_norm"] = rng.random((240, 2))
+        writer.append(GAZE.path, rows)
+        acknowledged = writer.flush(force=True)[GAZE.path]
+except RecordingError as error:
+    print(acknowledged, flush=True)
+    print(error, file=sys.stderr, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits on file size")
+@pytest.mark.parametrize("room", [150_000, 151_111, 163_840])
+def test_a_full_disk_loses_nothing_acknowledged_and_repair_invents_nothing(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path), str(room)], capture_output=True, text=True, check=False
+    )
+    acknowledged = int(done.stdout)
+    assert acknowledged > 1000
+    assert "Free some disk" in done.stderr
+    repair_session(path)
+    with open_session(path) as session:
+        times = session.table(GAZE.path)[:]["t_system_us"]
+    assert len(times) >= acknowledged
+    assert np.array_equal(times, 1_000_000 + np.arange(len(times)) * 1667)
+    assert not any(finding.level == "error" for finding in check_session(path))
+
+
+def test_a_repair_that_was_interrupted_before_its_last_step_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    killed_recording(path, 40)
+    damaged = path.read_bytes()
+
+    def pulled_plug(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", pulled_plug)
+        with pytest.raises(KeyboardInterrupt):
+            repair_session(path)
+    assert path.read_bytes() == damaged, "until the last step the file has its name and its bytes"
+    result = repair_session(path)
+    assert result.backup is not None
+    assert result.backup.read_bytes() == damaged
+    assert check_session(path) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == [path.name, result.backup.name]

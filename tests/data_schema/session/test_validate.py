@@ -142,3 +142,16 @@ def test_packets_that_do_not_fit_the_frames_are_found(good: Path) -> None:
 def test_a_file_renamed_by_hand_is_found(good: Path) -> None:
     renamed = good.rename(good.with_name("sub-P002_ses-01.h5"))
     assert any("renamed by hand" in finding.message for finding in check_session(renamed))
+
+
+def test_a_folder_that_cannot_be_written_is_said_by_repair(
+    good: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from filelock import FileLock
+
+    def refused(self: FileLock, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    assert main(["repair", str(good)]) == 1
+    assert "cannot be written" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def test_a_missing_stimulus_is_named_with_its_file(tmp_path: Path) -> None:
 def test_session_paths_round_trip_and_bad_codes_are_refused(study: StudyFolder) -> None:
     path = study.session_path("P001", "01")
     assert path.relative_to(study.root).as_posix() == "sessions/sub-P001/ses-01/sub-P001_ses-01.h5"
-    for code in ("Jane Doe", "../x", "", "P-1", "ä"):
+    for code in ("Jane Doe", "../x", "", "P-1", "ä", "P001\n"):
         with pytest.raises(UsageError, match="letters and digits"):
             study.session_path(code, "01")
 
