@@ -7,15 +7,17 @@ from pathlib import Path
 
 import typer
 
-_FILES = typer.Argument(..., help="Session files, or study folders (all their sessions).")
+_FILES = typer.Argument(
+    None, help="Session files, or study folders (all their sessions); the current study by default.", show_default=False
+)
 
 
-def _session_files(paths: list[Path]) -> list[Path]:
+def _session_files(paths: list[Path] | None) -> list[Path]:
     from data_schema.errors import StudyError
-    from data_schema.study import StudyFolder
+    from data_schema.study import StudyFolder, find_study
 
     files: list[Path] = []
-    for path in paths:
+    for path in paths or [find_study().root]:
         if path.is_dir():
             found = StudyFolder(path).session_files()
             if not found:
@@ -26,7 +28,7 @@ def _session_files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def check(files: list[Path] = _FILES, as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def check(files: list[Path] | None = _FILES, as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Check session files against their layout and against themselves."""
     from data_schema.errors import SessionFileError
     from data_schema.session.validate import Finding, check_session
@@ -53,7 +55,7 @@ def check(files: list[Path] = _FILES, as_json: bool = typer.Option(False, "--jso
         raise typer.Exit(1)
 
 
-def repair(files: list[Path] = _FILES) -> None:
+def repair(files: list[Path] | None = _FILES) -> None:
     """Bring interrupted session files into good order; the old file is kept beside the new one."""
     from data_schema.errors import SessionFileError
     from data_schema.session.repair import repair_session
@@ -73,19 +75,32 @@ def repair(files: list[Path] = _FILES) -> None:
         typer.echo(f"{path}: repaired, {saved} rows saved")
         for loss in result.losses or ["nothing that had been written was lost"]:
             typer.echo(f"  {loss}")
+        for finding in result.findings:
+            typer.echo(f"  {finding}")
         if result.backup is not None:
             typer.echo(f"  the interrupted file is kept as {result.backup.name}")
     if failed:
         raise typer.Exit(1)
 
 
-def describe(files: list[Path] = _FILES, as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def describe(
+    files: list[Path] | None = _FILES, as_json: bool = typer.Option(False, "--json", help="Print JSON.")
+) -> None:
     """Say what is in session files: devices, streams, rates, trials."""
+    from data_schema.errors import SessionFileError
     from data_schema.session.describe import as_text, describe_session
 
-    described = [describe_session(path) for path in _session_files(files)]
+    described, failed = [], False
+    for path in _session_files(files):
+        try:
+            described.append(describe_session(path))
+        except SessionFileError as error:
+            typer.echo(f"error: {error}", err=True)
+            failed = True
     if as_json:
         typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
-        return
-    for item in described:
-        typer.echo(as_text(item))
+    else:
+        for item in described:
+            typer.echo(as_text(item))
+    if failed:
+        raise typer.Exit(1)

@@ -48,6 +48,7 @@ def describe_session(path: Path | str) -> dict[str, Any]:
                 "frames_missed": int(video.frames["missed_before"].sum()),
             },
             "trials": [vars(trial) for trial in session.trials()],
+            "markers": _count_markers(session),
         }
 
 
@@ -61,6 +62,11 @@ def _describe_table(session: Session, table_path: str) -> dict[str, Any]:
         if span_s > 0 and len(view) > 2 and view.table.growth.value == "fast":
             item["rate_hz"] = round((len(view) - 1) / span_s, 3)
     return item
+
+
+def _count_markers(session: Session) -> dict[str, int]:
+    kinds = session.table(MARKERS.path).column("kind")
+    return {kind: int((kinds == kind).sum()) for kind in sorted(set(kinds))}
 
 
 def _span_us(session: Session) -> tuple[int, int]:
@@ -92,4 +98,6 @@ def as_text(item: dict[str, Any]) -> str:
         lines.append(f"  {stream['path']:<28}{stream['rows']:>10}{rate:>10}")
     completed = sum(1 for trial in item["trials"] if trial["completed"])
     lines.append(f"  trials: {len(item['trials'])}, of which {completed} completed")
+    counts = ", ".join(f"{count} {kind}" for kind, count in item["markers"].items())
+    lines.append(f"  markers: {counts}")
     return "\n".join(lines)

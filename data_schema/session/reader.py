@@ -92,7 +92,7 @@ class TableView:
         except (OSError, RuntimeError) as error:
             raise SessionFileError(
                 self._path,
-                f"rows {start} to {stop} cannot be read: {error}. Run `emer repair {self._path.name}`",
+                f"rows {start} to {stop} cannot be read: {error}. Run `emer repair {self._path}`",
                 self.table.path,
             ) from error
         if stored.dtype == self.table.dtype:
@@ -224,7 +224,12 @@ class Session:
         try:
             return read_text(self.file["study"], name)
         except (KeyError, OSError, RuntimeError) as error:
-            raise SessionFileError(self.path, f"the attribute '{name}' cannot be read: {error}", "/study") from error
+            raise SessionFileError(
+                self.path,
+                f"the attribute '{name}' cannot be read: {error}. If `emer repair` says the same, the file is too "
+                f"damaged: copy it again from the recording PC.",
+                "/study",
+            ) from error
 
     @cached_property
     def status(self) -> str:
@@ -312,7 +317,11 @@ def open_session(path: Path | str, *, salvage: bool = False) -> Session:
         raise SessionFileError(path, f"there is no such file ({path}). Check the name.")
     if path.stat().st_size == 0:
         raise SessionFileError(path, "the file is empty. Copy it again from the recording PC; nothing can be repaired.")
-    if not h5py.is_hdf5(path):
+    try:
+        recognised = h5py.is_hdf5(path)
+    except OSError as error:
+        raise SessionFileError(path, f"cannot be read: {error}. Give yourself the right to read it.") from error
+    if not recognised:
         raise SessionFileError(path, "this is no HDF5 file, so no session file. Check the name, or import it first.")
     file, view = _open_hdf5(path, salvage)
     session = Session(path, file, view)
@@ -334,7 +343,7 @@ def _open_hdf5(path: Path, salvage: bool) -> tuple[h5py.File, io.RawIOBase | Non
             raise SessionFileError(
                 path,
                 f"the file is cut short ({path.stat().st_size} bytes; more were written). "
-                f"Copy it again from the recording PC; if this is the only copy, run `emer repair {path.name}`",
+                f"Copy it again from the recording PC; if this is the only copy, run `emer repair {path}`",
             ) from plain
         return open_unclean(path)
 

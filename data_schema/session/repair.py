@@ -32,7 +32,7 @@ from data_schema.session.layout import (
 )
 from data_schema.session.lock import acquire_lock, lock_path, release_lock
 from data_schema.session.reader import Session, TableView, open_session
-from data_schema.session.validate import check_session
+from data_schema.session.validate import Finding, check_session
 from data_schema.session.video import VideoStream
 from data_schema.session.writer import SessionWriter
 
@@ -57,6 +57,8 @@ class RepairResult:
     rows: dict[str, int] = field(default_factory=dict)
     #: One sentence for each thing that was left out.
     losses: list[str] = field(default_factory=list)
+    #: What `emer check` has to say of the repaired file.
+    findings: list[Finding] = field(default_factory=list)
 
 
 def repair_session(path: Path | str) -> RepairResult:
@@ -100,13 +102,15 @@ def _repair_locked(path: Path) -> RepairResult:
             partial.unlink(missing_ok=True)
             lock_path(partial).unlink(missing_ok=True)
             raise
-    problems = [finding for finding in check_session(partial) if finding.level == "error"]
+    findings = check_session(partial)
+    problems = [finding for finding in findings if _needs_repair(finding)]
     if problems:
         partial.unlink(missing_ok=True)
         raise SessionFileError(path, f"the repaired copy is not sound ({problems[0]}); the file was left as it was")
     backup = _keep(path)
     partial.replace(path)
-    return RepairResult(path, True, backup, result.rows, result.losses)
+    warnings = [finding for finding in findings if markers.REPAIRED not in finding.message]
+    return RepairResult(path, True, backup, result.rows, result.losses, warnings)
 
 
 def _is_sound(path: Path, session: Session) -> bool:
@@ -114,9 +118,13 @@ def _is_sound(path: Path, session: Session) -> bool:
     try:
         with h5py.File(path, "r"):
             closed = markers.RECORDING_CLOSED in set(session.table(MARKERS.path).column("kind"))
-        return closed and not any(finding.level == "error" for finding in check_session(path))
+        return closed and not any(_needs_repair(finding) for finding in check_session(path))
     except (OSError, SessionFileError):
         return False
+
+
+def _needs_repair(finding: Finding) -> bool:
+    return finding.level == "error" and finding.repairable
 
 
 def _keep(path: Path) -> Path:
@@ -202,6 +210,11 @@ def _readable_rows(view: TableView) -> int:
     return done
 
 
+def _filled(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Tell which rows hold anything but zeros; shape (n_rows,)."""
+    return np.asarray(rows.view((np.uint8, rows.dtype.itemsize)).any(axis=1), dtype=np.bool_)
+
+
 def _stored_rows(view: TableView, result: RepairResult) -> int:
     """Return how many rows from the start hold data.
 
@@ -211,8 +224,7 @@ def _stored_rows(view: TableView, result: RepairResult) -> int:
     readable = stored = _readable_rows(view)
     while stored:
         start = max(0, stored - _BLOCK_ROWS)
-        raw = view[start:stored]
-        filled = np.flatnonzero(raw.view((np.uint8, raw.dtype.itemsize)).any(axis=1))
+        filled = np.flatnonzero(_filled(view[start:stored]))
         if len(filled):
             stored = start + int(filled[-1]) + 1
             break
@@ -240,13 +252,19 @@ def _copy_table(session: Session, table: Table, writer: SessionWriter, result: R
         result.losses.append(f"{table.path} is lost ({error})")
         return
     sound = _stored_rows(view, result)
+    n_blank = 0
     for start in range(0, sound, _BLOCK_ROWS):
         rows = view[start : min(sound, start + _BLOCK_ROWS)]
+        filled = _filled(rows)
+        n_blank += int(len(rows) - filled.sum())
+        rows = rows[filled]
         if table is MARKERS:
             rows = rows[rows["kind"] != markers.RECORDING_CLOSED.encode()]
         writer.append(table.path, rows)
         writer.flush(force=table.growth is Growth.SLOW)
-    result.rows[table.path] = sound
+    result.rows[table.path] = sound - n_blank
+    if n_blank:
+        result.losses.append(f"{n_blank} rows within {table.path} have lost their data")
 
 
 def _copy_video(session: Session, writer: SessionWriter, result: RepairResult) -> None:

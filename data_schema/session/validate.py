@@ -13,6 +13,7 @@ from data_schema.session import markers
 from data_schema.session.layout import (
     BLOBS,
     FRAMES,
+    GAZE,
     MARKERS,
     PACKETS,
     PRESENTATIONS,
@@ -20,11 +21,31 @@ from data_schema.session.layout import (
     STUDY_ATTRIBUTES,
     TABLES,
     Table,
+    decode_text,
 )
 from data_schema.session.reader import Session, open_session
 from data_schema.study.folder import parse_session_name
 
 _BLOCK_ROWS = 262_144
+
+#: A stream that begins later, ends earlier or pauses longer than this is worth a warning. Chosen by
+#: us: as long as the silence after which the recorder raises its alarm.
+COVERAGE_TOLERANCE_S = 2.0
+
+#: Streams that deliver without pause while a session runs.
+_STEADY_STREAMS = (GAZE, FRAMES)
+
+#: Markers that an operator must hear of, and what is said of them.
+_NOTABLE_MARKERS: dict[str, str] = {
+    markers.RECORDING_ABORTED: "the session was ended before its protocol: {detail}",
+    markers.REPAIRED: "was repaired: {detail}",
+    markers.DEVICE_FAULT: "{n} device faults: {detail}",
+    markers.STREAM_SILENT: "a stream fell silent {n} times: {detail}",
+    markers.SAMPLES_DROPPED: "{total:.0f} samples dropped, counted while recording: {detail}",
+    markers.FRAMES_DROPPED: "{total:.0f} frames dropped, counted while recording: {detail}",
+    markers.CLOCK_STEPPED: "the wall clock was set {n} times: {detail}",
+    markers.DISK_LOW: "the disk ran low: {detail}",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,8 @@ class Finding:
     level: str
     hdf5_path: str
     message: str
+    #: False where `emer repair` cannot help, such as a file renamed by hand.
+    repairable: bool = True
 
     def __str__(self) -> str:
         where = f"{self.hdf5_path}: " if self.hdf5_path else ""
@@ -72,6 +95,7 @@ def check_session(path: Path | str) -> list[Finding]:
             if blob.since <= session.format_version and not isinstance(session.file.get(blob.path), h5py.Dataset):
                 findings.append(Finding("error", blob.path, "is missing"))
         if not any(finding.level == "error" for finding in findings):
+            findings += _check_coverage(session)
             findings += _check_video(session)
             findings += _check_trials(session)
         return findings
@@ -96,7 +120,8 @@ def _check_attributes(session: Session) -> list[Finding]:
                 "error",
                 "/",
                 f"the file is named for participant {named[0]}, session {named[1]}, "
-                f"but was recorded as {stored[0]}, session {stored[1]}. Was it renamed by hand?",
+                f"but was recorded as {stored[0]}, session {stored[1]}. Was it renamed by hand? Give it its old name.",
+                repairable=False,
             )
         )
     try:
@@ -110,16 +135,56 @@ def _check_status(session: Session) -> list[Finding]:
     if session.status == "recording":
         return [Finding("warning", "", "is being recorded at this moment")]
     if session.status == "interrupted":
-        return [Finding("error", "", f"the recording was interrupted; run `emer repair {session.path.name}`")]
-    findings = []
+        return [Finding("error", "", f"the recording was interrupted; run `emer repair {session.path}`")]
     rows = session.table(MARKERS.path)[:]
-    for kind in (markers.SAMPLES_DROPPED, markers.FRAMES_DROPPED):
-        dropped = rows[rows["kind"] == kind.encode()]
-        if len(dropped):
-            count = int(np.nansum(dropped["value"]))
+    findings = []
+    for kind, said in _NOTABLE_MARKERS.items():
+        noted = rows[rows["kind"] == kind.encode()]
+        if len(noted):
+            total = float(np.nansum(noted["value"]))
+            texts = sorted(set(decode_text(noted["message"])))
+            detail = "; ".join(texts[:3]) + ("; ..." if len(texts) > 3 else "")
+            findings.append(Finding("warning", MARKERS.path, said.format(n=len(noted), total=total, detail=detail)))
+    return findings
+
+
+def _check_coverage(session: Session) -> list[Finding]:
+    """Find a stream that began late, ended early or has a long hole: a dead device leaves a sound file."""
+    spans = {}
+    findings = []
+    for table in _STEADY_STREAMS:
+        view = session.table(table.path)
+        if not len(view):
+            continue
+        times = np.concatenate(
+            [view[start : start + _BLOCK_ROWS][table.time_column] for start in range(0, len(view), _BLOCK_ROWS)]
+        )
+        spans[table.path] = (int(times[0]), int(times[-1]))
+        steps_s = np.diff(times) / 1e6
+        holes = steps_s[steps_s > COVERAGE_TOLERANCE_S]
+        if len(holes):
             findings.append(
-                Finding("warning", MARKERS.path, f"{count} {kind.replace('_', ' ')}, counted while recording")
+                Finding(
+                    "warning",
+                    table.path,
+                    f"{len(holes)} holes of more than {COVERAGE_TOLERANCE_S:g} s, the longest {holes.max():.1f} s",
+                )
             )
+    trials = session.trials()
+    if trials:
+        spans["the trials"] = (trials[0].t_onset_us, max(trial.t_offset_us for trial in trials))
+    if not spans:
+        return findings
+    first, last = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
+    for path, (begin, end) in spans.items():
+        if path == "the trials":
+            continue
+        for late_s, said in (
+            ((begin - first) / 1e6, "begins {:.1f} s late"),
+            ((last - end) / 1e6, "ends {:.1f} s early"),
+        ):
+            if late_s > COVERAGE_TOLERANCE_S:
+                findings.append(Finding("warning", path, said.format(late_s) + ", against what else the session holds"))
     return findings
 
 
@@ -172,7 +237,7 @@ def _check_times(session: Session, table: Table) -> list[Finding]:
             Finding(
                 "error",
                 table.path,
-                f"its last rows were never stored (the disk was full?); run `emer repair {session.path.name}`",
+                f"its last rows were never stored (the disk was full?); run `emer repair {session.path}`",
             )
         ]
     if n_back:
@@ -211,7 +276,7 @@ def _check_video(session: Session) -> list[Finding]:
                 "error",
                 FRAMES.path,
                 f"the last frame ends at byte {int(ends[-1])}, but {PACKETS.path} holds {size}. "
-                f"The recording probably stopped mid-write; run `emer repair {session.path.name}`",
+                f"The recording probably stopped mid-write; run `emer repair {session.path}`",
             )
         ]
     if not frames["keyframe"][0]:

@@ -117,7 +117,7 @@ class SessionVideo:
         payload = self._packets[start : start + int(row["packet_size"])]
         if len(payload) != int(row["packet_size"]):
             raise SessionFileError(
-                self.path, f"frame {index} has lost its bytes; run `emer repair {self.path.name}`", PACKETS.path
+                self.path, f"frame {index} has lost its bytes; run `emer repair {self.path}`", PACKETS.path
             )
         return bytes(payload.tobytes())
 

@@ -62,7 +62,11 @@ class ScreenSection(_Section):
 class EyeTrackerSection(_Section):
     """The eye tracker."""
 
-    kind: str = Field("simulated", min_length=1, description="tobii, simulated, or replay:FILE_OR_FOLDER.")
+    kind: str = Field(
+        "simulated",
+        pattern=r"^(tobii|simulated|replay|faulty)(:.*)?$",
+        description="tobii, simulated, or replay:FILE_OR_FOLDER.",
+    )
     rate_hz: float = Field(600.0, gt=0, le=2000, description="Gaze samples per second.")
 
 
@@ -241,12 +245,18 @@ def load_config(path: Path) -> StudyConfig:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file. Make a study with: emer init FOLDER") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}. Give yourself the right to.") from error
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path.name}: not valid TOML: {error}. Mend that line and try again.") from error
+        raise ConfigError(
+            f"{path.name}: not valid TOML: {error}. Mend that line: text stands in quotes, numbers have a decimal point."
+        ) from error
     return parse_config(data, path.name)
 
 
@@ -275,7 +285,7 @@ def _explain(item: dict[str, Any], data: dict[str, Any], source: str) -> str:
         return f"{where} has no {kind} '{key}'. {hint}"
     if item["type"] == "missing":
         return f"{where} lacks '{key}'. Add it; `emer init` in an empty folder shows a complete file."
-    message = str(item["msg"]).removeprefix("Value error, ")
+    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     if not location:
         return f"{where} {message}"
     return f"{where} {key} = {item['input']!r}: {message}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import shutil
 import sys
@@ -95,9 +96,26 @@ def _study(path: Path) -> list[Health]:
     except EmerError as error:
         return [Health("error", "study", str(error).replace("\n", "; "))]
     findings = [Health("good", "study", f"'{config.study.title}', {len(config.stimuli)} stimuli")]
+    findings += [_stimulus(study.stimulus_path(stimulus)) for stimulus in config.stimuli]
+    findings = [finding for finding in findings if finding.level == "error"] or findings[:1]
+    if not os.access(study.root, os.W_OK):
+        findings.append(Health("error", "study", f"{study.root} cannot be written; give yourself the right to"))
     free_gb = shutil.disk_usage(study.root).free / 1e9
-    level = "good" if free_gb >= config.recording.min_free_gb else "error"
-    findings.append(
-        Health(level, "disk", f"{free_gb:.1f} GB free, the study asks for at least {config.recording.min_free_gb:g} GB")
-    )
+    said = f"{free_gb:.1f} GB free, the study asks for at least {config.recording.min_free_gb:g} GB"
+    if free_gb < config.recording.min_free_gb:
+        findings.append(Health("error", "disk", f"{said}; free some, or lower [recording] min_free_gb"))
+    else:
+        findings.append(Health("good", "disk", said))
     return findings
+
+
+def _stimulus(path: Path) -> Health:
+    """Decode the first frame of a stimulus."""
+    try:
+        with av.open(str(path)) as container:
+            next(container.decode(video=0))
+    except (av.error.FFmpegError, OSError, StopIteration, IndexError):
+        return Health(
+            "error", "stimulus", f"stimuli/{path.name} is no video that can be decoded; put the clip there anew"
+        )
+    return Health("good", "stimulus", path.name)

@@ -31,9 +31,9 @@ class StudyFolder:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         if not self.config_path.is_file():
-            raise StudyError(
-                f"{self.root}: no {CONFIG_NAME} here. Name a study folder, or make one with: emer init {self.root}"
-            )
+            new = not self.root.exists()
+            hint = f"make one with: emer init {self.root}" if new else "go to the folder that holds it"
+            raise StudyError(f"{self.root}: no {CONFIG_NAME} here. Name a study folder, or {hint}.")
 
     def __repr__(self) -> str:
         return f"StudyFolder({str(self.root)!r})"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_schema.errors import SessionFileError
+from data_schema.errors import SessionFileError, StudyError
 from data_schema.session import open_session
 from data_schema.study.folder import StudyFolder
 
@@ -89,6 +89,10 @@ def _folders_with(study: StudyFolder, folder: str, name: str) -> list[str]:
 
 def _next_step(study: StudyFolder, status: StudyStatus) -> str:
     root = study.root
+    try:
+        study.check_stimuli()
+    except StudyError:
+        return f"emer doctor {root}    (the stimuli are not complete)"
     if status.sessions.get("interrupted"):
         return f"emer repair {root}    (a recording was interrupted)"
     if status.sessions.get("unreadable"):

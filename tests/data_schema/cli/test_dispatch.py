@@ -12,6 +12,7 @@ import pytest
 from data_schema.cli import main
 from data_schema.cli.dispatch import EXTRA_OF_MODULE
 from data_schema.session.synthetic import make_synthetic_session
+from data_schema.study import init_study
 
 
 def test_help_lists_the_verbs_in_the_order_of_the_work(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +29,20 @@ def test_an_unknown_verb_is_answered_with_the_nearest(capsys: pytest.CaptureFixt
 
 
 def test_a_missing_argument_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check"]) == 2
+    assert main(["init"]) == 2
+
+
+def test_check_takes_the_study_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == 1
+    assert "no study.toml" in capsys.readouterr().err
+    study = init_study(tmp_path / "s", clips_per_emotion=1, clip_s=0.1, emotions=["fear"])
+    make_synthetic_session(study.session_path("P001", "01"), n_trials=1, trial_s=0.3)
+    monkeypatch.chdir(study.stimuli_dir)
+    assert main(["check"]) == 0
+    assert "sub-P001_ses-01.h5: good" in capsys.readouterr().out
 
 
 def test_a_missing_extra_is_named_with_its_install_line() -> None:

@@ -35,17 +35,21 @@ writer = SessionWriter.create(
 index = 0
 while True:
     frame = av.VideoFrame.from_ndarray(np.full((240, 320, 3), index * 3 % 256, np.uint8), format="rgb24")
-    frame.pts, frame.time_base = index * 33_333, Fraction(1, 1_000_000)
+    frame.pts, frame.time_base = 1_000_000 + index * 33_333, Fraction(1, 1_000_000)
     for packet in context.encode(frame):
         writer.append_packet(bytes(packet), make_row(
             FRAMES, t_capture_us=frame.pts, t_device_us=-1, pts=packet.pts, keyframe=packet.is_keyframe, missed_before=0))
     rows = GAZE.empty(20)
-    rows["t_system_us"] = (index * 20 + np.arange(20)) * 1667
+    rows["t_system_us"] = 1_000_000 + (index * 20 + np.arange(20)) * 1667
     writer.append(GAZE.path, rows)
     durable = writer.flush()
     print(durable[GAZE.path], durable[FRAMES.path], flush=True)
     index += 1
 """
+
+
+def only_says_that_it_was_repaired(path: Path) -> bool:
+    return ["was repaired" in finding.message for finding in check_session(path)] == [True]
 
 
 def killed_recording(path: Path, lines: int) -> tuple[int, int]:
@@ -78,13 +82,13 @@ def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path, lines: int) -> N
     assert result.repaired
     assert result.backup is not None
     assert result.backup.read_bytes() == damaged
-    assert check_session(path) == []
+    assert only_says_that_it_was_repaired(path)
     with open_session(path) as session:
         assert session.status == "repaired"
         assert len(session.table(GAZE.path)) >= gaze
         assert len(session.table(FRAMES.path)) >= frames
         times = session.table(GAZE.path)[:]["t_system_us"]
-        assert np.array_equal(times, np.arange(len(times)) * 1667)
+        assert np.array_equal(times, 1_000_000 + np.arange(len(times)) * 1667)
         video = session.video
         assert video is not None
         assert abs(video.decode(-1).mean() - (len(video) - 1) * 3 % 256) < 5
@@ -126,7 +130,7 @@ def test_repair_keeps_devices_seeds_and_the_time_of_recording(tmp_path: Path) ->
         assert (session.devices, session.seeds, session.created_utc, session.config()) == expected
         assert len(session.table(MARKERS.path)) == markers_before + 1
         assert 0 < len(session.table(FRAMES.path)) < 45
-    assert check_session(path) == []
+    assert only_says_that_it_was_repaired(path)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 0.8, 0.99])
@@ -216,5 +220,5 @@ def test_a_repair_that_was_interrupted_before_its_last_step_is_done_again(
     result = repair_session(path)
     assert result.backup is not None
     assert result.backup.read_bytes() == damaged
-    assert check_session(path) == []
+    assert only_says_that_it_was_repaired(path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [path.name, result.backup.name]

@@ -155,3 +155,45 @@ def test_a_folder_that_cannot_be_written_is_said_by_repair(
     monkeypatch.setattr(FileLock, "acquire", refused)
     assert main(["repair", str(good)]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def drop_gaze_after(path: Path, share: float) -> None:
+    with h5py.File(path, "r+") as file:
+        gaze = file["/eye/gaze"]
+        gaze.resize((int(gaze.shape[0] * share),))
+
+
+def test_a_tracker_that_died_is_said(tmp_path: Path) -> None:
+    path = make_synthetic_session(tmp_path / "sub-P001_ses-01.h5", n_trials=4, trial_s=1.5)
+    drop_gaze_after(path, 0.3)
+    (finding,) = check_session(path)
+    assert finding.hdf5_path == "/eye/gaze"
+    assert "ends 5.9 s early" in finding.message
+
+
+def test_a_hole_in_a_stream_is_said(tmp_path: Path) -> None:
+    path = make_synthetic_session(tmp_path / "sub-P001_ses-01.h5", n_trials=4, trial_s=1.5)
+    with h5py.File(path, "r+") as file:
+        rows = file["/eye/gaze"][:]
+        rows["t_system_us"][300:] += 3_000_000
+        file["/eye/gaze"][:] = rows
+    assert any("1 holes of more than 2 s, the longest 3.0 s" in finding.message for finding in check_session(path))
+
+
+def test_what_the_recorder_marked_is_said(tmp_path: Path) -> None:
+    from data_schema.session import SessionWriter, markers
+
+    path = tmp_path / "sub-P001_ses-01.h5"
+    with SessionWriter.create(path, participant="P001", session="01") as writer:
+        writer.marker(markers.STREAM_SILENT, "/eye/gaze", 2.5)
+        writer.marker(markers.SAMPLES_DROPPED, "/eye/gaze: queue full", 40)
+    said = " ".join(finding.message for finding in check_session(path))
+    assert "a stream fell silent 1 times: /eye/gaze" in said
+    assert "40 samples dropped" in said
+
+
+def test_a_renamed_file_needs_no_repair(good: Path) -> None:
+    from data_schema.session.repair import repair_session
+
+    renamed = good.rename(good.with_name("sub-P002_ses-01.h5"))
+    assert not repair_session(renamed).repaired

@@ -91,3 +91,12 @@ def test_doctor_says_what_is_wrong_with_a_study(study: StudyFolder, tmp_path: Pa
     (tmp_path / "study.toml").write_text('[study]\ntitel = "x"\n', encoding="utf-8")
     (finding,) = [finding for finding in examine(tmp_path) if finding.level == "error"]
     assert "Did you mean 'title'?" in finding.message
+
+
+def test_doctor_and_status_name_a_stimulus_that_does_not_play(tmp_path: Path) -> None:
+    study = init_study(tmp_path / "new", clips_per_emotion=1, clip_s=0.1, emotions=["fear", "anger"])
+    (study.stimuli_dir / "fear-1.mp4").write_text("no video", encoding="utf-8")
+    (finding,) = [finding for finding in examine(study.root) if finding.level == "error"]
+    assert "fear-1.mp4 is no video" in finding.message
+    (study.stimuli_dir / "fear-1.mp4").unlink()
+    assert "emer doctor" in study_status(study).next_step
