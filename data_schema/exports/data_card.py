@@ -104,7 +104,7 @@ def _labels(labels: pd.DataFrame, targets: pd.DataFrame) -> str:
         "## Labels",
         "",
         (
-            "ER is what the participant felt, FER what the face showed. A tie between raters, a skip or a missing "
+            "ER is what the participant felt, FER what the face showed. A tie between annotators, a skip or a missing "
             "answer is a missing target."
         ),
         "",

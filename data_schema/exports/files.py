@@ -1,4 +1,4 @@
-"""Write files of a study or an export so that they are whole or not there."""
+"""Read and write files of a study or an export; what is written is whole or not there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from data_schema.atomic import write_atomically
 from data_schema.errors import ExportError
 
 
@@ -24,20 +25,17 @@ def disk_problem(error: OSError, path: Path) -> ExportError:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole: to a temporary one beside it, then renamed.
+    """Write a file whole or not at all; make its folder if need be.
 
     Raises
     ------
     ExportError
         If it cannot be written; the old file, if any, is as it was.
     """
-    partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_atomically(path, content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise disk_problem(error, path) from error
 
 
@@ -68,14 +66,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(partial, index=False)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise disk_problem(error, path) from error
+    write_bytes(path, table.to_parquet(index=False))
 
 
 def read_table(path: Path, columns: tuple[str, ...], what: str, next_step: str) -> pd.DataFrame:

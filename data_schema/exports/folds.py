@@ -8,7 +8,8 @@ comparable. Fold k tests, fold (k + 1) mod n validates, the rest train.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ import numpy as np
 import pandas as pd
 
 from data_schema.errors import ExportError
-from data_schema.exports.files import read_json, write_json
+from data_schema.exports.files import read_json, write_bytes, write_json
+from data_schema.exports.locks import sole_writer
 
 #: One fold to test, one to validate, at least one to train.
 MIN_FOLDS = 3
+#: Seconds to wait for another export's folds: it writes one small file and renames two folders.
+_FOLDS_WAIT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -235,7 +239,7 @@ def load_folds(path: Path) -> Folds:
 def frozen_folds(
     path: Path, participants: Iterable[str], n_folds: int, seed: int, label_counts: pd.DataFrame | None = None
 ) -> Folds:
-    """Return the study's folds, with newcomers added; the file is written when something was added.
+    """Return the study's folds, with newcomers added; nothing is written (see :func:`freeze_folds`).
 
     Raises
     ------
@@ -252,7 +256,45 @@ def frozen_folds(
                 f"cannot be compared: set [folds] n back to {frozen.n_folds}, or delete {path} to draw anew."
             )
         existing, seed = frozen.assignment, frozen.seed
-    folds = assign_folds(participants, n_folds, seed, existing, label_counts)
-    if folds.assignment != existing or not path.is_file():
-        write_json(path, folds.as_json())
-    return folds
+    return assign_folds(participants, n_folds, seed, existing, label_counts)
+
+
+@contextmanager
+def freeze_folds(path: Path, folds: Folds) -> Iterator[None]:
+    """Write the study's folds, for the block that puts the export with these folds in its place.
+
+    The study's folds are locked meanwhile. What another export added since `folds` were computed is kept. If the
+    block fails, the file is as it was before.
+
+    Parameters
+    ----------
+    path : Path
+        The study's ``folds.json``.
+    folds : Folds
+        From :func:`frozen_folds`.
+
+    Raises
+    ------
+    ExportError
+        If another export holds the folds, or gave one of the participants another fold since.
+    """
+    with sole_writer(path, "another export is writing the folds. Try again when it has ended.", _FOLDS_WAIT_S):
+        before = path.read_bytes() if path.is_file() else None
+        kept = load_folds(path) if before is not None else folds
+        moved = sorted(name for name, fold in kept.assignment.items() if folds.assignment.get(name, fold) != fold)
+        if moved or kept.n_folds != folds.n_folds:
+            raise ExportError(
+                f"{path}: another export froze other folds meanwhile (of {', '.join(moved) or 'all'}). Run the same "
+                "command again: what is done already is kept."
+            )
+        merged = Folds(kept.seed, kept.n_folds, {**folds.assignment, **kept.assignment})
+        if before is None or merged.assignment != kept.assignment:
+            write_json(path, merged.as_json())
+        try:
+            yield
+        except BaseException:
+            if before is None:
+                path.unlink(missing_ok=True)
+            elif path.read_bytes() != before:
+                write_bytes(path, before)
+            raise

@@ -1,4 +1,4 @@
-"""Labels of an export: every rater's, the participants' own, and one target a clip.
+"""Labels of an export: every annotator's, the participants' own, and one target a clip.
 
 ER targets come from annotators or from the participant, as ``[labels] er_source``
 says; FER targets always from annotators. Nothing is invented: a tie, a skip or a
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 LABEL_COLUMNS: dict[str, str] = {
     "clip_id": "The clip.",
     "task": "er (felt) or fer (shown).",
-    "view": "What the rater saw.",
+    "view": "What the annotator saw.",
     "source": "annotator or self_report.",
     "annotator_id": "Who; the participant's pseudonym for a self-report.",
     "annotator_kind": "human, simulated or model.",

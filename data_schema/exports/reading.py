@@ -115,7 +115,7 @@ class TrainingExport:
 
     @cached_property
     def labels(self) -> pd.DataFrame:
-        """All labels of all raters, long."""
+        """All labels of all annotators and the self-reports, long."""
         return read_table(self.path / "labels.parquet", ("clip_id", "task", "source"), "label table", _NEXT)
 
     @cached_property
@@ -137,11 +137,6 @@ class TrainingExport:
     def fold_assignment(self) -> Folds:
         """The frozen folds, with :meth:`~data_schema.exports.folds.Folds.splits`."""
         return load_folds(self.path / "folds.json")
-
-    @property
-    def eye_feature_names(self) -> list[str]:
-        """Names of the last axis of ``eye``."""
-        return [str(feature["name"]) for feature in self.manifest["eye_features"]]
 
     def clips_of(self, protocol: str) -> list[str]:
         """Return the clips that have all targets of a protocol.

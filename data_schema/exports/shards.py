@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from data_schema.atomic import partial_path, replace_durably
 from data_schema.errors import ExportError
 from data_schema.exports.files import disk_problem
 from data_schema.exports.session_quality import measure_session, recorded_screen
@@ -299,7 +300,7 @@ def compute_shard(task: ShardTask) -> ShardSummary:
         If the session cannot be read.
     """
     path, target = Path(task.session_path), Path(task.target)
-    partial = target.with_name(f"{target.name}.partial")
+    partial = partial_path(target)
     with open_session(path) as session:
         check_unchanged(path, session.sha256, task.session_sha256)
         try:
@@ -311,7 +312,11 @@ def compute_shard(task: ShardTask) -> ShardSummary:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-    partial.replace(target)
+    try:
+        replace_durably(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise disk_problem(error, target) from error
     return summary
 
 

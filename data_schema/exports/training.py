@@ -3,7 +3,8 @@
 Everything is written into ``OUT.partial``, checked, and renamed when it is
 complete, so that an interrupted export never looks finished. Shards that are
 already there, in an earlier export or an interrupted one, are taken over if
-their key says that nothing they depend on has changed.
+their key says that nothing they depend on has changed. One process at a time
+writes to OUT: it holds the lock beside it.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from typing import Any
 
 import pandas as pd
 
+from data_schema.atomic import sync_folder
 from data_schema.errors import ExportError
 from data_schema.exports.clips import load_clip_index
 from data_schema.exports.data_card import data_card
 from data_schema.exports.files import disk_problem, write_bytes, write_json, write_table
-from data_schema.exports.folds import Folds, frozen_folds
+from data_schema.exports.folds import Folds, freeze_folds, frozen_folds
 from data_schema.exports.label_tables import (
     annotator_labels,
     class_counts,
@@ -34,6 +36,7 @@ from data_schema.exports.label_tables import (
     self_reports,
     target_table,
 )
+from data_schema.exports.locks import sole_writer
 from data_schema.exports.manifest import MANIFEST_NAME, is_export, make_manifest, read_manifest, verify_files
 from data_schema.exports.reading import EXPORTED_CLIP_COLUMNS
 from data_schema.exports.session_quality import QUALITY_COLUMNS, quality_row
@@ -122,14 +125,31 @@ def export_training(
     ------
     ExportError
         If there is nothing to export, something contradicts itself, OUT exists,
-        or the disk is full. OUT is then as it was.
+        another export writes to OUT, or the disk is full. OUT and the study's
+        folds are then as they were.
     """
-    started = time.monotonic()
     out = Path(out)
     index = load_clip_index(study)
     clips = index[index["included"]].sort_values("clip_id", ignore_index=True)
     _refuse_nothing(study, index, clips)
     _check_target(out, force)
+    with sole_writer(out, "another export is writing there. Wait until it has ended, or name another folder."):
+        # Again: the other export may have ended since.
+        _check_target(out, force)
+        return _export(study, out, index, clips, workers, accept_changed, progress)
+
+
+def _export(
+    study: StudyFolder,
+    out: Path,
+    index: pd.DataFrame,
+    clips: pd.DataFrame,
+    workers: int,
+    accept_changed: bool,
+    progress: Progress | None,
+) -> ExportResult:
+    """Write the export; the caller holds the lock of OUT."""
+    started = time.monotonic()
     settings = shard_settings(study)
     partial = out.with_name(f"{out.name}.partial")
 
@@ -144,6 +164,8 @@ def export_training(
         study.config.study.seed,
         class_counts(clips, targets),
     )
+    present = folds.restricted(clips["participant"])
+    _check_folds(present, clips)
     tasks = _tasks(study, clips, settings, partial)
     _check_room(out, len(clips), settings)
     try:
@@ -152,11 +174,10 @@ def export_training(
         summaries = _compute(tasks, out, workers, progress)
         counts = _write_tables(partial, clips, tasks, summaries, label_table(holds, reports, names), targets)
         counts["labels_of_unknown_clips"] = _n_unknown(study, index)
-        present = folds.restricted(clips["participant"])
-        _check_folds(present, clips)
         write_json(partial / "folds.json", present.as_json())
         _finish(study, partial, settings, counts, simulated=bool(clips["simulated"].any()))
-        _swap(partial, out)
+        with freeze_folds(study.folds_path, folds):
+            _swap(partial, out)
     except OSError as error:
         raise disk_problem(error, partial) from error
     n_reused = sum(summary.reused for summary in summaries.values())
@@ -180,6 +201,8 @@ def _refuse_nothing(study: StudyFolder, index: pd.DataFrame, clips: pd.DataFrame
 
 
 def _check_target(out: Path, force: bool) -> None:
+    if out.name in ("", ".."):
+        raise ExportError(f"{out}: name the folder to make, such as exports/training.")
     if out.is_file():
         raise ExportError(f"{out}: is a file. Name a folder that does not exist.")
     if not out.exists() or not any(out.iterdir()):
@@ -413,5 +436,6 @@ def _swap(partial: Path, out: Path) -> None:
         if old.exists():
             old.rename(out)
         raise
+    sync_folder(out.parent)
     if old.exists():
         shutil.rmtree(old)

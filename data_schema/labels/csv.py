@@ -17,14 +17,13 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from data_schema.atomic import write_atomically
 from data_schema.errors import LabelError
 from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord, LabelValueError
 from data_schema.labels.models import COLUMN_NAMES, LABEL_COLUMNS
@@ -72,15 +71,9 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
     """Write bytes beside `path` and give them its name when they are complete."""
     if path.exists() and not overwrite:
         raise LabelError(f"{path}: exists already. Choose another name, or add --force to replace it.")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_atomically(path, data)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise LabelError(f"{path}: cannot be written ({error.strerror or error}). Check folder and disk.") from error
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from data_schema.atomic import partial_path, sync_folder
 from data_schema.errors import LabelError
 from data_schema.labels.journal import journal_mode_for
 from data_schema.labels.models import APPLICATION_ID, SCHEMA_VERSION, SQLITE_TRIGGERS, Base, MetaRow
@@ -225,7 +225,7 @@ def create_label_file(path: Path, meta: Mapping[str, str]) -> bool:
                     f"{rest.name} lies here without {path.name}, and may hold labels. "
                     f"Bring {path.name} back, or move {rest.name} elsewhere to start anew."
                 )
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        partial = partial_path(path)
         try:
             engine = _engine(lambda: _connect_new(partial, journal_mode_for(path)), "BEGIN IMMEDIATE")
             with contextlib.closing(engine.connect()) as connection, connection.begin():
@@ -257,7 +257,7 @@ def _give_name(partial: Path, path: Path) -> bool:
             partial.rename(path)  # Windows refuses to replace
         else:
             os.link(partial, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except FileExistsError:
         return False
     except OSError:
@@ -266,15 +266,6 @@ def _give_name(partial: Path, path: Path) -> bool:
             return False
         partial.replace(path)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force a new name onto the disk, where the system can open a folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _set_journal(connection: Connection, path: Path, timeout_s: float) -> None:

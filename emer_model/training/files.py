@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from data_schema import atomic
 from data_schema.errors import TrainingError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, then replace it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    """Write a file whole or not at all; make its folder if need be.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written; the old file, if any, is as it was.
+    """
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_atomically(path, content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise TrainingError(
             f"{path} cannot be written: {error.strerror}. Free space or choose another --out."
         ) from error

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_schema.errors import ExportError
-from data_schema.exports.folds import Folds, Split, assign_folds, check_split, frozen_folds, load_folds
+from data_schema.exports.folds import Folds, Split, assign_folds, check_split, freeze_folds, frozen_folds, load_folds
 
 codes = st.lists(st.integers(0, 999).map(lambda n: f"P{n:03d}"), min_size=5, max_size=60, unique=True)
 
@@ -91,13 +91,36 @@ def test_participants_without_data_are_no_set_and_strangers_are_refused():
         folds.splits(3)
 
 
+def freeze(path, participants):
+    """Assign and write folds, as an export does that succeeds."""
+    folds = frozen_folds(path, participants, 3, 1)
+    with freeze_folds(path, folds):
+        return folds
+
+
+def test_two_exports_at_once_keep_both_assignments_or_refuse(tmp_path):
+    path = tmp_path / "folds.json"
+    freeze(path, ["A", "B", "C"])
+    mine = frozen_folds(path, ["A", "B", "C", "D"], 3, 1)
+    theirs = freeze(path, ["A", "B", "C", "E"])
+    with freeze_folds(path, mine):
+        pass
+    assert load_folds(path).assignment == {**mine.assignment, **theirs.assignment}
+    # Had they put D elsewhere, this export would say one thing and the study another.
+    moved = {**mine.assignment, "D": (mine.assignment["D"] + 1) % 3}
+    content = path.read_bytes()
+    with pytest.raises(ExportError, match="froze other folds meanwhile"), freeze_folds(path, Folds(1, 3, moved)):
+        pytest.fail("went on")
+    assert path.read_bytes() == content
+
+
 def test_folds_are_frozen_in_a_file(tmp_path):
     path = tmp_path / "folds.json"
-    first = frozen_folds(path, ["A", "B", "C"], 3, 1)
+    first = freeze(path, ["A", "B", "C"])
     content = path.read_bytes()
     assert frozen_folds(path, ["A", "B", "C"], 3, 999) == first
     assert path.read_bytes() == content
-    later = frozen_folds(path, ["A", "B", "C", "D"], 3, 1)
+    later = freeze(path, ["A", "B", "C", "D"])
     assert {k: later.assignment[k] for k in "ABC"} == first.assignment
     assert load_folds(path) == later
     with pytest.raises(ExportError, match="set \\[folds\\] n back to 3"):
@@ -115,6 +138,6 @@ def test_a_damaged_file_is_refused(tmp_path, content):
 
 
 def test_the_file_is_plain_json(tmp_path):
-    frozen_folds(tmp_path / "folds.json", ["A", "B", "C"], 3, 1)
+    freeze(tmp_path / "folds.json", ["A", "B", "C"])
     content = json.loads((tmp_path / "folds.json").read_text(encoding="utf-8"))
     assert set(content) == {"seed", "n_folds", "assignment"}

@@ -4,6 +4,8 @@ import errno
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -14,7 +16,7 @@ from numpy.testing import assert_array_equal
 
 from data_schema.cli import main
 from data_schema.errors import ExportError
-from data_schema.exports import shards, training
+from data_schema.exports import folds, shards, training
 from data_schema.exports.clips import build_clip_index
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.shards import face_slots
@@ -55,7 +57,7 @@ def test_round_trip(made):
         assert export.manifest["format"] == "emer-training-export"
         assert export.manifest["simulated"] is True
         assert export.manifest["study_title"] == "Tiny study"
-        assert export.eye_feature_names == list(EYE_FEATURE_NAMES)
+        assert [feature["name"] for feature in export.manifest["eye_features"]] == list(EYE_FEATURE_NAMES)
         assert clips["duration_s"].between(0.9, 1.1).all()
         for clip_id in clips["clip_id"]:
             arrays = export.read(clip_id)
@@ -162,7 +164,7 @@ def test_unchanged_sessions_are_taken_over(copied):
     add_session(study, "P004", seed=9)
     (study.labels_dir / "sim-01.sqlite").unlink()
     build_clip_index(study)
-    folds = json.loads(study.folds_path.read_text())["assignment"]
+    assignment = json.loads(study.folds_path.read_text())["assignment"]
     with pytest.raises(ExportError, match="--force"):
         export_training(study, out)
     assert files_of(out) == before
@@ -171,7 +173,7 @@ def test_unchanged_sessions_are_taken_over(copied):
     with TrainingExport.open(out) as export:
         assert len(export) == 8
         assert export.targets["er_n_raters"].max() == 1
-        assert {k: v for k, v in export.folds["assignment"].items() if k != "P004"} == folds
+        assert {k: v for k, v in export.folds["assignment"].items() if k != "P004"} == assignment
     after = files_of(out)
     for name in before:
         if name.startswith("shards/"):
@@ -286,6 +288,101 @@ def test_nothing_to_export(tmp_path):
     assert not (tmp_path / "out.partial").exists()
 
 
+# ---------------------------------------------------------------- one writer, and folds that leave no set empty
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from data_schema.exports.locks import sole_writer
+
+with sole_writer(Path(sys.argv[1]), ""):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold():
+    """Let another process hold the lock of a path, until the test is over or the process is killed."""
+    holders = []
+
+    def start(path: Path) -> subprocess.Popen[str]:
+        argv = [sys.executable, "-c", _HOLDER, str(path)]
+        holders.append(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert holders[-1].stdout.readline().strip() == "held"
+        return holders[-1]
+
+    yield start
+    for holder in holders:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_second_export_to_the_same_folder_is_refused(copied, tmp_path, monkeypatch, hold):
+    study, _ = copied
+    out = tmp_path / "new" / "out"
+    holder = hold(out)
+    partial = out.with_name("out.partial")
+    partial.mkdir()
+    (partial / "clips.parquet").write_text("the other's")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match="another export is writing there"):
+        export_training(study, Path("new/../new/out"))
+    assert (partial / "clips.parquet").read_text() == "the other's"
+    holder.kill()
+    holder.wait()
+    # The lock ends with the process, and its file is no part of the export.
+    export_training(study, out)
+    with TrainingExport.open(out):
+        assert not list(out.rglob("*.lock"))
+
+
+def test_an_export_waits_for_the_folds_and_then_says_so(copied, tmp_path, monkeypatch, hold):
+    study, _ = copied
+    before = study.folds_path.read_bytes()
+    monkeypatch.setattr(folds, "_FOLDS_WAIT_S", 0.05)
+    hold(study.folds_path)
+    with pytest.raises(ExportError, match="another export is writing the folds"):
+        export_training(study, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert study.folds_path.read_bytes() == before
+
+
+def test_folds_without_a_training_set_are_refused_before_the_work(copied, tmp_path, monkeypatch):
+    study, _ = copied
+    assignment = {"P001": 0, "P002": 1, "P003": 1, "P009": 2}
+    study.folds_path.write_text(json.dumps({"seed": 1, "n_folds": 3, "assignment": assignment}), encoding="utf-8")
+    before = study.folds_path.read_bytes()
+    monkeypatch.setattr(training, "compute_shard", lambda task: pytest.fail("a shard was computed"))
+    with pytest.raises(ExportError, match="no participant in the"):
+        export_training(study, tmp_path / "out")
+    assert study.folds_path.read_bytes() == before
+    assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.mark.parametrize("step", ["compute_shard", "_finish", "_swap"])
+def test_a_failed_export_freezes_no_folds(copied, tmp_path, monkeypatch, step):
+    study, out = copied
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = study.folds_path.read_bytes()
+    add_session(study, "P004", seed=9)
+    build_clip_index(study)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, step, full)
+        with pytest.raises(ExportError, match="disk is full"):
+            export_training(study, out, force=True)
+        assert study.folds_path.read_bytes() == before
+        study.folds_path.unlink()
+        with pytest.raises(ExportError, match="disk is full"):
+            export_training(study, out, force=True)
+        assert not study.folds_path.exists()
+    export_training(study, out, force=True)
+    assert "P004" in json.loads(study.folds_path.read_text(encoding="utf-8"))["assignment"]
+
+
 def test_too_few_participants_leave_nothing_behind(tmp_path):
     study = make_study(tmp_path / "study", n_participants=2)
     build_clip_index(study)
@@ -303,6 +400,8 @@ def test_a_folder_of_other_files_is_never_touched(made, tmp_path):
     assert (tmp_path / "thesis.docx").read_text() == "years of work"
     with pytest.raises(ExportError, match="is a file"):
         export_training(study, tmp_path / "thesis.docx", force=True)
+    with pytest.raises(ExportError, match="name the folder to make"):
+        export_training(study, ".", force=True)
 
 
 @pytest.mark.parametrize(
