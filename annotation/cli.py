@@ -11,13 +11,13 @@ from data_schema.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Gather labels of clips: import, export, simulate, status, consensus.")
 
-_Study = Annotated[Path, typer.Argument(help="The study folder.")]
+_Study = Annotated[Optional[Path], typer.Argument(help="The study folder; the current one by default.")]  # noqa: UP045
 _Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
 
 @app.command()
 def simulate(
-    study: _Study = Path(),
+    study: _Study = None,
     annotators: Annotated[int, typer.Option(min=1, max=99, help="How many simulated annotators.")] = 3,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed; default: the study's.")] = None,  # noqa: UP045
     force: Annotated[bool, typer.Option("--force", help="Make simulated labels anew; people's stay.")] = False,
@@ -86,7 +86,7 @@ def import_(
 
 
 @app.command()
-def status(study: _Study = Path()) -> None:
+def status(study: _Study = None) -> None:
     """Show per annotator and task how many clips are labelled, skipped and open."""
     from annotation.simulate import included_clips
     from annotation.status import annotation_status, clip_hashes, read_study_labels, stale_labels
@@ -107,7 +107,7 @@ def status(study: _Study = Path()) -> None:
 
 @app.command()
 def consensus(
-    study: _Study = Path(),
+    study: _Study = None,
     task: Annotated[str, typer.Option(help="er or fer.")] = "er",
     out: Annotated[Optional[Path], typer.Option(help="A .csv or .parquet file; default: print.")] = None,  # noqa: UP045
     force: _Force = False,

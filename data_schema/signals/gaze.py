@@ -55,10 +55,6 @@ class ScreenGeometry:
     height_mm: float
     distance_mm: float
 
-    def norm_to_px(self, gaze_norm: npt.ArrayLike) -> Float:
-        """Convert shares of the display area to pixels from the top left corner, shape (..., 2)."""
-        return np.asarray(gaze_norm, dtype=np.float64) * np.array([self.width_px, self.height_px], dtype=np.float64)
-
     def norm_to_mm(self, gaze_norm: npt.ArrayLike) -> Float:
         """Convert shares of the display area to mm from the screen's centre, x right, y down, shape (..., 2)."""
         centred: Float = np.asarray(gaze_norm, dtype=np.float64) - 0.5
@@ -211,13 +207,6 @@ def select_eye(rows: npt.NDArray[Any], eye: str = "average", screen: ScreenGeome
 def sample_interval_us(t_us: Int) -> float:
     """Return the median interval between samples in microseconds (NaN for fewer than two)."""
     return float(np.median(np.diff(t_us))) if len(t_us) > 1 else float("nan")
-
-
-def unit_rays(points_mm: Float, eye_mm: Float) -> Float:
-    """Return unit vectors from the eye to the points, shape (..., 3)."""
-    rays = points_mm - eye_mm
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True), dtype=np.float64)
 
 
 def angle_between_deg(first_mm: Float, second_mm: Float, eye_mm: Float) -> Float:

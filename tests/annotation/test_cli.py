@@ -101,6 +101,20 @@ def test_a_changed_recording_is_told_in_status(study: StudyFolder, capsys: pytes
     assert "before their recording changed" in err
 
 
+def test_the_study_is_found_from_inside_it(
+    study: StudyFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (study.root, study.session_path("P001", "01").parent):
+        monkeypatch.chdir(folder)
+        assert run(capsys, "simulate", "--annotators", "2")[0] == 0
+        assert "sim-02" in run(capsys, "status")[1]
+        assert "clip_id" in run(capsys, "consensus")[1]
+    assert [path.name for path in study.label_files()] == ["sim-01.sqlite", "sim-02.sqlite"]
+    monkeypatch.chdir(study.root.parent)
+    code, _, err = run(capsys, "status")
+    assert (code, "study.toml" in err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [

@@ -15,8 +15,6 @@ from data_schema.signals.features import (
     eye_features,
     fixation_sequence,
     prepare_eye_signals,
-    summarise,
-    summary_names,
 )
 
 from .recordings import SCREEN, gaze_rows, spectrum_600hz, stamps
@@ -200,19 +198,6 @@ def test_fixation_sequence_is_cut_to_the_clip():
     assert (np.diff(onset) > 0).all()
     assert (onset + duration <= 4.0 + 1e-9).all()
     assert duration.sum() > 3.5
-
-
-def test_summary_names_and_values():
-    values, mask = eye_features(prepare_eye_signals(wandering(), None, SCREEN), START, END, 32, BASELINE)
-    summary, summary_mask = summarise(values, mask)
-    names = summary_names()
-    assert summary.shape == summary_mask.shape == (len(names),)
-    quarters = [summary[names.index(f"pupil_change_part_{k}")] for k in (1, 2, 3, 4)]
-    assert_allclose(quarters, [0.05, 0.15, 0.25, 0.35], atol=0.005)
-    assert summary[names.index("gaze_valid_share_clip_mean")] == 1.0
-    assert not summary_mask[names.index("openness_mean_clip_mean")]
-    batch, _ = summarise(np.stack([values, values]), np.stack([mask, mask]))
-    assert_array_equal(batch[1], summary)
 
 
 def test_real_recording_fills_nearly_all_chunks(shared_data):
