@@ -46,7 +46,7 @@ def train(
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
     precision: str = typer.Option("32", help="32 or bf16."),
     threads: int | None = typer.Option(None, min=1, help="Threads on the CPU; half of the processors by default."),
-    force: bool = typer.Option(False, "--force", help="Replace the run that is there."),
+    force: bool = typer.Option(False, "--force", help="Replace the run that is there; files of yours stay."),
 ) -> None:
     """Train a model for a protocol on subject-independent folds.
 
@@ -93,7 +93,8 @@ def evaluate(
     """Predict the test folds again from the checkpoints and compare with what is stored.
 
     Prints the metrics over whole folds. On the machine that trained, every bit is the
-    same; elsewhere the greatest difference is said, and more than rounding is an error.
+    same; elsewhere the greatest difference and the changed predictions are said, and more
+    than rounding is an error.
     """
     from data_schema.cli.talk import progress_bar
     from data_schema.exports.reading import TrainingExport
@@ -127,7 +128,7 @@ def evaluate(
                 "targets": {name: _short_target(summary) for name, summary in targets.items()},
             }
         )
-        if repeated.greatest_difference > _ROUNDING:
+        if not repeated.greatest_difference <= _ROUNDING:
             differing.append(path.name)
     typer.echo(json.dumps(results, indent=1, default=str) if as_json else _table(results))
     if differing:
@@ -174,14 +175,25 @@ def _short(metrics: dict[str, Any]) -> dict[str, Any]:
     return kept | {"targets": {name: _short_target(summary) for name, summary in metrics["targets"].items()}}
 
 
+def _repeated(result: dict[str, Any]) -> str:
+    """Say in words how the repeated predictions compare with the stored ones."""
+    if result["greatest_difference"] is None:
+        return "does not repeat the stored predictions"
+    if result["bit_identical"] and not result["changed_predictions"]:
+        return "repeats the stored predictions bit for bit"
+    return (
+        f"repeats the stored predictions up to {result['greatest_difference']:.2g}, "
+        f"{result['changed_predictions']} of them changed"
+    )
+
+
 def _table(results: list[dict[str, Any]]) -> str:
     """Lay out the pooled figures of some runs."""
     lines = []
     for result in results:
-        same = "bit for bit" if result["bit_identical"] else f"up to {result['greatest_difference']}"
         lines.append(
             f"{result['run']}  {result['model']}  {result['protocol']}  folds "
-            f"{','.join(map(str, result['finished_folds']))}  repeats the stored predictions {same}"
+            f"{','.join(map(str, result['finished_folds']))}  {_repeated(result)}"
         )
         for name, summary in result["targets"].items():
             for part in ("pooled", "agreeing", "masked"):

@@ -54,6 +54,7 @@ def subtract_subject_baseline(values: np.ndarray, mask: np.ndarray, participants
     Uses no label, but all clips of the participant that are at hand, so the result for
     a clip depends on its siblings. Each participant's mean and variance are drawn
     towards 0 and 1 (the training fold's) with the weight of `PRIOR_CLIPS` clips.
+    This takes away what stays the same about a person, such as the resting pupil size.
 
     Parameters
     ----------
@@ -65,11 +66,6 @@ def subtract_subject_baseline(values: np.ndarray, mask: np.ndarray, participants
     Returns
     -------
     ndarray of float32, shape (n_clips, n_steps, n_features)
-
-    Notes
-    -----
-    Per-subject z-scores raised the UAR by 0.05 in a planted world, and leave-one-
-    subject-out accuracy from .538 to .663 on the VREED eye features.
     """
     result = np.zeros_like(values)
     codes = np.asarray(participants)

@@ -12,10 +12,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, mean_absolute_error, mean_squared_error, recall_score
 
 from data_schema.errors import TrainingError
-
-#: Figures of each kind of protocol, in the order in which tables show them.
-CLASS_METRICS = ("war", "uar", "weighted_f1", "macro_f1")
-CONTINUOUS_METRICS = ("mae", "mse", "rmse", "ccc", "pearson")
+from data_schema.exports.protocols import CLASS_METRICS, CONTINUOUS_METRICS
 
 #: The figure by which the best epoch is chosen (on validation clips) and runs are compared.
 MAIN_METRIC = {"classes": "uar", "continuous": "ccc"}

@@ -14,12 +14,14 @@ from emer_model.data.datamodule import normalise_clips
 from emer_model.data.dataset import ClipDataset
 from emer_model.data.store import ClipStore
 from emer_model.data.targets import encode, is_present
-from emer_model.training.callbacks import BEST
 from emer_model.training.checkpoint import load_checkpoint
 from emer_model.training.environment import choose_device, default_threads, deterministic, limited_threads
 from emer_model.training.prediction import PROBABILITY_PREFIX, predict, predictions_table
-from emer_model.training.run_folder import RunFolder
+from emer_model.training.run_folder import BEST, RunFolder
 from emer_model.training.runner import Progress, export_splits, manifest_sha256, run_targets
+
+#: What must be the same in each row before its numbers can be compared.
+_KEYS = ("clip_id", "fold", "target_name", "target")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Repetition:
     identical : bool
         Whether every number has the same bits.
     greatest_difference : float
-        Of any probability or value; inf where tables do not match row by row.
+        Of any probability or value. Infinite where one is not a finite number, where the
+        tables do not match row by row, and where a stored class is not the one of the
+        greatest stored probability: no rounding explains these.
     changed : int
         Predictions that are another class, or differ at all for a continuous target.
     """
@@ -118,16 +122,27 @@ def _repeat_folds(run: RunFolder, export: TrainingExport, device: str, progress:
 
 def compare(stored: pd.DataFrame, repeated: pd.DataFrame) -> Repetition:
     """Compare two predictions tables of the same run."""
-    keys = ["clip_id", "fold", "target_name"]
-    if not stored[keys].reset_index(drop=True).equals(repeated[keys]):
+    if len(stored) != len(repeated) or any((stored[c].to_numpy() != repeated[c].to_numpy()).any() for c in _KEYS):
         return Repetition(repeated, False, float("inf"), len(repeated))
     numeric = [c for c in stored.columns if c.startswith(PROBABILITY_PREFIX)]
     if pd.api.types.is_float_dtype(stored["prediction"]):
         numeric.append("prediction")
     before, now = stored[numeric].to_numpy(), repeated[numeric].to_numpy()
+    with np.errstate(invalid="ignore"):  # infinite less infinite
+        difference = np.abs(before.astype(np.float64) - now)
+    difference[~np.isfinite(difference)] = np.inf
     return Repetition(
         predictions=repeated,
         identical=before.dtype == now.dtype and before.tobytes() == now.tobytes(),
-        greatest_difference=float(np.max(np.abs(before.astype(np.float64) - now), initial=0.0)),
+        greatest_difference=float(difference.max(initial=0.0)) if _is_consistent(stored) else float("inf"),
         changed=int((stored["prediction"].to_numpy() != repeated["prediction"].to_numpy()).sum()),
     )
+
+
+def _is_consistent(table: pd.DataFrame) -> bool:
+    """Tell whether each class in a predictions table is that of the greatest probability."""
+    columns = [c for c in table.columns if c.startswith(PROBABILITY_PREFIX)]
+    if not columns or pd.api.types.is_float_dtype(table["prediction"]):
+        return True
+    names = np.array([c.removeprefix(PROBABILITY_PREFIX) for c in columns], dtype=object)
+    return bool((names[table[columns].to_numpy().argmax(axis=1)] == table["prediction"].to_numpy()).all())

@@ -9,32 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from data_schema.errors import TrainingError, UsageError
 from data_schema.exports.folds import Split
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.exports.reading import TrainingExport
-from emer_model.data.datamodule import FoldData
 from emer_model.data.fold_choice import parse_folds
 from emer_model.data.store import ClipStore
-from emer_model.data.targets import Target, protocol_targets, target
 from emer_model.evaluation.gap import masked_clips
 from emer_model.evaluation.summary import summarise
 from emer_model.models.face_encoder import FACE_SIZE_PX
-from emer_model.models.registry import accepted_arguments, build_model, model_class, suggest
-from emer_model.training.callbacks import BEST, BestAndLast, Curves
-from emer_model.training.checkpoint import CheckpointInfo, load_checkpoint
+from emer_model.models.registry import model_class, suggest
 from emer_model.training.config import RunConfig
 from emer_model.training.environment import (
     choose_device,
@@ -46,8 +38,7 @@ from emer_model.training.environment import (
     versions,
 )
 from emer_model.training.files import write_csv, write_json, write_parquet
-from emer_model.training.module import EmotionTraining
-from emer_model.training.prediction import predict, predictions_table
+from emer_model.training.fold import run_targets, train_fold
 from emer_model.training.run_folder import FORMAT, FORMAT_VERSION, RunFolder
 
 _log = logging.getLogger(__name__)
@@ -98,132 +89,50 @@ def train(
     UsageError
         If a name is not known or the run folder holds something else.
     TrainingError
-        If the export cannot be trained on.
+        If the export cannot be trained on, or another process trains in the run folder.
     """
     if config.protocol not in PROTOCOLS:
         raise UsageError(suggest("protocol", config.protocol, PROTOCOLS))
     model_class(config.model)
     chosen = choose_device(device)
     threads = threads or default_threads()
+    run = RunFolder(out)
     with TrainingExport.open(export_path) as export:
         splits = export_splits(export)
-        numbers = parse_folds(folds, len(splits))
-        run = RunFolder(out)
-        run.prepare(_resolved(config, export_path, export, chosen, threads), overwrite=overwrite)
-        with run_log(run.log_path), quiet_lightning(), deterministic(), limited_threads(threads):
-            _log.info("protocol %s, model %s, device %s", config.protocol, config.model, chosen)
+        wanted = [splits[k] for k in parse_folds(folds, len(splits))]
+        with run.lock():
+            run.prepare(_resolved(config, export_path, export, chosen, threads), overwrite=overwrite)
             write_json(
                 run.folds_path,
                 {str(s.fold): {"train": s.train, "validation": s.validation, "test": s.test} for s in splits},
             )
-            waiting = [k for k in numbers if k not in run.finished_folds()]
-            for k in sorted(set(numbers) - set(waiting)):
-                _log.info("fold %d is finished already", k)
-            if waiting:
-                store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
-                for position, k in enumerate(waiting):
-                    said = _fold_progress(progress, position, len(waiting), k, config.epochs)
-                    with isolate_rng():
-                        train_fold(store, export.targets, splits[k], config, run, chosen, said)
-            return collect(run, export.targets)
+            with run_log(run.log_path), quiet_lightning(), deterministic(), limited_threads(threads):
+                _log.info("protocol %s, model %s, device %s", config.protocol, config.model, chosen)
+                _train_waiting(export, config, run, wanted, chosen, progress)
+                return collect(run, export.targets)
 
 
-def train_fold(
-    store: ClipStore,
-    labels: pd.DataFrame,
-    split: Split,
+def _train_waiting(
+    export: TrainingExport,
     config: RunConfig,
     run: RunFolder,
+    wanted: Sequence[Split],
     device: torch.device,
-    progress: Progress | None = None,
+    progress: Progress | None,
 ) -> None:
-    """Train one fold, choose its best epoch on validation clips, predict its test clips."""
-    started = time.perf_counter()
-    folder = run.fold(split.fold)
-    if folder.exists():
-        shutil.rmtree(folder)  # begun, never finished
-    folder.mkdir(parents=True)
-    targets = run_targets(config)
-    auxiliary = tuple(target(name) for name in config.auxiliary_targets if name not in {t.name for t in targets})
-    seed = config.seed + split.fold
-    pl.seed_everything(seed, verbose=False)
-    data = FoldData(
-        store,
-        labels,
-        split,
-        targets,
-        auxiliary=auxiliary,
-        batch_size=config.batch_size,
-        seed=seed,
-        subject_normalisation=config.subject_normalisation,
-        allow_missing_classes=config.allow_missing_classes,
-    )
-    architecture = _architecture(store, config, (*targets, *auxiliary))
-    model = build_model(config.model, architecture).to(memory_format=torch.channels_last)
-
-    def describe(epoch: int, score: float) -> CheckpointInfo:
-        return CheckpointInfo(
-            model=config.model,
-            architecture=architecture,
-            protocol=config.protocol,
-            targets=(*targets, *auxiliary),
-            eye_features=tuple(store.eye_names),
-            fixation_features=tuple(store.fixation_names),
-            face_size_px=store.face_size_px,
-            subject_normalisation=config.subject_normalisation,
-            fold=split.fold,
-            epoch=epoch,
-            score=score,
-        )
-
-    keeper, curves = BestAndLast(folder, describe, data), Curves(split.fold, progress)
-    trainer = pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
-        max_epochs=config.epochs,
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-        gradient_clip_val=config.gradient_clip or None,
-        deterministic=True,
-        callbacks=[keeper, curves, EarlyStopping("val_score", mode="max", patience=config.patience)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=run.root,
-    )
-    module = EmotionTraining(model, targets, auxiliary, config.epochs, config.learning_rate, config.weight_decay)
-    try:
-        trainer.fit(module, datamodule=data)
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"Fold {split.fold}: {device} has too little memory for batches of {config.batch_size} clips. Use a smaller "
-            "--batch-size, --precision bf16, or a smaller --face-size."
-        ) from error
-
-    # The checkpoint is read back from its file, so that `emer evaluate` repeats just this.
-    best = load_checkpoint(folder / BEST)
-    test = data.dataset("test")
-    answers = predict(best.model, test, config.batch_size, device, config.precision)
-    write_parquet(folder / "predictions.parquet", predictions_table(test, answers, targets, split.fold))
-    write_csv(folder / "curves.csv", pd.DataFrame(curves.rows))
-    seconds = round(time.perf_counter() - started, 2)
-    write_json(
-        folder / "fold.json",
-        {
-            "fold": split.fold,
-            "seed": seed,
-            "epochs": len(curves.rows),
-            "best_epoch": keeper.best_epoch,
-            "best_score": keeper.best_score,
-            "clips": {part: len(indices) for part, indices in data.parts.items()},
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "device": str(device),
-            "threads": torch.get_num_threads(),
-            "seconds": seconds,
-        },
-    )
-    _log.info("fold %d: best epoch %d of %d, %.1f s", split.fold, keeper.best_epoch, len(curves.rows), seconds)
+    """Train those of the folds asked for that are not finished."""
+    finished = run.finished_folds()
+    for split in wanted:
+        if split.fold in finished:
+            _log.info("fold %d is finished already", split.fold)
+    waiting = [split for split in wanted if split.fold not in finished]
+    if not waiting:
+        return
+    store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
+    for position, split in enumerate(waiting):
+        said = _fold_progress(progress, position, len(waiting), split.fold, config.epochs)
+        with isolate_rng():
+            train_fold(store, export.targets, split, config, run, device, said)
 
 
 def collect(run: RunFolder, labels: pd.DataFrame) -> dict[str, Any]:
@@ -254,11 +163,6 @@ def export_splits(export: TrainingExport) -> list[Split]:
     return [folds.splits(k, participants) for k in range(folds.n_folds)]
 
 
-def run_targets(config: RunConfig) -> tuple[Target, ...]:
-    """Return the targets of a run's protocol."""
-    return protocol_targets(PROTOCOLS[config.protocol])
-
-
 def manifest_sha256(export_path: Path) -> str:
     """Compute the hash by which a run knows its export: the manifest holds those of all files."""
     return hashlib.sha256((Path(export_path) / "manifest.json").read_bytes()).hexdigest()
@@ -270,24 +174,6 @@ def _face_size_px(config: RunConfig, export: TrainingExport) -> int | None:
         return config.face_size_px
     stored = int(export.read(str(export.clips["clip_id"].iloc[0]), ("faces",))["faces"].shape[1])
     return min(stored, FACE_SIZE_PX[config.face_backbone])
-
-
-def _architecture(store: ClipStore, config: RunConfig, targets: tuple[Target, ...]) -> dict[str, Any]:
-    """Choose the arguments of the model's constructor."""
-    return accepted_arguments(
-        config.model,
-        {
-            "targets": {t.name: t.n_outputs for t in targets},
-            "eye_features": store.eye.shape[2],
-            "fixation_features": store.fixations.shape[2],
-            "face_frames": store.face_mask.shape[1],
-            "eye_chunks": store.eye.shape[1],
-            "fixations": store.fixations.shape[1],
-            "face_backbone": config.face_backbone,
-            "head_widths": list(config.head_widths),
-            "dropout": config.dropout,
-        },
-    )
 
 
 def _resolved(

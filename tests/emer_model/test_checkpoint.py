@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from data_schema.errors import TrainingError
 from emer_model.data import FeatureNormalisation, target
@@ -77,6 +77,32 @@ def test_pickles_are_refused_unopened(tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match="is a pickle"):
             load_checkpoint(tmp_path / name)
     assert not (tmp_path / "ran").exists()
+
+
+def test_headers_of_every_length_are_read(saved: Path, tmp_path: Path) -> None:
+    with safe_open(saved, framework="pt") as file:
+        content = save({"x": torch.zeros(1)}, metadata=file.metadata())
+    length = int.from_bytes(content[:8], "little")
+    header, data = content[8 : 8 + length], content[8 + length :]
+    path, first_bytes = tmp_path / "padded.safetensors", set()
+    for spaces in range(256):
+        start = (length + spaces).to_bytes(8, "little")
+        first_bytes.add(start[0])
+        path.write_bytes(start + header + b" " * spaces + data)
+        assert read_info(path).model == "emert"
+    assert first_bytes == set(range(256))
+
+
+def test_a_checkpoint_that_begins_like_a_pickle(saved: Path) -> None:
+    for name in ("m" * n for n in range(0, 400, 4)):
+        rewrite(saved, header=lambda h, name=name: h.update(protocol=name))
+        if saved.read_bytes()[0] == 0x80:
+            break
+    assert saved.read_bytes()[0] == 0x80
+    assert load_checkpoint(saved).info.protocol == name
+    saved.write_bytes(saved.read_bytes()[:100])
+    with pytest.raises(TrainingError):
+        load_checkpoint(saved)
 
 
 @pytest.mark.parametrize("size", [0, 5, 200, -1000])

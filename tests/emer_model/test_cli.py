@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from data_schema.cli import main
 
@@ -54,6 +58,67 @@ def test_predictions_that_the_checkpoints_do_not_give(
     table.to_parquet(run / "predictions.parquet")
     assert main(["evaluate", str(run)]) == 1
     assert "do not give the stored predictions" in capsys.readouterr().err
+
+
+def change_predictions(tiny_run: Path, run: Path, change) -> Path:
+    """Copy a run and change its stored predictions."""
+    shutil.copytree(tiny_run, run)
+    table = pd.read_parquet(run / "predictions.parquet")
+    change(table)
+    table.to_parquet(run / "predictions.parquet")
+    return run
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_stored_predictions_that_are_not_finite(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], value: float
+) -> None:
+    def damage(table: pd.DataFrame) -> None:
+        table.loc[3, "p_fear"] = value
+
+    run = change_predictions(tiny_run, tmp_path / "run", damage)
+    assert main(["evaluate", str(run), "--json"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)[0]["greatest_difference"] is None
+    assert "do not give the stored predictions" in captured.err
+
+
+def test_a_checkpoint_that_answers_nan(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    path = run / "folds/fold-1/best.safetensors"
+    with safe_open(path, framework="np") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    for name, values in tensors.items():
+        if name.startswith("model.") and values.dtype == np.float32:
+            values[...] = np.nan
+    save_file(tensors, path, metadata=metadata)
+    assert main(["evaluate", str(run)]) == 1
+    captured = capsys.readouterr()
+    assert "does not repeat the stored predictions" in captured.out
+    assert "do not give the stored predictions" in captured.err
+
+
+def test_stored_classes_that_are_not_those_of_the_probabilities(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def flatter(table: pd.DataFrame) -> None:
+        table["prediction"] = table["target"]
+
+    run = change_predictions(tiny_run, tmp_path / "run", flatter)
+    assert main(["evaluate", str(run)]) == 1
+    assert "do not give the stored predictions" in capsys.readouterr().err
+
+
+def test_rounding_of_another_machine_is_said_and_no_error(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def round_otherwise(table: pd.DataFrame) -> None:
+        table["p_fear"] = np.nextafter(table["p_fear"].to_numpy(), np.float32(0))
+
+    run = change_predictions(tiny_run, tmp_path / "run", round_otherwise)
+    assert main(["evaluate", str(run)]) == 0
+    assert re.search(r"repeats the stored predictions up to \S+e-\d+, 0 of them changed", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from data_schema.errors import TrainingError
+from data_schema.exports import protocols
 from data_schema.vocabularies import EMOTIONS
 from emer_model.evaluation import (
     agreement_matrix,
@@ -17,6 +18,7 @@ from emer_model.evaluation import (
     confusion,
     continuous_metrics,
     masked_clips,
+    metrics,
     subject_bootstrap,
     summarise,
 )
@@ -41,6 +43,15 @@ def test_batch_averages_would_be_wrong() -> None:
     batches = [classification_metrics(true[a : a + 2], predicted[a : a + 2], 2)["uar"] for a in (0, 2, 4)]
     assert classification_metrics(true, predicted, 2)["uar"] == pytest.approx(0.75)
     assert np.mean(batches) == pytest.approx(2 / 3)
+
+
+def test_figures_are_those_that_the_protocols_declare() -> None:
+    assert metrics.CLASS_METRICS is protocols.CLASS_METRICS
+    assert metrics.CONTINUOUS_METRICS is protocols.CONTINUOUS_METRICS
+    true = np.array([0, 1, 1])
+    for declared in protocols.PROTOCOLS.values():
+        figures = classification_metrics(true, true, 2) if declared.classes else continuous_metrics(true, true)
+        assert tuple(name for name in figures if not name.startswith("n_")) == declared.metrics
 
 
 def test_single_class_no_clips_and_damaged_labels_are_explicit() -> None:

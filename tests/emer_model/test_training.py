@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +164,104 @@ def test_another_run_is_not_overwritten(tiny_export: Path, tiny_run: Path, tiny_
     assert RunFolder(tiny_run).finished_folds() == [0, 1, 2]
 
 
+def test_a_run_that_has_learned_something_is_not_overwritten(
+    tiny_export: Path, tiny_run: Path, tiny_config, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    for path in run.glob("folds/fold-*/fold.json"):
+        path.unlink()  # no fold is finished, but there are checkpoints
+    with pytest.raises(UsageError, match=r"other settings \(epochs: 2 there, 3 now\).*or pass --force"):
+        train(tiny_export, run, tiny_config(epochs=3), device="cpu")
+    assert checkpoints(run) == checkpoints(tiny_run)
+
+
+def test_a_begun_run_with_a_file_of_the_user_is_not_overwritten(
+    tiny_export: Path, tiny_run: Path, tiny_config, tmp_path: Path
+) -> None:
+    shutil.copy(tiny_run / "config.json", tmp_path / "config.json")
+    (tmp_path / "folds").mkdir()
+    (tmp_path / "folds/notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match="epochs: 2 there, 3 now"):
+        train(tiny_export, tmp_path, tiny_config(epochs=3), device="cpu")
+    assert (tmp_path / "folds/notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_force_removes_the_run_and_no_file_of_the_user(
+    tiny_export: Path, tiny_run: Path, tiny_config, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    shutil.copytree(run / "folds/fold-0", run / "folds/fold-0-old")
+    own = [run / "notes.txt", run / "folds/fold-0/notes.txt", run / "folds/fold-1/notes.txt"]
+    for path in own:
+        path.write_text("mine", encoding="utf-8")
+    (run / "folds/fold-2/.curves.csv.0123abcd.partial").touch()  # as a kill leaves it
+    config = tiny_config(epochs=1)
+    train(tiny_export, run, config, folds="1", device="cpu", threads=1, overwrite=True)
+    assert [path.read_text(encoding="utf-8") for path in own] == ["mine"] * 3
+    assert RunFolder(run).finished_folds() == [1]
+    assert set(pd.read_parquet(run / "predictions.parquet")["fold"]) == {1}
+    assert [p.name for p in (run / "folds/fold-0").iterdir()] == ["notes.txt"]
+    assert not (run / "folds/fold-2").exists()
+    kept = run / "folds/fold-0-old"
+    assert {p.name: p.read_bytes() for p in kept.iterdir()} == {
+        p.name: p.read_bytes() for p in (tiny_run / "folds/fold-0").iterdir()
+    }
+
+
+def test_nothing_is_written_outside_the_run_folder(
+    tiny_export: Path, tiny_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    exported = {p: p.stat().st_mtime_ns for p in tiny_export.rglob("*")}
+    train(tiny_export, tmp_path / "run", tiny_config(epochs=1), folds="0", device="cpu", threads=1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["here", "run"] and not list((tmp_path / "here").iterdir())
+    assert {p: p.stat().st_mtime_ns for p in tiny_export.rglob("*")} == exported
+    written = {p.relative_to(tmp_path / "run").as_posix() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    fold = {"best.safetensors", "last.safetensors", "predictions.parquet", "curves.csv", "fold.json"}
+    tables = {"config.json", "folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json"}
+    assert written - {"run.lock"} == tables | {f"folds/fold-0/{name}" for name in fold}
+
+
+# ---------------------------------------------------------------- two at once
+
+
+def test_a_second_training_in_the_same_folder_is_refused(
+    tiny_export: Path, tiny_run: Path, tiny_config, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+
+    def begin_another(*_: object) -> None:
+        with pytest.raises(TrainingError, match="another `emer train` is working in this folder") as caught:
+            train(tiny_export, tmp_path / "run", tiny_config(), device="cpu", threads=1, overwrite=True)
+        refused.append(str(caught.value))
+
+    train(tiny_export, tmp_path / "run", tiny_config(), folds="1", device="cpu", threads=1, progress=begin_another)
+    assert refused
+    assert {name: checkpoints(tiny_run)[name] for name in checkpoints(tmp_path / "run")} == checkpoints(
+        tmp_path / "run"
+    )
+    assert RunFolder(tmp_path / "run").finished_folds() == [1]
+
+
+def test_a_killed_training_gives_the_folder_back(tmp_path: Path) -> None:
+    code = (
+        "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1], timeout=0); lock.acquire()\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline().strip() == b"held"
+        with pytest.raises(TrainingError, match="Wait until it has ended"), RunFolder(tmp_path).lock():
+            pass
+        other.kill()
+    (tmp_path / ".config.json.0123abcd.partial").touch()  # killed while it wrote the first file
+    with RunFolder(tmp_path).lock():
+        assert not RunFolder(tmp_path).config_path.exists()
+
+
 # ---------------------------------------------------------------- other protocols and settings
 
 
@@ -195,7 +295,7 @@ def test_a_loss_that_diverges(tiny_export: Path, tiny_config, tmp_path: Path) ->
     with pytest.raises(TrainingError, match=r"The loss became \S+ in epoch 1. Lower --learning-rate"):
         train(tiny_export, tmp_path / "run", config, folds="0", device="cpu", threads=1)
     assert RunFolder(tmp_path / "run").finished_folds() == []
-    # Nothing is finished, so other settings may take the folder over without --force.
+    # Nothing is there but settings and a log, so other settings may take the folder over without --force.
     train(tiny_export, tmp_path / "run", tiny_config(epochs=1), folds="0", device="cpu", threads=1)
 
 
