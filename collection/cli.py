@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -81,11 +82,12 @@ def rehearse(
         speed=speed,
     )
     result = _rehearse_with_progress(rehearsal)
-    typer.echo(_summary_line(result), err=True)
-    for problem in result.summary.problems:
+    problems = [*result.summary.problems, *_warnings(result.summary.path)]
+    for problem in problems:
         typer.echo(problem, err=True)
+    typer.echo(_summary_line(result), err=True)
     typer.echo(str(result.summary.path))
-    if result.summary.reason != "complete" or result.summary.problems:
+    if result.summary.reason != "complete" or problems:
         raise typer.Exit(1)
 
 
@@ -123,6 +125,41 @@ def _print_plan(session_plan: SessionPlan) -> None:
     typer.echo(f"total: {session_plan.planned_s / 60:.1f} min (reading and answering are estimates)")
 
 
+def _warnings(path: Path) -> list[str]:
+    """Return what `emer check` warns of in the new file, so that the operator hears it before the participant leaves."""
+    from data_schema.session.validate import check_session
+
+    return [str(finding) for finding in check_session(path) if finding.level == "warning"]
+
+
+class _Alarm:
+    """Says once that a stream fell silent, and once that it is back."""
+
+    #: Streams that must not pause, by the recorder's name, and what an operator calls them.
+    STEADY: ClassVar[dict[str, str]] = {"/eye/gaze": "the eye tracker", "frames": "the camera"}
+
+    def __init__(self, silence_s: float, say: Callable[[str], None]) -> None:
+        self._silence_s = silence_s
+        self._say = say
+        self._silent: set[str] = set()
+
+    def look(self, status: RecorderStatus) -> None:
+        """Compare a snapshot of the recorder with the last one."""
+        for name, device in self.STEADY.items():
+            stream = status.streams.get(name)
+            if stream is None or status.state != "recording":
+                continue
+            if stream.silent_s > self._silence_s and name not in self._silent:
+                self._silent.add(name)
+                self._say(
+                    f"ALARM: {device} has delivered nothing for {stream.silent_s:.1f} s. "
+                    f"Check its cable and light; the recording goes on without it (Ctrl-C ends the session)."
+                )
+            elif stream.silent_s < self._silence_s and name in self._silent:
+                self._silent.remove(name)
+                self._say(f"{device} delivers again.")
+
+
 def _rehearse_with_progress(rehearsal: Rehearsal) -> RehearsalResult:
     """Run a rehearsal with a line of progress on stderr; Ctrl-C aborts it in good order."""
     import signal
@@ -135,7 +172,10 @@ def _rehearse_with_progress(rehearsal: Rehearsal) -> RehearsalResult:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting the recorder", total=max(1, n_trials))
 
+        alarm = _Alarm(rehearsal.study.config.recording.silence_s, bar.console.print)
+
         def show(progress: Progress | None, status: RecorderStatus) -> None:
+            alarm.look(status)
             bar.update(task, description=_progress_text(progress, n_trials, status))
             if progress is not None:
                 bar.update(task, completed=max(0, progress.trial - 1))
@@ -144,7 +184,7 @@ def _rehearse_with_progress(rehearsal: Rehearsal) -> RehearsalResult:
             if rehearsal.abort_requested:
                 raise KeyboardInterrupt
             rehearsal.request_abort("stopped by the operator (Ctrl-C)")
-            bar.update(task, description="stopping; the file will be closed (Ctrl-C again: at once)")
+            bar.console.print("stopping; the file will be closed (Ctrl-C again: at once)")
 
         before = signal.signal(signal.SIGINT, interrupted)
         try:

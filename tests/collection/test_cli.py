@@ -198,3 +198,28 @@ def _has_started_a_clip(path: Path) -> bool:
     except SessionFileError:
         # For a moment, between its creation and single-writer mode, the file is the recorder's alone.
         return False
+
+
+def test_a_tracker_that_falls_silent_is_an_alarm_a_warning_and_exit_code_1(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A dead tracker leaves a sound file: the operator must hear of it before the participant leaves."""
+    study = init_study(
+        tmp_path / "s",
+        clips_per_emotion=1,
+        clip_s=1.5,
+        emotions=["fear", "anger"],
+        settings={
+            "camera": {"width_px": 320, "height_px": 240},
+            "eye_tracker": {"rate_hz": 120.0},
+            "protocol": {"baseline_s": 0.5, "fixation_s": 0.2, "washout_s": 0.2},
+            "recording": {"min_free_gb": 0.1, "silence_s": 0.5},
+        },
+    )
+    faulty = "faulty:silence@1+1.2:simulated"
+    assert main(["record", "rehearse", str(study.root), "-p", "P001", "--eye-tracker", faulty]) == 1
+    said = capfd.readouterr()
+    assert "ALARM: the eye tracker" in said.err
+    assert "delivers again" in said.err
+    assert "a stream fell silent" in said.err
+    assert said.out.strip().endswith("sub-P001_ses-01.h5")
