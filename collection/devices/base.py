@@ -13,7 +13,8 @@ simulated, replayed and faulty devices pass the same contract test
 
 Simulated devices work by schedule: they owe everything whose stamp is not later
 than the clock, catch up when they are late, and ``stop`` pays what is owed up
-to the moment of the call. A slow machine then loses nothing at ten times real
+to the moment of the call, or to an earlier one that ``stop_at`` has named
+(:class:`Scheduled`; not a sixth verb, nobody needs to have it). A slow machine then loses nothing at ten times real
 time, provided that the sink blocks instead of dropping.
 """
 
@@ -173,4 +174,13 @@ class Reactive(Protocol):
 
     def react(self, reaction: PlantedReaction) -> None:
         """Behave as `reaction` says from its time on; thread-safe."""
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """A device that works by schedule and can be told where its schedule ends."""
+
+    def stop_at(self, t_us: int) -> None:
+        """Owe nothing after host time `t_us`, from now until the next ``start``; ``stop`` is still needed."""
         ...

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from collection.devices.base import CapturedFrame, Device, DeviceInfo, PlantedReaction, Reactive, Sink
+from collection.devices.base import CapturedFrame, Device, DeviceInfo, PlantedReaction, Reactive, Scheduled, Sink
 from data_schema.clocks import HostClock
 from data_schema.errors import DeviceError
 from data_schema.session import markers
@@ -110,6 +110,11 @@ class FaultyDevice:
         """Stop and release the wrapped device."""
         self.stop()
         self.device.close()
+
+    def stop_at(self, t_us: int) -> None:
+        """Pass an end on, if the wrapped device works by schedule."""
+        if isinstance(self.device, Scheduled):
+            self.device.stop_at(t_us)
 
     def react(self, reaction: PlantedReaction) -> None:
         """Pass a reaction on, if the wrapped device is simulated."""

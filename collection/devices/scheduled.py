@@ -42,6 +42,7 @@ class ScheduledDevice:
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._stop_at_us: int | None = None
+        self._ends_at_us: int | None = None
         self._verb_lock = threading.RLock()
 
     # -- what a subclass provides -------------------------------------------------
@@ -82,14 +83,21 @@ class ScheduledDevice:
                 raise DeviceError(f"{self.name}: start() was called before connect().")
             if self._thread is not None:
                 raise DeviceError(f"{self.name}: it is running already; stop() it before it is started again.")
-            self._stop_at_us = None
+            self._stop_at_us = self._ends_at_us = None
             self._wake.clear()
             self._begin(self.clock.now_us())
             self._thread = threading.Thread(target=self._run, args=(sink,), name=self.name, daemon=True)
             self._thread.start()
 
+    def stop_at(self, t_us: int) -> None:
+        """Owe nothing after `t_us`, from now until the next start; what was delivered already stays.
+
+        A clock that runs fast runs on while a slow machine gets round to `stop`.
+        """
+        self._ends_at_us = t_us
+
     def stop(self) -> None:
-        """Deliver what is owed up to now, then stop; idempotent."""
+        """Deliver what is owed up to now or to `stop_at`, whichever is earlier, then stop; idempotent."""
         with self._verb_lock:
             thread = self._thread
             if thread is None:
@@ -115,7 +123,9 @@ class ScheduledDevice:
         try:
             while True:
                 stop_at_us = self._stop_at_us
-                self._produce(sink, self.clock.now_us() if stop_at_us is None else stop_at_us)
+                until_us = self.clock.now_us() if stop_at_us is None else stop_at_us
+                ends_at_us = self._ends_at_us
+                self._produce(sink, until_us if ends_at_us is None else min(until_us, ends_at_us))
                 if stop_at_us is not None:
                     return
                 self._wake.wait(_POLL_S)

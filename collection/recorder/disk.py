@@ -70,6 +70,8 @@ class DiskGuard:
         self._min_free = min_free_bytes
         self._probe = probe
         self._low = False
+        #: Free bytes at the last look; -1 if they are not known.
+        self.free = -1
 
     def check_room(self, rate_bytes_s: float, planned_s: float) -> int:
         """Check that the planned session fits; returns the free bytes.
@@ -77,9 +79,15 @@ class DiskGuard:
         Raises
         ------
         RecordingError
-            If it does not, with the numbers and the next step.
+            If it does not, with the numbers and the next step, or if the disk does not answer.
         """
-        free = self._probe(self._path)
+        try:
+            self.free = free = self._probe(self._path)
+        except OSError as error:
+            raise RecordingError(
+                f"{self._path.name}: the disk does not say how much room it has: {error}. "
+                "Check that the study folder can be reached and written to."
+            ) from error
         needed = rate_bytes_s * planned_s
         if free < needed + self._min_free:
             raise RecordingError(
@@ -89,16 +97,25 @@ class DiskGuard:
             )
         return free
 
+    def look(self) -> OSError | None:
+        """Ask the disk once; returns why it did not answer, after which `free` is -1."""
+        try:
+            self.free = self._probe(self._path)
+        except OSError as error:
+            self.free = -1
+            return error
+        return None
+
     def low_now(self) -> int | None:
-        """Return the free bytes when the disk has just become low, else None. Says so once."""
-        free = self._probe(self._path)
-        was_low, self._low = self._low, free < self._min_free
-        return free if self._low and not was_low else None
+        """Return the free bytes if the disk had become low at this look, else None. Says so once."""
+        if self.free < 0:
+            return None
+        was_low, self._low = self._low, self.free < self._min_free
+        return self.free if self._low and not was_low else None
 
     def critical_now(self) -> int | None:
-        """Return the free bytes if so little is left that recording must stop, else None."""
-        free = self._probe(self._path)
-        return free if free < CRITICAL_FREE_BYTES else None
+        """Return the free bytes if so little was left at the last look that recording must stop, else None."""
+        return self.free if 0 <= self.free < CRITICAL_FREE_BYTES else None
 
 
 class FileSyncer:
@@ -120,7 +137,11 @@ class FileSyncer:
         self.n_syncs = 0
         self.longest_ms = 0.0
         self._thread = threading.Thread(target=self._run, name="recorder-fsync", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            os.close(self._handle)
+            raise
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):

@@ -20,6 +20,7 @@ from collection.recorder.process import run_recorder
 from collection.recorder.queues import CountedQueue
 from collection.recorder.settings import (
     ABORTED,
+    CHECKING,
     COMPLETE,
     RecorderSettings,
     RecorderStatus,
@@ -32,8 +33,12 @@ from data_schema.session.layout import TABLE_BY_PATH
 
 #: Rows that may wait for the pipe to the recorder: minutes of flips.
 _OUTGOING_ROWS = 50_000
-#: Real seconds without any report after which a stopping recorder is given up.
+#: Real seconds without any progress after which a stopping recorder is given up.
 _PATIENCE_S = 60.0
+#: The same for checking the closed file, in which nothing counts up.
+_CHECK_PATIENCE_S = 300.0
+#: Real seconds that a recorder has for leaving once its file is closed, or nothing can be hoped for.
+_EXIT_S = 5.0
 
 
 class Recorder:
@@ -60,7 +65,7 @@ class Recorder:
         self._gone = False
         self._status = RecorderStatus()
         self._acknowledged: dict[str, int] = {}
-        self._report_s = time.monotonic()
+        self._progress_s = time.monotonic()
         self._stop_order: tuple[Any, ...] | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
         self._threads: list[threading.Thread] = []
@@ -206,7 +211,7 @@ class Recorder:
         self._check_alive()
         self._stop_order = ("stop", reason, message, at_us)
         self._outgoing.close()
-        self._report_s = time.monotonic()
+        self._progress_s = time.monotonic()
         while True:
             with self._state:
                 ended = self._state.wait_for(lambda: self._summary or self._failure or self._gone, 0.25)
@@ -214,16 +219,30 @@ class Recorder:
                 break
             if on_status is not None:
                 on_status(self._status)
-            if time.monotonic() - self._report_s > _PATIENCE_S:
-                self._release()
-                raise RecordingError(
-                    f"the recorder did not close {self.settings.path.name} within {_PATIENCE_S:.0f} s and was ended. "
-                    f"What is on file is safe: run `emer repair {self.settings.path}`"
-                )
+            if time.monotonic() - self._progress_s > self._patience_s:
+                raise self._give_up()
         self._release()
         if self._summary is None:
             raise self._error() or RecordingError("the recorder ended without a word")
         return self._summary
+
+    @property
+    def _patience_s(self) -> float:
+        return _CHECK_PATIENCE_S if self._status.state == CHECKING else _PATIENCE_S
+
+    def _give_up(self) -> RecordingError:
+        """End a recorder that does not get on any more; returns what to say."""
+        closed, patience_s = self._status.state == CHECKING, self._patience_s
+        self._release(0.0)
+        path = self.settings.path
+        if closed:
+            return RecordingError(
+                f"{path.name} is closed, but checking it did not end within {patience_s:.0f} s. Run `emer check {path}`"
+            )
+        return RecordingError(
+            f"the recorder made no progress for {patience_s:.0f} s while it closed {path.name}, and was ended. "
+            f"What is on file is safe: run `emer repair {path}`"
+        )
 
     # --------------------------------------------------------------- threads
 
@@ -255,7 +274,6 @@ class Recorder:
             except (EOFError, OSError):
                 break
             with self._state:
-                self._report_s = time.monotonic()
                 self._take_report(report)
                 self._state.notify_all()
         reports.close()
@@ -266,6 +284,9 @@ class Recorder:
 
     def _take_report(self, report: tuple[Any, ...]) -> None:
         word = report[0]
+        # A recorder that hangs reports as ever: only what changes counts.
+        if word != "status" or report[1].progress != self._status.progress:
+            self._progress_s = time.monotonic()
         if word == "status":
             self._status = report[1]
             self._acknowledged = report[1].durable
@@ -318,16 +339,24 @@ class Recorder:
         if self._summary is not None:
             raise RecordingError(f"the recording of {self.settings.path.name} has ended")
 
-    def _release(self) -> None:
-        """End the process and the threads, whatever state they are in; idempotent."""
+    def _release(self, grace_s: float | None = None) -> None:
+        """End the process and the threads, whatever state they are in; idempotent.
+
+        The process may take `grace_s` real seconds for leaving by itself: by
+        default a short while if its file is closed or was never made, else
+        long enough for closing it.
+        """
         self._outgoing.close()
         process = self._process
         if process is None:
             return
         if self._threads and threading.current_thread() not in self._threads:
-            self._threads[0].join(5.0)
+            self._threads[0].join(0.0 if grace_s == 0.0 else _EXIT_S)
         self._finalizer()
-        process.join(_PATIENCE_S if self._started is not None else 5.0)
+        if grace_s is None:
+            writes = self._started is not None and self._summary is None and self._failure is None
+            grace_s = _PATIENCE_S if writes else _EXIT_S
+        process.join(grace_s)
         if process.is_alive():
             process.kill()
             process.join(5.0)

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from collection.recorder.recording import Recording
-from collection.recorder.settings import ABORTED, RecorderSettings
+from collection.recorder.settings import ABORTED, RecorderSettings, RecordingSummary
+from collection.recorder.stages import first_failure
 from data_schema.errors import EmerError, RecordingError
 
 logger = logging.getLogger(__name__)
@@ -63,16 +64,26 @@ def _record(recording: Recording, orders: Connection, reports: Connection, termi
     reporter = threading.Thread(target=_report, args=(recording, reports, ended), name="recorder-reports", daemon=True)
     reporter.start()
     failure: EmerError | None = None
+    summary: RecordingSummary | None = None
+    reason, message = ABORTED, ""
+    at_us: int | None = None
+    # Whatever happens, the file is closed and the parent hears of it.
     try:
         reason, message, at_us = _serve(recording, orders, terminated)
     except EmerError as error:
         logger.error("%s", error)
-        failure, reason, message, at_us = error, ABORTED, str(error), None
+        failure = error
+    except Exception as error:
+        logger.exception("the recorder failed")
+        failure = first_failure(error)
     try:
-        summary = recording.finish(reason, message, at_us)
+        summary = recording.finish(reason, message if failure is None else str(failure), at_us)
     except EmerError as error:
         logger.error("%s", error)
-        failure, summary = failure or error, None
+        failure = failure or error
+    except Exception as error:
+        logger.exception("the recorder failed while it closed the file")
+        failure = failure or first_failure(error)
     ended.set()
     reporter.join()
     if failure is not None:
@@ -111,6 +122,7 @@ def _report(recording: Recording, reports: Connection, ended: threading.Event) -
     """Acknowledge what is on file as soon as it is, and send a snapshot now and then."""
     acknowledged: dict[str, int] = {}
     sent_s = -math.inf
+    silent = False
     while not ended.wait(ACKNOWLEDGE_EVERY_S):
         durable = recording.durable
         if durable != acknowledged:
@@ -119,7 +131,15 @@ def _report(recording: Recording, reports: Connection, ended: threading.Event) -
                 return
         if time.monotonic() - sent_s >= REPORT_EVERY_S:
             sent_s = time.monotonic()
-            if not _send(reports, ("status", recording.status())):
+            try:
+                status = recording.status()
+            except Exception:
+                # Without this thread the parent would take the recorder for dead.
+                if not silent:
+                    logger.exception("the recorder's counters cannot be read")
+                silent = True
+                continue
+            if not _send(reports, ("status", status)):
                 return
 
 
@@ -140,7 +160,12 @@ def _begin_log() -> logging.handlers.MemoryHandler:
 
 
 def _write_log_to(memory: logging.handlers.MemoryHandler, path: Path) -> None:
-    target = logging.FileHandler(path, encoding="utf-8")
+    try:
+        target = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        # The recording runs already; it goes on without a log beside it.
+        logger.warning("no log is kept: %s", error)
+        return
     target.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     memory.setTarget(target)
     memory.flush()

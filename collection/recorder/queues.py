@@ -32,7 +32,7 @@ class CountedQueue:
         Rows that may wait. A single item larger than that is still accepted by
         an empty queue, so that nothing is impossible to deliver.
     block : bool
-        True if `put` waits for room instead of dropping.
+        True if `put` waits for room instead of dropping, unless its caller says otherwise.
     on_pressure : callable, optional
         Called without arguments when the queue is more than half full.
     """
@@ -58,8 +58,17 @@ class CountedQueue:
         self._n_blocked = 0
         self._peak = 0
 
-    def put(self, item: Any, n_rows: int = 1) -> bool:
+    def put(self, item: Any, n_rows: int = 1, *, block: bool | None = None) -> bool:
         """Offer `item`, which counts as `n_rows` rows.
+
+        Parameters
+        ----------
+        item : Any
+            Whatever `take` shall return.
+        n_rows : int
+            What it counts.
+        block : bool, optional
+            True to wait for room, False to drop at once; as the queue does by default.
 
         Returns
         -------
@@ -68,7 +77,7 @@ class CountedQueue:
         """
         with self._changed:
             self._received += n_rows
-            if self._block:
+            if self._block if block is None else block:
                 self._n_blocked += 1
                 self._changed.wait_for(lambda: self._closed or self._has_room(n_rows))
                 self._n_blocked -= 1

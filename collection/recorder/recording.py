@@ -6,7 +6,8 @@ behind until the third:
 1. connect the devices, ask what they are, open the encoder, check the disk;
 2. start the devices and wait until each has delivered;
 3. create the session file, keep what arrives from now on;
-4. stop the devices, write what waits, mark the end, close the file, check it.
+4. stop the devices, write what waits, mark the end, close the file, close the
+   devices, check the file.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from collection.devices.base import CAMERA, Device, DeviceInfo, PlantedReaction, Reactive
+from collection.devices.base import CAMERA, Device, DeviceInfo, PlantedReaction, Reactive, Scheduled
 from collection.recorder.disk import DiskGuard, FileSyncer, bytes_per_second, free_bytes
 from collection.recorder.encoder import PIXEL_FORMAT, TIME_BASE, VideoEncoder
 from collection.recorder.footprint import cpu_seconds, memory_bytes
 from collection.recorder.queues import CountedQueue, RateMeter
 from collection.recorder.settings import (
+    CHECKING,
     COMPLETE,
     FRAMES_STREAM,
     PACKETS_STREAM,
@@ -38,12 +40,11 @@ from collection.recorder.settings import (
 )
 from collection.recorder.sink import RecordingSink
 from collection.recorder.stages import EncoderStage, WriterStage, first_failure
+from collection.recorder.stopping import close_devices, problems_of, stop_devices
 from collection.recorder.watch import ClockWatch, DiskWatch, SilenceWatch
 from data_schema.errors import DeviceError, EmerError, RecordingError
 from data_schema.session import markers
-from data_schema.session.layout import ANCHORS, FRAMES, GAZE, MARKERS, TABLE_BY_PATH, make_row
-from data_schema.session.reader import open_session
-from data_schema.session.validate import check_session
+from data_schema.session.layout import ANCHORS, FRAMES, GAZE, MARKERS, make_row
 from data_schema.session.video import VideoStream
 from data_schema.session.writer import SessionWriter
 
@@ -55,8 +56,6 @@ MAX_FRAMES_WAITING = 30
 _EVENT_ROWS = 20_000
 #: Slower streams (time synchronisation: one a second) may pause for a while.
 _WATCHED_FROM_HZ = 5.0
-#: Real seconds without any progress after which a device that does not stop is left behind.
-_STOP_PATIENCE_S = 15.0
 
 
 class Recording:
@@ -85,7 +84,6 @@ class Recording:
         self._meters: dict[str, RateMeter] = {}
         self._sink = RecordingSink(self._queue_of, settings.clock)
         self._guard = DiskGuard(settings.path, self._config.min_free_gb * 1e9, probe_free)
-        self._probe_free = probe_free
         self._queue_lock = threading.Lock()
         self._encoder: VideoEncoder | None = None
         self._encoder_stage: EncoderStage | None = None
@@ -117,7 +115,8 @@ class Recording:
             self._wait_for_data()
             self._create_file()
         except BaseException:
-            self._close_devices()
+            self._undo_file()
+            close_devices(self._devices)
             raise
         return RecordingStarted(self._settings.path, self._started_us, self._infos)
 
@@ -207,6 +206,8 @@ class Recording:
         for info in self._infos:
             text = " ".join(part for part in (info.role, info.kind, info.model, info.serial_number) if part)
             self._writer.marker(markers.DEVICE_CONNECTED, text, t_system_us=self._started_us)
+        # There from the beginning, so that nothing depends on who says something first.
+        self._queue_of(MARKERS.path)
         self._writer_stage = WriterStage(self._writer, self._file_queues(), lambda: dict(self._queues))
         self._syncer = FileSyncer(settings.path, self._config.fsync_interval_s)
         watched = {name: self._queue_of(name) for name in self._watched_streams()}
@@ -221,6 +222,16 @@ class Recording:
             self._encoder_stage.start()
         self._sink.open()
 
+    def _undo_file(self) -> None:
+        """Remove the file that a start which failed has just made, and nothing else."""
+        if self._writer is None:
+            return
+        self._abandon_file()
+        try:
+            self._settings.path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.error("%s: the empty file could not be removed: %s", self._settings.path, error)
+
     def _watched_streams(self) -> list[str]:
         """Streams that must never pause: those fast enough that silence is no chance."""
         tables = [path for path, rate in self._rates.items() if rate >= _WATCHED_FROM_HZ and path != FRAMES.path]
@@ -230,7 +241,7 @@ class Recording:
 
     def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
         """Add rows that came from the presenter; waits for room."""
-        self._queue_of(table, block=True).put(rows, len(rows))
+        self._queue_of(table).put(rows, len(rows), block=True)
 
     def marker(self, kind: str, message: str, value: float, t_system_us: int | None, trial_id: int) -> None:
         """Add a marker."""
@@ -307,7 +318,7 @@ class Recording:
             cpu_s=cpu_seconds() - self._cpu_at_start_s,
             uptime_s=time.monotonic() - self._started_s if self._started_s else 0.0,
             encode_ms=self._encoder_stage.cost_ms() if self._encoder_stage else (math.nan, math.nan),
-            free_bytes=self._probe_free(self._settings.path),
+            free_bytes=self._guard.free,
         )
 
     # -------------------------------------------------------------------- end
@@ -323,60 +334,73 @@ class Recording:
             Why it was aborted.
         at_us : int, optional
             Host clock until which the devices go on; now by default.
+
+        Raises
+        ------
+        RecordingError
+            If the file could not be closed; what is on file is left to ``emer repair``.
         """
         self._state = "stopping"
-        if at_us is not None:
-            self._clock.sleep_until(at_us)
-        self._stop_devices()
-        ended_us = self._clock.now_us() if at_us is None else max(at_us, self._started_us)
+        try:
+            if at_us is not None:
+                self._clock.sleep_until(at_us)
+            self._stop_devices(at_us)
+            ended_us = self._clock.now_us() if at_us is None else max(at_us, self._started_us)
+            self._drain()
+            # The file first: a device that does not close must not keep it open.
+            status = self._close_file(reason, message, ended_us)
+            self._state = CHECKING
+        except BaseException:
+            self._abandon_file()
+            raise
+        finally:
+            close_devices(self._devices)
+        problems = problems_of(self._settings.path, reason, self.durable)
+        self._state = "closed"
+        return RecordingSummary(self._settings.path, reason, message, self._started_us, ended_us, status, problems)
+
+    def _stop_devices(self, at_us: int | None) -> None:
+        # What is simulated ends at the same moment for all devices, however late this is called.
+        end_us = self._clock.now_us() if at_us is None else at_us
+        for device in self._devices:
+            if isinstance(device, Scheduled):
+                device.stop_at(end_us)
+
+        def look() -> int:
+            queues = dict(self._queues).values()
+            if self.failure is not None:
+                for queue in queues:
+                    queue.close()
+            return sum(queue.taken for queue in queues)
+
+        stop_devices(self._devices, look, self._mark)
+
+    def _drain(self) -> None:
+        """Encode and write what waits."""
         if self._encoder_stage is not None:
             self._encoder_stage.finish()
         if self._watches is not None and self.failure is None:
-            self._watches[1].take()
+            try:
+                self._watches[1].take()
+            except Exception:
+                logger.exception("the last clock anchor is missing")
         self._sink.close()
         if self._writer_stage is not None:
             self._writer_stage.finish()
         if self._syncer is not None:
             self._syncer.close()
-        status = self._close_file(reason, message, ended_us)
-        self._close_devices()
-        self._state = "closed"
-        return RecordingSummary(
-            self._settings.path, reason, message, self._started_us, ended_us, status, self._problems(reason)
-        )
 
-    def _stop_devices(self) -> None:
-        """Stop all devices at once, and wait as long as they still deliver.
-
-        A simulated device that is late pays what it owes first; one after the
-        other, the second would owe more the longer the first takes.
-        """
-        threads = [
-            threading.Thread(target=self._stop_device, args=(device,), name="recorder-stop", daemon=True)
-            for device in self._devices
-        ]
-        for thread in threads:
-            thread.start()
-        seen, seen_s = -1, time.monotonic()
-        while any(thread.is_alive() for thread in threads):
-            threads[0].join(0.02)
-            threads[-1].join(0.02)
-            progress = sum(queue.taken for queue in dict(self._queues).values())
-            if progress != seen:
-                seen, seen_s = progress, time.monotonic()
-            if time.monotonic() - seen_s > _STOP_PATIENCE_S:
-                self._mark(markers.DEVICE_FAULT, "a device did not stop and was left behind", math.nan)
-                return
-            if self.failure is not None:
-                for queue in dict(self._queues).values():
-                    queue.close()
-
-    def _stop_device(self, device: Device) -> None:
+    def _abandon_file(self) -> None:
+        """Write what waits and release the file without its closing mark, whatever fails on the way."""
         try:
-            device.stop()
-        except Exception as error:
-            logger.exception("a device failed while stopping")
-            self._mark(markers.DEVICE_FAULT, f"stopping failed: {error}", math.nan)
+            self._drain()
+        except Exception:
+            logger.exception("what waited could not be written")
+        try:
+            if self._writer is not None:
+                self._writer.abandon()
+        except RecordingError as error:
+            logger.error("%s", error)
 
     def _close_file(self, reason: str, message: str, ended_us: int) -> RecorderStatus:
         writer, stage = self._writer, self._writer_stage
@@ -396,40 +420,15 @@ class Recording:
         stage.durable = writer.durable
         return self.status()
 
-    def _problems(self, reason: str) -> tuple[str, ...]:
-        """Check the closed file as `emer check` does, and compare it with what was written."""
-        path = self._settings.path
-        try:
-            problems = [str(finding) for finding in check_session(path) if finding.level == "error"]
-            with open_session(path) as session:
-                expected = "complete" if reason == COMPLETE else "aborted"
-                if session.status != expected:
-                    problems.append(f"the file says '{session.status}', expected '{expected}'")
-                for table, n_written in self.durable.items():
-                    if table in TABLE_BY_PATH and len(session.table(table)) != n_written:
-                        problems.append(f"{table} has {len(session.table(table))} rows, {n_written} were written")
-        except EmerError as error:
-            return (str(error),)
-        return tuple(problems)
-
-    def _close_devices(self) -> None:
-        for device in self._devices:
-            try:
-                device.close()
-            except Exception:
-                logger.exception("a device failed while closing")
-
     # ---------------------------------------------------------------- queues
 
-    def _queue_of(self, name: str, *, block: bool | None = None) -> CountedQueue:
+    def _queue_of(self, name: str) -> CountedQueue:
         with self._queue_lock:
             queue = self._queues.get(name)
             if queue is None:
                 rate = self._rates.get(name, 0.0)
                 capacity = max(64, round(rate * self._config.queue_seconds)) if rate else _EVENT_ROWS
-                queue = CountedQueue(
-                    name, capacity, block=self._settings.paced if block is None else block, on_pressure=self._pressed
-                )
+                queue = CountedQueue(name, capacity, block=self._settings.paced, on_pressure=self._pressed)
                 self._queues[name] = queue
                 if self._writer_stage is not None:
                     self._writer_stage.add(name, queue)
@@ -444,4 +443,4 @@ class Recording:
 
     def _mark(self, kind: str, message: str, value: float) -> None:
         """Add a marker without ever waiting."""
-        self._sink.event(kind, message, value)
+        self._sink.event(kind, message, value, block=False)

@@ -18,6 +18,9 @@ from data_schema.study.config import StudyConfig
 COMPLETE = "complete"
 ABORTED = "aborted"
 
+#: State of a recorder whose file is closed and is being checked.
+CHECKING = "checking"
+
 #: The stream of camera frames, before and after encoding.
 FRAMES_STREAM = "frames"
 PACKETS_STREAM = "packets"
@@ -127,7 +130,7 @@ class RecorderStatus:
     t_us : int
         Host clock of the snapshot.
     state : str
-        'recording', 'stopping' or 'closed'.
+        'preparing', 'recording', 'stopping', 'checking' (the file is closed) or 'closed'.
     streams : dict of str to StreamStatus
         By table path; camera frames are 'frames', encoded ones 'packets'.
     durable : dict of str to int
@@ -141,7 +144,7 @@ class RecorderStatus:
     encode_ms : tuple of float
         Median and 95th percentile per frame.
     free_bytes : int
-        Room on the disk.
+        Room on the disk at the last look; -1 if it is not known.
     """
 
     t_us: int = 0
@@ -158,6 +161,12 @@ class RecorderStatus:
     def stream(self, name: str) -> StreamStatus:
         """Return the counters of a stream; zeros if there is no such stream."""
         return self.streams.get(name, StreamStatus())
+
+    @property
+    def progress(self) -> tuple[Any, ...]:
+        """Whatever changes as long as the recorder gets on with its work, unlike time and load."""
+        counts = [(s.received, s.written, s.dropped, s.waiting) for s in self.streams.values()]
+        return self.state, counts, sorted(self.durable.items())
 
     @property
     def dropped(self) -> int:

@@ -55,12 +55,20 @@ class RecordingSink:
             queue = self._queue_of(FRAMES_STREAM)
             queue.put((frame, queue.dropped_since_accepted))
 
-    def event(self, kind: str, message: str, value: float = math.nan, t_system_us: int | None = None) -> None:
-        """Take an event as a marker."""
+    def event(
+        self,
+        kind: str,
+        message: str,
+        value: float = math.nan,
+        t_system_us: int | None = None,
+        *,
+        block: bool | None = None,
+    ) -> None:
+        """Take an event as a marker; `block` False never waits for room."""
         stamp = self._clock.now_us() if t_system_us is None else t_system_us
         row = make_row(MARKERS, t_system_us=stamp, trial_id=0, kind=kind, value=value, message=message)
         if self._open:
-            self._queue_of(MARKERS.path).put(row)
+            self._queue_of(MARKERS.path).put(row, block=block)
 
     def open(self) -> None:
         """Keep what arrives from now on."""

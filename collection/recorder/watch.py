@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from collection.recorder.queues import CountedQueue
 from collection.recorder.sink import RecordingSink
 from data_schema.clocks import HostClock
 from data_schema.session import markers
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between clock anchors: a drift of 100 ppm shows within a few minutes.
 ANCHOR_EVERY_S = 10.0
@@ -94,12 +97,17 @@ class ClockWatch:
 
 
 class DiskWatch:
-    """Mark a disk that runs full, and say when recording must stop."""
+    """Mark a disk that runs full, and say when recording must stop.
+
+    A disk that does not answer, as a network share now and then does, leaves the
+    room unknown. That is said once and never ends a recording: a write that fails does.
+    """
 
     def __init__(self, guard: DiskGuard, mark: Mark) -> None:
         self._guard = guard
         self._mark = mark
         self._last_s = time.monotonic()
+        self._unknown = False
         #: Free bytes that are too few to go on; None while all is well.
         self.critical: int | None = None
 
@@ -112,6 +120,11 @@ class DiskWatch:
     def look(self) -> None:
         """Look at the disk now."""
         self._last_s = time.monotonic()
+        error = self._guard.look()
+        if error is not None and not self._unknown:
+            logger.warning("the room on the disk is not known: %s", error)
+            self._mark(markers.DEVICE_FAULT, f"the disk does not say how much room is left: {error}"[:250], math.nan)
+        self._unknown = error is not None
         low = self._guard.low_now()
         if low is not None:
             self._mark(markers.DISK_LOW, f"{low / GIGABYTE:.2f} GB are left on the disk", float(low))

@@ -9,11 +9,13 @@ import threading
 import numpy as np
 
 from collection.devices.base import CAMERA, EYE_TRACKER, CapturedFrame, Device, DeviceInfo, PlantedReaction, Sink
+from collection.recorder import stopping
 from collection.recorder.settings import RecorderSettings
 from data_schema.clocks import SystemClock
 from data_schema.errors import DeviceError
 from data_schema.session import markers
 from data_schema.session.layout import FRAMES, GAZE
+from data_schema.session.writer import SessionWriter
 
 WIDTH, HEIGHT = 128, 96
 
@@ -70,6 +72,26 @@ def pulses(settings: RecorderSettings) -> list[Device]:
         PulseDevice(DeviceInfo(EYE_TRACKER, "pulse", "test", rates_hz={GAZE.path: 600.0}), 0.01),
         PulseDevice(DeviceInfo(CAMERA, "pulse", "test", rates_hz={FRAMES.path: 30.0}, width_px=WIDTH, height_px=HEIGHT), 1 / 30),
     ]  # fmt: skip
+
+
+def never(*_: object, **__: object) -> None:
+    """Stand for a driver's or a system's call that does not return."""
+    threading.Event().wait()
+
+
+def stuck_devices(settings: RecorderSettings) -> list[Device]:
+    """A tracker that does not close, a camera that does not even stop; with little patience for them."""
+    stopping.STOP_PATIENCE_S = stopping.CLOSE_PATIENCE_S = 0.5
+    tracker, camera = pulses(settings)
+    tracker.close = never  # type: ignore[method-assign]
+    camera.stop = camera.close = never  # type: ignore[method-assign]
+    return [tracker, camera]
+
+
+def stuck_disk(settings: RecorderSettings) -> list[Device]:
+    """Good devices, but the file's last write does not return; the counters are reported all the while."""
+    SessionWriter.finish = never  # type: ignore[assignment, method-assign]
+    return pulses(settings)
 
 
 def unplugged(settings: RecorderSettings) -> list[Device]:

@@ -130,6 +130,42 @@ def test_what_keeps_a_recording_from_starting_is_told(
     assert list(settings.path.parent.iterdir()) == []
 
 
+def test_devices_that_hang_at_the_end_cost_nothing(
+    settings_for: Callable[[str], RecorderSettings], lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collection.recorder.handle._PATIENCE_S", 20.0)
+    settings = settings_for("stuck_devices")
+    with Recorder(settings) as recorder:
+        recorder.start()
+        lab.until(lambda: recorder.status().durable.get(GAZE.path, 0) > 0)
+        summary = recorder.stop()
+    assert (summary.reason, summary.problems) == ("complete", ())
+    with open_session(settings.path) as session:
+        assert session.status == "complete"
+        assert "a device did not stop and was left behind" in list(session.table(MARKERS).frame()["message"])
+
+
+def test_a_recorder_that_reports_but_gets_nowhere_is_given_up(
+    settings_for: Callable[[str], RecorderSettings], lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collection.recorder.handle._PATIENCE_S", 3.0)
+    settings = settings_for("stuck_disk")
+    with Recorder(settings) as recorder:
+        recorder.start()
+        lab.until(lambda: recorder.status().durable.get(GAZE.path, 0) > 0)
+        acknowledged = recorder.acknowledged[GAZE.path]
+        stamps: set[int] = set()
+        with pytest.raises(RecordingError, match=r"no progress for 3 s .* and was ended.*emer repair"):
+            recorder.stop(on_status=lambda status: stamps.add(status.t_us))
+        assert len(stamps) > 3  # it reported to the end
+        with pytest.raises(RecordingError, match="signal 9"):
+            recorder.status()
+    with open_session(settings.path) as session:
+        assert session.status == "interrupted"
+        assert len(session.table(GAZE)) >= acknowledged
+    assert repair_session(settings.path).repaired
+
+
 def test_an_existing_file_is_refused_before_a_process_is_started(settings: RecorderSettings) -> None:
     settings.path.write_bytes(b"precious")
     recorder = Recorder(settings)

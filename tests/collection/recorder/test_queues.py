@@ -51,6 +51,21 @@ def test_a_blocking_queue_makes_the_caller_wait_instead_of_dropping() -> None:
     assert queue.peak <= 2
 
 
+def test_whether_to_wait_is_up_to_the_caller() -> None:
+    dropping, waiting = CountedQueue("events", 1), CountedQueue("events", 1, block=True)
+    assert waiting.put("kept")
+    assert not waiting.put("at once", block=False)
+    assert waiting.dropped_by_reason == {QUEUE_FULL: 1}
+
+    assert dropping.put("first")
+    thread = threading.Thread(target=lambda: dropping.put("second", block=True))
+    thread.start()
+    assert dropping.take(5.0) == "first"
+    assert dropping.take(5.0) == "second"
+    thread.join(5.0)
+    assert dropping.dropped == 0
+
+
 def test_closing_wakes_who_waits_and_counts_the_rest_as_dropped() -> None:
     queue = CountedQueue("frames", 1, block=True)
     queue.put("kept")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 from collection.devices.base import CapturedFrame, Sink
+from collection.recorder.encoder import VideoEncoder
 from collection.recorder.recording import Recording
 from collection.recorder.settings import ABORTED, FRAMES_STREAM, PACKETS_STREAM, RecorderSettings
 from data_schema.clocks import ScaledClock, SystemClock
@@ -17,6 +17,7 @@ from data_schema.errors import DeviceError, RecordingError
 from data_schema.session import markers
 from data_schema.session.layout import ANCHORS, FLIPS, FRAMES, GAZE, MARKERS
 from data_schema.session.reader import Session, open_session
+from data_schema.session.writer import SessionWriter
 
 
 def _kinds(session: Session) -> list[str]:
@@ -163,9 +164,16 @@ def test_what_does_not_fit_is_counted_and_marked(settings: RecorderSettings, lab
 
 
 def test_frames_that_do_not_fit_are_counted_before_they_are_encoded(
-    settings: RecorderSettings, lab: SimpleNamespace
+    settings: RecorderSettings, lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go = threading.Event()
+    go, may_encode = threading.Event(), threading.Event()
+    encode = VideoEncoder.encode
+
+    def late(*arguments: object) -> object:
+        may_encode.wait(10)
+        return encode(*arguments)
+
+    monkeypatch.setattr(VideoEncoder, "encode", late)
 
     def deliver(sink: Sink, stop: threading.Event) -> None:
         first = SystemClock().now_us()
@@ -173,7 +181,9 @@ def test_frames_that_do_not_fit_are_counted_before_they_are_encoded(
         go.wait(10)
         for number in range(1, 400):
             sink.frame(CapturedFrame(first + number * 1000, lab.picture(number), missed_before=0))
-        time.sleep(0.3)  # the queue has room again: the next frame says how many were lost
+        may_encode.set()
+        # Once there is room again, the next frame says how many were lost.
+        lab.until(lambda: recording.status().stream(FRAMES_STREAM).waiting == 0)
         sink.frame(CapturedFrame(first + 500_000, lab.picture(3)))
         stop.wait(10)
 
@@ -345,3 +355,70 @@ def test_the_folder_is_made_with_the_file(settings: RecorderSettings, lab: Simpl
     recording.finish()
     assert path.is_file()
     assert not path.with_name(path.name + ".lock").exists()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "collection.recorder.recording.FileSyncer",
+        "collection.recorder.stages.WriterStage.start",
+        "collection.recorder.stages.EncoderStage.start",
+    ],
+)
+def test_a_start_that_fails_after_the_file_was_made_leaves_none(
+    settings: RecorderSettings, lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no more threads")
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(broken, refuse)
+    devices = [lab.tracker(lab.steady_gaze), lab.camera(lab.steady_frames)]
+    with pytest.raises(OSError, match="no more threads"):
+        Recording(settings, devices).start()
+    assert list(settings.path.parent.iterdir()) == []
+    assert [device.n_closed for device in devices] == [1, 1]
+    assert set(threading.enumerate()) <= before
+    monkeypatch.undo()
+    again = Recording(settings, [lab.tracker(lab.steady_gaze)])
+    again.start()
+    assert again.finish().problems == ()
+
+
+def test_only_the_presenter_waits_for_room_among_the_markers(
+    settings: RecorderSettings, lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever says something first, a device is never kept waiting and the presenter loses nothing."""
+    monkeypatch.setattr("collection.recorder.recording._EVENT_ROWS", 4)
+    may_write, speak, spoken = threading.Event(), threading.Event(), threading.Event()
+    flush = SessionWriter.flush
+    monkeypatch.setattr(SessionWriter, "flush", lambda self, force=False: may_write.wait(30) and flush(self, force))
+
+    def deliver(sink: Sink, stop: threading.Event) -> None:
+        sink.rows(GAZE.path, lab.gaze_rows(1, SystemClock().now_us()))
+        speak.wait(10)
+        for number in range(50):
+            sink.event(markers.DEVICE_FAULT, "says the device", number)
+        spoken.set()
+        stop.wait(10)
+
+    recording = Recording(settings, [lab.tracker(deliver)])
+    recording.start()
+    recording.marker(markers.OPERATOR_NOTE, "before the device", 0.0, None, 0)
+    speak.set()
+    lab.until(spoken.is_set)
+
+    def present() -> None:
+        for number in range(20):
+            recording.marker(markers.OPERATOR_NOTE, f"note {number}", 0.0, None, 0)
+
+    presenter = threading.Thread(target=present, daemon=True)
+    presenter.start()
+    may_write.set()
+    presenter.join(20.0)
+    assert not presenter.is_alive()
+    recording.finish()
+    with open_session(settings.path) as session:
+        notes = _messages(session, markers.OPERATOR_NOTE)
+        assert notes == ["before the device", *(f"note {number}" for number in range(20))]
+        assert len(_messages(session, markers.DEVICE_FAULT)) + sum(_values(session, markers.SAMPLES_DROPPED)) == 50

@@ -82,20 +82,50 @@ def test_a_low_disk_is_said_once_each_time(tmp_path: Path) -> None:
         DiskGuard(tmp_path, 50.0, probe=lambda path: free[0] * 10**9), lambda kind, *_: marks.append(kind)
     )
     guard = DiskGuard(tmp_path, 50e9, probe=lambda path: free[0] * 10**9)
-    assert guard.low_now() is None
+
+    def low() -> int | None:
+        assert guard.look() is None
+        return guard.low_now()
+
+    assert low() is None
     free[0] = 40
-    assert guard.low_now() == 40 * 10**9
-    assert guard.low_now() is None
+    assert low() == 40 * 10**9
+    assert low() is None
     free[0] = 60
-    assert guard.low_now() is None
+    assert low() is None
     free[0] = 10
-    assert guard.low_now() == 10 * 10**9
+    assert low() == 10 * 10**9
     watch.tick()  # not due yet
     assert marks == []
     free[0] = 0
     watch.look()
     assert marks == [markers.DISK_LOW]
     assert watch.critical == 0
+
+
+def test_a_disk_that_does_not_answer_is_unknown_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[int | None] = [None, None, 10**12, None, 0]
+
+    def probe(path: Path) -> int:
+        answer = answers.pop(0)
+        if answer is None:
+            raise OSError(5, "the share is gone")
+        return answer
+
+    marks: list[tuple[str, str]] = []
+    guard = DiskGuard(tmp_path / "s.h5", 50.0, probe=probe)
+    watch = DiskWatch(guard, lambda kind, message, value: marks.append((kind, message)))
+    said = (markers.DEVICE_FAULT, "the disk does not say how much room is left: [Errno 5] the share is gone")
+    for free, n_said in ((-1, 1), (-1, 1), (10**12, 1), (-1, 2)):
+        watch.look()
+        assert (guard.free, watch.critical) == (free, None)
+        assert marks == [said] * n_said
+    assert len(caplog.records) == 2
+    watch.look()
+    assert watch.critical == 0
+    answers.append(None)
+    with pytest.raises(RecordingError, match=r"s\.h5: the disk does not say .* can be reached"):
+        guard.check_room(1.0, 1.0)
 
 
 def test_free_room_of_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
