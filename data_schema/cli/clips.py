@@ -15,6 +15,7 @@ def clips(study: Path | None = _STUDY) -> None:
     from data_schema.cli.talk import progress_bar
     from data_schema.exports.clips import index_sessions
     from data_schema.exports.files import write_table
+    from data_schema.exports.wording import counted
     from data_schema.study import find_study
 
     folder = find_study(study)
@@ -24,7 +25,8 @@ def clips(study: Path | None = _STUDY) -> None:
     for item in skipped:
         typer.echo(f"passed over: {item.reason}", err=True)
     included = int(table["included"].sum())
-    typer.echo(f"{folder.clip_index_path}: {len(table)} clips of {table['participant'].nunique()} participants")
+    participants = counted(table["participant"].nunique(), "participant")
+    typer.echo(f"{folder.clip_index_path}: {counted(len(table), 'clip')} of {participants}")
     typer.echo(f"  {included} included")
     for reason, count in table.loc[~table["included"], "exclusion_reason"].value_counts().items():
         typer.echo(f"  {count} left out: {reason}")
@@ -36,7 +38,7 @@ def quality(
     study: Path | None = _STUDY,
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Say how good each recording is: loss, rate, precision, missed frames."""
+    """Say how good each recording is: loss, rate, precision, missed frames, warnings; over the whole session."""
     from data_schema.cli.talk import progress_bar
     from data_schema.errors import SessionFileError, StudyError
     from data_schema.exports.session_quality import QUALITY_TABLE, measure_session
@@ -66,5 +68,8 @@ def quality(
         typer.echo("  ".join(title.rjust(width) for title, width, _ in QUALITY_TABLE))
         for row in rows:
             typer.echo("  ".join(text(row).rjust(width) for _, width, text in QUALITY_TABLE))
+        for row in rows:
+            for line in row.warnings:
+                typer.echo(f"sub-{row.participant}_ses-{row.session}: {line}")
     if failed:
         raise typer.Exit(1)

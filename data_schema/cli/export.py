@@ -27,6 +27,7 @@ def training(
     """Write fixed arrays per clip, labels, folds, a manifest and a data card: all that the trainer reads."""
     from data_schema.cli.talk import progress_bar
     from data_schema.exports.training import export_training
+    from data_schema.exports.wording import counted
     from data_schema.study import find_study
 
     with progress_bar("clips") as progress:
@@ -35,7 +36,7 @@ def training(
         )
     counts = result.counts
     typer.echo(
-        f"{result.path}: {counts['clips']} clips of {counts['participants']} participants, "
+        f"{result.path}: {counted(counts['clips'], 'clip')} of {counted(counts['participants'], 'participant')}, "
         f"{counts['clips_with_er_emotion']} with an ER and {counts['clips_with_fer_emotion']} with a FER label"
     )
     typer.echo(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from data_schema import __version__
 from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.wording import counted
 from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
 from data_schema.vocabularies import EMOTIONS, POLARITIES
 
@@ -87,8 +88,9 @@ def _contents(counts: dict[str, int], clips: pd.DataFrame) -> str:
             "## Contents",
             "",
             (
-                f"{counts['clips']} clips of {counts['participants']} participants in {counts['sessions']} sessions, "
-                f"{counts['stimuli']} stimuli. A clip is one whole stimulus and lasts {duration.min():.1f} to "
+                f"{counted(counts['clips'], 'clip')} of {counted(counts['participants'], 'participant')} in "
+                f"{counted(counts['sessions'], 'session')}; stimuli: {counts['stimuli']}. A clip is one whole stimulus "
+                f"and lasts {duration.min():.1f} to "
                 f"{duration.max():.1f} s (median {duration.median():.1f} s), {duration.sum() / 60:.1f} minutes in all. "
                 f"Clips per participant: {clips['participant'].value_counts().min()} to "
                 f"{clips['participant'].value_counts().max()}."
@@ -161,9 +163,10 @@ def _quality(quality: pd.DataFrame, clips: pd.DataFrame, settings: dict[str, Any
 
     rows = [
         ["gaze rate, Hz", spread("gaze_rate_hz", ".1f")],
-        ["samples without any eye", spread("gaze_loss_both", ".1%")],
+        ["samples of the session without any eye", spread("gaze_loss_both", ".1%")],
         ["precision RMS-S2S, deg", spread("gaze_rms_s2s_deg", ".3f")],
         ["camera frames per second", spread("frame_rate_hz", ".2f")],
+        ["frames of the session that are not there", spread("frame_loss", ".1%")],
         ["frames missed", spread("frames_missed", ".0f")],
         ["exported frames with a face", spread("face_found_share", ".1%")],
         ["tracker clock drift, ppm", spread("clock_drift_ppm", ".1f")],
@@ -179,6 +182,10 @@ def _quality(quality: pd.DataFrame, clips: pd.DataFrame, settings: dict[str, Any
             "",
             _table(["", "median"], rows),
             "",
+            (
+                f"Sessions with warnings: {int((quality['warnings'] != '').sum())}; `quality.parquet` says which. Rates "
+                "of frames and losses are of the whole session: time in which a device was silent counts as lost."
+            ),
             f"Quality rule: {json.dumps(settings['quality_rule'], sort_keys=True)}. Clips without any face: {without}.",
         ]
     )
@@ -247,9 +254,10 @@ def _limits() -> str:
             "## Not in here",
             "",
             (
-                "No raw video, no raw gaze, no planted truth, and not the emotion that a stimulus was meant to induce. "
-                "`stimulus_id` is there to group clips by and must not be an input. Face crops show people: share the "
-                "export only as far as their consent goes."
+                "No raw video, no raw gaze, no planted truth, and no column with the emotion that a stimulus was meant "
+                "to induce. `stimulus_id` in `clips.parquet` is the study's own name for the stimulus and may name that "
+                "emotion (such as anger-1): it is there to group clips by and must not be an input. No array holds it. "
+                "Face crops show people: share the export only as far as their consent goes."
             ),
         ]
     )

@@ -20,6 +20,7 @@ import pandas as pd
 from data_schema.errors import ExportError
 from data_schema.exports.files import read_json, write_bytes, write_json
 from data_schema.exports.locks import sole_writer
+from data_schema.exports.wording import counted
 
 #: One fold to test, one to validate, at least one to train.
 MIN_FOLDS = 3
@@ -168,11 +169,12 @@ def assign_folds(
         raise ExportError(f"folds.json puts {', '.join(wrong)} into a fold that does not exist (0 to {n_folds - 1}).")
     if len(present) < n_folds:
         raise ExportError(
-            f"{len(present)} participants have usable clips, but [folds] n is {n_folds}: each fold needs one. Record "
-            f"more participants, or set [folds] n in study.toml to a number from {MIN_FOLDS} to {len(present)}."
+            f"only {counted(len(present), 'participant')} with usable clips, but [folds] n is {n_folds}: each fold needs "
+            f"one. Record more participants, or set [folds] n in study.toml to a number from {MIN_FOLDS} to "
+            f"{len(present)}."
             if len(present) >= MIN_FOLDS
-            else f"{len(present)} participants have usable clips; subject-independent folds need at least "
-            f"{MIN_FOLDS}. Record more participants."
+            else f"only {counted(len(present), 'participant')} with usable clips; subject-independent folds need at "
+            f"least {MIN_FOLDS}. Record more participants."
         )
     counts = _count_table(present, label_counts)
     assignment = dict(kept)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data_schema.errors import ExportError
+from data_schema.exports.columns import EXPORTED_LABELS, EXPORTED_TARGETS, meanings
 from data_schema.labels.consensus import consensus, majority
 from data_schema.labels.tables import current_labels
 from data_schema.session.layout import RESPONSES
@@ -23,40 +24,12 @@ from data_schema.vocabularies import AROUSAL, EMOTIONS, SUGGESTED_POLARITY, VALE
 _log = logging.getLogger(__name__)
 
 #: Columns of ``labels.parquet`` and what they mean, in order.
-LABEL_COLUMNS: dict[str, str] = {
-    "clip_id": "The clip.",
-    "task": "er (felt) or fer (shown).",
-    "view": "What the annotator saw.",
-    "source": "annotator or self_report.",
-    "annotator_id": "Who; the participant's pseudonym for a self-report.",
-    "annotator_kind": "human, simulated or model.",
-    "repetition": "0 for the first showing, 1 and up for repeats, which do not vote.",
-    "emotion": "One of seven emotions; missing if skipped.",
-    "polarity": "positive, negative or neutral.",
-    "valence": "-1 to 1.",
-    "arousal": "-1 to 1.",
-    "intensity": "0 to 3, FER only.",
-    "confidence": "0 to 1.",
-    "skip_reason": "Why there is no label.",
-}
+LABEL_COLUMNS: dict[str, str] = meanings(EXPORTED_LABELS)
 _TEXTS = ("clip_id", "task", "view", "source", "annotator_id", "annotator_kind", "emotion", "polarity", "skip_reason")
 _NUMBERS = ("valence", "arousal", "intensity", "confidence")
 
 #: Columns of ``targets.parquet`` and what they mean, in order.
-TARGET_COLUMNS: dict[str, str] = {
-    "clip_id": "The clip.",
-    "er_emotion": "Felt emotion.",
-    "er_polarity": "Polarity of the felt emotion.",
-    "er_valence": "Felt valence, -1 to 1.",
-    "er_arousal": "Felt arousal, -1 to 1.",
-    "fer_emotion": "Shown emotion.",
-    "fer_polarity": "Polarity of the shown emotion.",
-    "fer_valence": "Shown valence, -1 to 1.",
-    "fer_arousal": "Shown arousal, -1 to 1.",
-    "fer_intensity": "Intensity of the expression, 0 to 3.",
-    "er_n_raters": "Raters behind the ER targets (1 for a self-report).",
-    "fer_n_raters": "Raters behind the FER targets.",
-}
+TARGET_COLUMNS: dict[str, str] = meanings(EXPORTED_TARGETS)
 
 
 def self_reports(session: Session, clip_ids: dict[int, str], simulated: bool) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_schema.errors import ExportError
+from data_schema.exports.columns import EXPORTED_CLIPS, meanings
 from data_schema.exports.files import read_table
 from data_schema.exports.folds import Folds, load_folds
 from data_schema.exports.label_tables import TARGET_COLUMNS
@@ -24,18 +25,7 @@ from data_schema.exports.protocols import PROTOCOLS
 _log = logging.getLogger(__name__)
 
 #: Columns of an export's ``clips.parquet`` and what they mean, in order.
-EXPORTED_CLIP_COLUMNS: dict[str, str] = {
-    "clip_id": "The clip.",
-    "participant": "Pseudonym of the participant.",
-    "session": "Name of the session.",
-    "trial_id": "Number of the trial.",
-    "stimulus_id": "The stimulus; to group clips by, never an input.",
-    "shard": "File with the clip's arrays, relative to the export.",
-    "row": "The clip's place in the shard.",
-    "duration_s": "Seconds.",
-    "n_faces": "Frames with a face.",
-    "simulated": "True if a device of the recording was simulated or replayed.",
-}
+EXPORTED_CLIP_COLUMNS: dict[str, str] = meanings(EXPORTED_CLIPS)
 _ARRAYS = (
     "faces",
     "face_mask",

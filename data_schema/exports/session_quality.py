@@ -11,39 +11,16 @@ import numpy as np
 
 from data_schema.clocks import fit_clock
 from data_schema.errors import ClockError, ConfigError
-from data_schema.session.layout import GAZE, TIME_SYNC
-from data_schema.session.reader import Session
+from data_schema.exports.columns import SESSION_QUALITY, meanings
+from data_schema.session.layout import FRAMES, GAZE, TIME_SYNC, Table
+from data_schema.session.reader import Session, Trial
+from data_schema.session.validate import check_session
 from data_schema.signals.gaze import ScreenGeometry
-from data_schema.signals.quality import FrameQuality, GazeQuality, frame_quality, gaze_quality
+from data_schema.signals.quality import FrameQuality, GazeQuality, Span, frame_quality, gaze_quality
 from data_schema.study.config import ScreenSection
 
 #: Columns of ``quality.parquet`` and what they mean, in order.
-QUALITY_COLUMNS: dict[str, str] = {
-    "participant": "Pseudonym of the participant.",
-    "session": "Name of the session.",
-    "duration_s": "Seconds of gaze, or of video where there is no gaze.",
-    "gaze_rate_hz": "Rate of the tracker, from the median interval.",
-    "gaze_effective_rate_hz": "Samples with gaze from either eye per second.",
-    "gaze_loss_left": "Share of samples without the left eye.",
-    "gaze_loss_right": "Share of samples without the right eye.",
-    "gaze_loss_both": "Share of samples without any eye.",
-    "gaze_rms_s2s_deg": "Median RMS of sample-to-sample distances over windows of 200 ms.",
-    "gaze_sd_deg": "Median standard deviation over windows of 200 ms.",
-    "gaze_longest_loss_s": "Longest time without any eye.",
-    "gaze_gaps": "Holes of more than 0.1 s in the gaze stream.",
-    "frame_rate_hz": "Camera frames per second.",
-    "frames_missed": "Frames known to be lost.",
-    "frame_gaps": "Holes of more than 0.1 s in the video.",
-    "face_found_share": "Share of the exported frames in which a face was found; missing before an export.",
-    "clock_drift_ppm": "Drift of the tracker's clock against the host's.",
-    "clock_residual_us": "Standard deviation of the clock model's residuals.",
-    "n_trials": "Stimuli shown.",
-    "n_included": "Clips in the export; missing before an export.",
-    "tracker": "Kind of the eye tracker; a replay names its file.",
-    "camera": "Kind of the camera; a replay names its file.",
-    "simulated": "True if a device was simulated or replayed.",
-    "replayed": "True if a device replayed an earlier recording.",
-}
+QUALITY_COLUMNS: dict[str, str] = meanings(SESSION_QUALITY)
 
 
 @dataclass(frozen=True)
@@ -58,8 +35,10 @@ class SessionQuality:
     clock_drift_ppm: float
     clock_residual_us: float
     n_trials: int
+    n_trials_started: int
     tracker: str
     camera: str
+    warnings: tuple[str, ...]
     simulated: bool
     replayed: bool
 
@@ -79,13 +58,16 @@ class SessionQuality:
             "gaze_longest_loss_s": self.gaze.longest_loss_s,
             "gaze_gaps": self.gaze.n_gaps,
             "frame_rate_hz": self.frames.rate_hz,
+            "frame_loss": self.frames.loss,
             "frames_missed": self.frames.n_missed,
             "frame_gaps": self.frames.n_gaps,
             "clock_drift_ppm": self.clock_drift_ppm,
             "clock_residual_us": self.clock_residual_us,
             "n_trials": self.n_trials,
+            "n_trials_started": self.n_trials_started,
             "tracker": self.tracker,
             "camera": self.camera,
+            "warnings": "\n".join(self.warnings),
             "simulated": self.simulated,
             "replayed": self.replayed,
         }
@@ -120,7 +102,9 @@ def recorded_screen(session: Session, fallback: ScreenSection | None = None) -> 
 
 
 def measure_session(session: Session, screen: ScreenGeometry | None = None) -> SessionQuality:
-    """Measure a recording.
+    """Measure a recording over the whole session: a device that died shows as loss and as a gap.
+
+    The session lasts from the first to the last of its streams and trials.
 
     Parameters
     ----------
@@ -129,30 +113,56 @@ def measure_session(session: Session, screen: ScreenGeometry | None = None) -> S
         The one it was recorded on by default.
     """
     gaze_rows = session.table(GAZE)[:]
-    gaze = gaze_quality(gaze_rows, screen or recorded_screen(session))
-    video = session.video
-    if video is not None and len(video):
-        frames = frame_quality(video.frame_times_us, video.frames["missed_before"])
-        video_s = float(video.frame_times_us[-1] - video.frame_times_us[0]) / 1e6
-    else:
-        frames = frame_quality(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32))
-        video_s = 0.0
-    drift, residual = _clock(session, gaze_rows)
+    frame_rows = session.table(FRAMES)[:]
+    trials = session.trials()
+    span_us = _span_us(gaze_rows, frame_rows, trials)
     devices = session.devices
+    gaze = gaze_quality(
+        gaze_rows, screen or recorded_screen(session), span_us, _nominal_hz(devices, "eye_tracker", GAZE)
+    )
+    frames = frame_quality(
+        frame_rows["t_capture_us"].astype(np.int64),
+        frame_rows["missed_before"],
+        span_us,
+        _nominal_hz(devices, "camera", FRAMES),
+    )
+    drift, residual = _clock(session, gaze_rows)
     return SessionQuality(
         participant=session.participant,
         session=session.session,
-        duration_s=gaze.duration_s or video_s,
+        duration_s=(span_us[1] - span_us[0]) / 1e6 if span_us else 0.0,
         gaze=gaze,
         frames=frames,
         clock_drift_ppm=drift,
         clock_residual_us=residual,
-        n_trials=len(session.trials()),
+        n_trials=sum(trial.completed for trial in trials),
+        n_trials_started=len(trials),
         tracker=_device(devices, "eye_tracker"),
         camera=_device(devices, "camera"),
+        # Told by the file's name alone: an export carries the text to other machines.
+        warnings=tuple(
+            str(finding).replace(str(session.path), session.path.name) for finding in check_session(session.path)
+        ),
         simulated=session.simulated,
         replayed=any(device.get("replayed_from") for device in devices),
     )
+
+
+def _span_us(gaze_rows: Any, frame_rows: Any, trials: list[Trial]) -> Span | None:
+    """Return the first and the last time of the session, or None for an empty one."""
+    times = [rows[name] for rows, name in ((gaze_rows, "t_system_us"), (frame_rows, "t_capture_us")) if len(rows)]
+    ends = [int(end) for column in times for end in (column.min(), column.max())]
+    ends += [time_us for trial in trials for time_us in (trial.t_onset_us, trial.t_offset_us)]
+    return (min(ends), max(ends)) if ends else None
+
+
+def _nominal_hz(devices: list[dict[str, Any]], role: str, table: Table) -> float:
+    """Return the rate that a device announced, NaN if there is none."""
+    for device in devices:
+        rates = device.get("rates_hz")
+        if device.get("role") == role and isinstance(rates, dict) and table.path in rates:
+            return float(rates[table.path])
+    return float("nan")
 
 
 def _clock(session: Session, gaze_rows: Any) -> tuple[float, float]:
@@ -195,10 +205,12 @@ QUALITY_TABLE: tuple[tuple[str, int, _Text], ...] = (
     ("RMS deg", 7, lambda q: _number(q.gaze.rms_s2s_deg, ".3f")),
     ("SD deg", 7, lambda q: _number(q.gaze.sd_deg, ".3f")),
     ("frames/s", 8, lambda q: _number(q.frames.rate_hz, ".2f")),
+    ("lost", 6, lambda q: _number(q.frames.loss, ".1%")),
     ("missed", 6, lambda q: str(q.frames.n_missed)),
     ("gaps", 4, lambda q: str(q.gaze.n_gaps + q.frames.n_gaps)),
     ("drift ppm", 9, lambda q: _number(q.clock_drift_ppm, ".1f")),
-    ("trials", 6, lambda q: str(q.n_trials)),
+    ("trials", 8, lambda q: f"{q.n_trials} of {q.n_trials_started}"),
+    ("warnings", 8, lambda q: str(len(q.warnings))),
     ("tracker", 12, lambda q: q.tracker),
 )
 

@@ -41,8 +41,9 @@ from data_schema.signals.pupil import baseline_mm, clean_pupil
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-#: Raise it whenever the arrays of a shard change in another way than by a feature.
-SHARD_VERSION = 1
+#: Raise it whenever a shard changes in another way than by a feature: its arrays, attributes or measured quality.
+#: Readers do not depend on it.
+SHARD_VERSION = 2
 #: Cells of a fixation map, rows and columns.
 MAP_SHAPE = (32, 32)
 #: Seconds of gaze read before and after a clip, so that events at its ends are whole.

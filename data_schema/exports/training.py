@@ -26,6 +26,7 @@ import pandas as pd
 from data_schema.atomic import sync_folder
 from data_schema.errors import ExportError
 from data_schema.exports.clips import load_clip_index
+from data_schema.exports.columns import SESSION_QUALITY, dtypes
 from data_schema.exports.data_card import data_card
 from data_schema.exports.files import disk_problem, write_bytes, write_json, write_table
 from data_schema.exports.folds import Folds, freeze_folds, frozen_folds
@@ -381,10 +382,7 @@ def _write_tables(
         summary = summaries[shard]
         rows.append(quality_row(summary.quality, sum(summary.n_faces), summary.n_frames, len(task.clips)))
     quality = pd.DataFrame(rows, columns=list(QUALITY_COLUMNS))
-    texts = ("participant", "session", "tracker", "camera")
-    flags = ("simulated", "replayed")
-    numbers = [name for name in QUALITY_COLUMNS if name not in (*texts, *flags)]
-    write_table(partial / "quality.parquet", quality.astype(dict.fromkeys(numbers, "float64")))
+    write_table(partial / "quality.parquet", quality.astype(dtypes(SESSION_QUALITY)))
     return {
         "clips": len(table),
         "participants": int(table["participant"].nunique()),

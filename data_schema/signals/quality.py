@@ -11,7 +11,7 @@ reporting guideline", Behavior Research Methods 55.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -154,7 +154,7 @@ class GazeQuality:
     rms_s2s_deg, sd_deg : float
         Medians over windows of 200 ms.
     n_gaps : int
-        Holes of more than 0.1 s in the stream.
+        Holes of more than 0.1 s in the stream; silence at the ends of the span counts from the tolerance on.
     longest_loss_s : float
         Longest time without gaze from either eye.
     """
@@ -172,7 +172,63 @@ class GazeQuality:
     longest_loss_s: float
 
 
-def gaze_quality(rows: npt.NDArray[Any], screen: ScreenGeometry) -> GazeQuality:
+#: From first to last of what a session holds, microseconds.
+Span = tuple[int, int]
+#: Streams never begin and end at one instant: silence at an end of the session is a gap from here on.
+#: Chosen by us: as long as the silence after which the recorder raises its alarm.
+END_TOLERANCE_S = 2.0
+
+
+def count_gaps(t_us: Int, span_us: Span | None = None, min_gap_s: float = 0.1) -> int:
+    """Count the holes of a stream, within it and, given a span, before and after it.
+
+    Parameters
+    ----------
+    t_us : ndarray of int64, shape (n,)
+    span_us : tuple of int, optional
+        The session; without it, the stream is judged by itself.
+    min_gap_s : float
+        Shortest hole within the stream; at the ends it is :data:`END_TOLERANCE_S`.
+    """
+    within = len(find_gaps(t_us, min_gap_s))
+    if span_us is None:
+        return within
+    ends = (t_us.min() - span_us[0], span_us[1] - t_us.max()) if len(t_us) else (span_us[1] - span_us[0],)
+    return within + sum(int(end > END_TOLERANCE_S * 1e6) for end in ends)
+
+
+def expected_samples(t_us: Int, span_us: Span, interval_us: float) -> int:
+    """Return how many samples a stream without holes would have over a span.
+
+    The samples that are there, and as many for each hole (of more than 0.1 s, and at the ends) as fit into it: jitter
+    of the stamps does not count.
+
+    Parameters
+    ----------
+    t_us : ndarray of int64, shape (n,)
+    span_us : tuple of int
+    interval_us : float
+        Time between two samples.
+    """
+    if not np.isfinite(interval_us) or interval_us <= 0:
+        return len(t_us)
+    if not len(t_us):
+        return round((span_us[1] - span_us[0]) / interval_us) + 1
+    ends = [max(0.0, float(t_us.min() - span_us[0])), max(0.0, float(span_us[1] - t_us.max()))]
+    holes = [(gap.t_after_us - gap.t_before_us) - interval_us for gap in find_gaps(t_us)]
+    return len(t_us) + sum(int(silence_us / interval_us + 0.5) for silence_us in ends + holes if silence_us > 0)
+
+
+def _longest_loss_s(t_us: Int, valid: Bool, span_us: Span, interval_us: float) -> float:
+    """Return the longest time in a span without a valid sample."""
+    known = np.concatenate(([span_us[0] - interval_us], np.sort(t_us[valid]), [span_us[1] + interval_us]))
+    longest = float(np.diff(known).max()) - interval_us
+    return longest / 1e6 if longest > interval_us / 2.0 else 0.0
+
+
+def gaze_quality(
+    rows: npt.NDArray[Any], screen: ScreenGeometry, span_us: Span | None = None, nominal_hz: float = float("nan")
+) -> GazeQuality:
     """Judge rows of ``/eye/gaze``.
 
     Parameters
@@ -180,6 +236,11 @@ def gaze_quality(rows: npt.NDArray[Any], screen: ScreenGeometry) -> GazeQuality:
     rows : structured ndarray, shape (n,)
         Columns of ``data_schema.session.layout.GAZE``.
     screen : ScreenGeometry
+    span_us : tuple of int, optional
+        First and last time of the session. With it, time in which the stream was silent is loss: a tracker that died
+        shows. Without it, loss and rate are those of ETDQualitizer: of the samples that are there.
+    nominal_hz : float
+        What the tracker should deliver; used where there are too few samples to tell.
 
     Returns
     -------
@@ -196,9 +257,7 @@ def gaze_quality(rows: npt.NDArray[Any], screen: ScreenGeometry) -> GazeQuality:
     either: Bool = left | right
     interval_us = sample_interval_us(t_us)
     rms, sd = windowed_precision_deg(t_us, screen.norm_to_deg(combine_eyes(sides[0], sides[1], "average")))
-    starts, ends = true_runs(~either)
-    longest_us = float(np.max(t_us[ends] - t_us[starts]) + interval_us) if len(starts) and len(t_us) > 1 else 0.0
-    return GazeQuality(
+    own = GazeQuality(
         n_samples=len(t_us),
         duration_s=float(t_us[-1] - t_us[0]) / 1e6 if len(t_us) > 1 else 0.0,
         rate_hz=1e6 / interval_us if interval_us > 0 else float("nan"),
@@ -208,9 +267,32 @@ def gaze_quality(rows: npt.NDArray[Any], screen: ScreenGeometry) -> GazeQuality:
         loss_both=data_loss(either),
         rms_s2s_deg=rms,
         sd_deg=sd,
-        n_gaps=len(find_gaps(t_us)),
-        longest_loss_s=longest_us / 1e6,
+        n_gaps=count_gaps(t_us),
+        longest_loss_s=_longest_run_s(t_us, ~either, interval_us),
     )
+    if span_us is None:
+        return own
+    if not interval_us > 0:
+        interval_us = 1e6 / nominal_hz if nominal_hz > 0 else float("nan")
+    n_expected = expected_samples(t_us, span_us, interval_us)
+    if not np.isfinite(interval_us) or not n_expected:
+        return replace(own, duration_s=(span_us[1] - span_us[0]) / 1e6)
+    return replace(
+        own,
+        duration_s=(span_us[1] - span_us[0]) / 1e6,
+        effective_rate_hz=float(either.sum()) / ((span_us[1] - span_us[0] + interval_us) / 1e6),
+        loss_left=1.0 - float(left.sum()) / n_expected,
+        loss_right=1.0 - float(right.sum()) / n_expected,
+        loss_both=1.0 - float(either.sum()) / n_expected,
+        n_gaps=count_gaps(t_us, span_us),
+        longest_loss_s=_longest_loss_s(t_us, either, span_us, interval_us),
+    )
+
+
+def _longest_run_s(t_us: Int, lost: Bool, interval_us: float) -> float:
+    """Return the longest run of lost samples."""
+    starts, ends = true_runs(lost)
+    return float(np.max(t_us[ends] - t_us[starts]) + interval_us) / 1e6 if len(starts) and len(t_us) > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -222,6 +304,8 @@ class FrameQuality:
     n_frames : int
     rate_hz : float
         Frames per second over the whole recording.
+    loss : float
+        Share of the frames that should be there, at the median interval over the span, but are not; NaN without one.
     median_interval_ms : float
     n_missed : int
         Frames that the recorder knows to be lost.
@@ -231,12 +315,15 @@ class FrameQuality:
 
     n_frames: int
     rate_hz: float
+    loss: float
     median_interval_ms: float
     n_missed: int
     n_gaps: int
 
 
-def frame_quality(t_capture_us: Int, missed_before: npt.NDArray[Any]) -> FrameQuality:
+def frame_quality(
+    t_capture_us: Int, missed_before: npt.NDArray[Any], span_us: Span | None = None, nominal_hz: float = float("nan")
+) -> FrameQuality:
     """Judge the capture times of a camera.
 
     Parameters
@@ -244,13 +331,25 @@ def frame_quality(t_capture_us: Int, missed_before: npt.NDArray[Any]) -> FrameQu
     t_capture_us : ndarray of int64, shape (n,)
     missed_before : ndarray of int, shape (n,)
         Frames lost before each.
+    span_us : tuple of int, optional
+        First and last time of the session, against which rate, loss and gaps are measured; the frames' own otherwise.
+    nominal_hz : float
+        What the camera should deliver; used where there are too few frames to tell.
     """
     n = len(t_capture_us)
-    span_s = float(t_capture_us[-1] - t_capture_us[0]) / 1e6 if n > 1 else 0.0
+    interval_us = sample_interval_us(t_capture_us)
+    if not interval_us > 0:
+        interval_us = 1e6 / nominal_hz if nominal_hz > 0 else float("nan")
+    own_s = float(t_capture_us[-1] - t_capture_us[0]) / 1e6 if n > 1 else 0.0
+    rate_hz, loss = (n - 1) / own_s if own_s > 0 else float("nan"), float("nan")
+    if span_us is not None and np.isfinite(interval_us):
+        rate_hz = n / ((span_us[1] - span_us[0] + interval_us) / 1e6)
+        loss = 1.0 - n / max(1, expected_samples(t_capture_us, span_us, interval_us))
     return FrameQuality(
         n_frames=n,
-        rate_hz=(n - 1) / span_s if span_s > 0 else float("nan"),
+        rate_hz=rate_hz,
+        loss=loss,
         median_interval_ms=sample_interval_us(t_capture_us) / 1000.0,
         n_missed=int(missed_before.sum()) if n else 0,
-        n_gaps=len(find_gaps(t_capture_us)),
+        n_gaps=count_gaps(t_capture_us, span_us),
     )

@@ -111,7 +111,9 @@ def test_quality_of_a_session_without_gaze_and_video(tmp_path, capsys):
     assert main(["quality", str(study.root), "--json"]) == 0
     row = json.loads(capsys.readouterr().out)[0]
     assert row["gaze_rate_hz"] is None
-    assert row["frame_rate_hz"] is None
+    # Both devices were announced and delivered nothing.
+    assert (row["frame_rate_hz"], row["gaze_effective_rate_hz"]) == (0.0, 0.0)
+    assert (row["frame_loss"], row["gaze_loss_both"]) == (1.0, 1.0)
     study.session_path("P001", "01").write_bytes(b"")
     assert main(["quality", str(study.root)]) == 1
     assert "empty" in capsys.readouterr().err
