@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,15 @@ def train(
     )
     with progress_bar(f"train {model} {protocol}") as progress:
         metrics = train_run(
-            export, out, config, folds=folds, device=device, threads=threads, overwrite=force, progress=progress
-        )
+            export, out, config, folds=folds, device=device, threads=threads, overwrite=force, progress=progress,
+            tell=_talk,
+        )  # fmt: skip
     typer.echo(json.dumps(_short(metrics), indent=1))
     typer.echo(f"Run folder: {out}", err=True)
-    typer.echo(f"Next: emer report {out} --export {export} --out report.html", err=True)
+    if len(metrics["finished_folds"]) < metrics["n_folds"]:
+        typer.echo(f"{len(metrics['finished_folds'])} of {metrics['n_folds']} folds finished.", err=True)
+    page = _suggested_page(out)
+    typer.echo("Next: " + shlex.join(["emer", "report", str(out), "--export", str(export), "--out", page]), err=True)
 
 
 def evaluate(
@@ -99,27 +104,38 @@ def evaluate(
     from data_schema.cli.talk import progress_bar
     from data_schema.exports.reading import TrainingExport
     from emer_model.evaluation.gap import masked_clips
-    from emer_model.evaluation.repeat import repeat_predictions
+    from emer_model.evaluation.repeat import find_export, repeat_predictions
     from emer_model.evaluation.summary import summarise
     from emer_model.training.run_folder import RunFolder
     from emer_model.training.runner import run_targets
 
-    results, differing = [], []
+    results, problems = [], []
     for path in runs:
         _require_folder(path, "RUN")
         run = RunFolder(path)
+        place = find_export(run, export)
+        _talk(f"{path}: export {place}")
+        state = run.state()
+        run.require_finished(state)
+        for note in run.notes(state):
+            _talk(note)
         with progress_bar(f"evaluate {path.name}") as progress:
-            repeated = repeat_predictions(run, export, device=device, progress=progress)
-        with TrainingExport.open(export or Path(run.config()["export"]["path"]), verify=False) as opened:
+            repeated = repeat_predictions(run, place, state=state, device=device, progress=progress)
+        with TrainingExport.open(place, verify=False) as opened:
             labels = opened.targets
         settings = run.run_config()
         targets = summarise(repeated.predictions, run_targets(settings), masked_clips(labels))
+        merged = run.merged_difference(state)
         results.append(
             {
                 "run": str(path),
+                "export": str(place),
                 "protocol": settings.protocol,
                 "model": settings.model,
-                "finished_folds": run.finished_folds(),
+                "finished_folds": list(state.finished),
+                "n_folds": state.planned,
+                "damaged_folds": {str(k): damage for k, damage in state.damaged.items()},
+                "merged_predictions_differ": bool(merged),
                 "bit_identical": repeated.identical,
                 "greatest_difference": repeated.greatest_difference
                 if math.isfinite(repeated.greatest_difference)
@@ -128,14 +144,18 @@ def evaluate(
                 "targets": {name: _short_target(summary) for name, summary in targets.items()},
             }
         )
+        problems += [f"{path}: fold {k} is damaged; `{run.command()} --folds {k}` mends it." for k in state.damaged]
+        if merged:
+            problems.append(f"{merged}; `{run.command()}` writes it again.")
         if not repeated.greatest_difference <= _ROUNDING:
-            differing.append(path.name)
+            problems.append(
+                f"{path}: the checkpoints do not give the stored predictions. They were changed after training "
+                "together with their hashes, or the software differs much: see config.json; "
+                f"`{run.command()} --force` trains all folds anew."
+            )
     typer.echo(json.dumps(results, indent=1, default=str) if as_json else _table(results))
-    if differing:
-        raise TrainingError(
-            f"{', '.join(differing)}: the checkpoints do not give the stored predictions. The checkpoint or the "
-            "predictions were changed after training, or the software differs much: see config.json; train again."
-        )
+    if problems:
+        raise TrainingError("\n".join(problems))
 
 
 def report(
@@ -144,7 +164,10 @@ def report(
     out: Path = typer.Option(Path("report.html"), metavar="FILE.html", help="The page to write."),
     force: bool = typer.Option(False, "--force", help="Replace the page that is there."),
 ) -> None:
-    """Write one self-contained HTML page on the data and the runs."""
+    """Write one self-contained HTML page on the data and the runs.
+
+    The figures are of the finished folds, from the folds' own files, whose hashes are checked.
+    """
     from emer_model.report import write_report
 
     _require_folder(export, "EXPORT")
@@ -152,9 +175,23 @@ def report(
         _require_folder(path, "RUN")
     if out.exists() and not force:
         raise UsageError(f"--out {out}: exists. Choose another name, or pass --force to replace it.")
-    size = write_report(runs, export, out)
+    size = write_report(runs, export, out, tell=_talk)
     typer.echo(str(out))
+    typer.echo(f"Export: {export}", err=True)
     typer.echo(f"{size / 1e6:.1f} MB, opens in any browser without a network.", err=True)
+
+
+def _talk(sentence: str) -> None:
+    """Say something on standard error."""
+    typer.echo(sentence, err=True)
+
+
+def _suggested_page(run: Path) -> str:
+    """Suggest where the report of a run goes: the reports of its study, if it lies in one."""
+    study = run.resolve().parent.parent if len(run.parts) < 2 or ".." in run.parts else run.parent.parent
+    if (study / "study.toml").is_file():
+        return str(study / "reports" / f"{run.resolve().name}.html")
+    return "report.html"
 
 
 def _require_folder(path: Path, what: str) -> None:
@@ -171,7 +208,7 @@ def _short_target(summary: dict[str, Any]) -> dict[str, Any]:
 
 def _short(metrics: dict[str, Any]) -> dict[str, Any]:
     """Keep of ``metrics.json`` what fits a screen."""
-    kept = {key: metrics[key] for key in ("protocol", "model", "simulated", "finished_folds")}
+    kept = {key: metrics[key] for key in ("protocol", "model", "simulated", "finished_folds", "n_folds")}
     return kept | {"targets": {name: _short_target(summary) for name, summary in metrics["targets"].items()}}
 
 
@@ -193,7 +230,8 @@ def _table(results: list[dict[str, Any]]) -> str:
     for result in results:
         lines.append(
             f"{result['run']}  {result['model']}  {result['protocol']}  folds "
-            f"{','.join(map(str, result['finished_folds']))}  {_repeated(result)}"
+            f"{','.join(map(str, result['finished_folds']))} "
+            f"({len(result['finished_folds'])} of {result['n_folds']} finished)  {_repeated(result)}"
         )
         for name, summary in result["targets"].items():
             for part in ("pooled", "agreeing", "masked"):

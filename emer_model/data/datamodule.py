@@ -66,18 +66,10 @@ class FoldData(pl.LightningDataModule):
         super().__init__()
         self.store, self.split, self.targets = store, split, targets
         self.batch_size, self.seed = batch_size, seed
-        by_clip = labels.set_index("clip_id").reindex(store.clip_ids)
-        missing = [t.name for t in (*targets, *auxiliary) if t.name not in by_clip]
-        if missing:
-            raise TrainingError(f"targets.parquet has no column {', '.join(missing)}. Export again.")
-        self.encoded = {t.name: encode(t, by_clip[t.name]) for t in (*targets, *auxiliary)}
-        present = np.all([is_present(t, self.encoded[t.name]) for t in targets], axis=0)
-        participants = np.asarray(store.participants)
-        self.parts = {
-            part: np.flatnonzero(present & np.isin(participants, codes))
-            for part, codes in (("train", split.train), ("validation", split.validation), ("test", split.test))
-        }
-        self._check_parts(allow_missing_classes)
+        self.encoded, self.parts = choose_clips(
+            store, labels, split, targets, auxiliary, allow_missing_classes=allow_missing_classes
+        )
+        self._warn_of_absent()
 
         train = self.parts["train"]
         fixation_mask = np.broadcast_to(store.fixation_mask[:, :, None], store.fixations.shape)
@@ -102,41 +94,91 @@ class FoldData(pl.LightningDataModule):
         """Return validation clips in their order."""
         return DataLoader(self.dataset("validation"), self.batch_size, collate_fn=as_it_is, num_workers=0)
 
-    def _check_parts(self, allow_missing_classes: bool) -> None:
-        fold = self.split.fold
-        for part, clips in self.parts.items():
-            if len(clips) == 0:
-                names = ", ".join(t.name for t in self.targets)
-                raise TrainingError(
-                    f"Fold {fold}: the {part} part has no clip with a label for {names}. Label more clips, or use "
-                    "fewer folds, and export again."
-                )
+    def _warn_of_absent(self) -> None:
+        """Log classes that do not occur where they should."""
         for declared in self.targets:
             if not declared.classes:
                 continue
-            encoded = self.encoded[declared.name]
-            known = set(encoded[is_present(declared, encoded)].tolist())
-            seen = {part: set(encoded[clips].tolist()) for part, clips in self.parts.items()}
+            known, seen = _classes_of(self.encoded[declared.name], self.parts, declared)
             never = [name for i, name in enumerate(declared.classes) if i not in known]
             if never:
                 _log.warning("%s: the export has no clip labelled %s", declared.name, ", ".join(never))
-            unseen = [declared.classes[i] for i in sorted(known - seen["train"])]
-            if unseen and not allow_missing_classes:
-                raise TrainingError(
-                    f"Fold {fold}: no training clip is labelled {', '.join(unseen)} ({declared.name}), though other "
-                    "clips of the export are, so the model could never answer it. Use fewer folds or more "
-                    "participants, choose a 3-class protocol, or pass --allow-missing-classes to train all the same."
-                )
             for part in ("validation", "test"):
                 absent = [declared.classes[i] for i in sorted(known - seen[part])]
                 if absent:
                     _log.warning(
                         "fold %d: no %s clip is labelled %s (%s); UAR is the mean over the classes that occur",
-                        fold,
+                        self.split.fold,
                         part,
                         ", ".join(absent),
                         declared.name,
                     )
+
+
+def choose_clips(
+    store: ClipStore,
+    labels: pd.DataFrame,
+    split: Split,
+    targets: tuple[Target, ...],
+    auxiliary: tuple[Target, ...] = (),
+    *,
+    allow_missing_classes: bool = False,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Encode the labels of all clips and find the clips of each part of a fold.
+
+    Parameters
+    ----------
+    store, labels, split, targets, auxiliary, allow_missing_classes
+        As of `FoldData`.
+
+    Returns
+    -------
+    encoded : dict of str to ndarray, shape (n_clips,)
+        By target, see `emer_model.data.targets.encode`.
+    parts : dict of str to ndarray of int
+        Places of the clips of 'train', 'validation' and 'test' in the store.
+
+    Raises
+    ------
+    TrainingError
+        If a label is wrong, a part has no labelled clip, or the training part lacks a class.
+    """
+    by_clip = labels.set_index("clip_id").reindex(store.clip_ids)
+    missing = [t.name for t in (*targets, *auxiliary) if t.name not in by_clip]
+    if missing:
+        raise TrainingError(f"targets.parquet has no column {', '.join(missing)}. Export again.")
+    encoded = {t.name: encode(t, by_clip[t.name]) for t in (*targets, *auxiliary)}
+    present = np.all([is_present(t, encoded[t.name]) for t in targets], axis=0)
+    participants = np.asarray(store.participants)
+    parts = {
+        part: np.flatnonzero(present & np.isin(participants, codes))
+        for part, codes in (("train", split.train), ("validation", split.validation), ("test", split.test))
+    }
+    for part, clips in parts.items():
+        if len(clips) == 0:
+            names = ", ".join(t.name for t in targets)
+            raise TrainingError(
+                f"Fold {split.fold}: the {part} part has no clip with a label for {names}. Label more clips, or use "
+                "fewer folds, and export again."
+            )
+    for declared in targets:
+        known, seen = _classes_of(encoded[declared.name], parts, declared)
+        unseen = [declared.classes[i] for i in sorted(known - seen["train"])] if declared.classes else []
+        if unseen and not allow_missing_classes:
+            raise TrainingError(
+                f"Fold {split.fold}: no training clip is labelled {', '.join(unseen)} ({declared.name}), though other "
+                "clips of the export are, so the model could never answer it. Use fewer folds or more "
+                "participants, choose a 3-class protocol, or pass --allow-missing-classes to train all the same."
+            )
+    return encoded, parts
+
+
+def _classes_of(
+    encoded: np.ndarray, parts: dict[str, np.ndarray], declared: Target
+) -> tuple[set[int], dict[str, set[int]]]:
+    """Return the classes that occur in the export, and those in each part."""
+    known = set(encoded[is_present(declared, encoded)].tolist())
+    return known, {part: set(encoded[clips].tolist()) for part, clips in parts.items()}
 
 
 def normalise_clips(

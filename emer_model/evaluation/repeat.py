@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_schema.errors import TrainingError
+from data_schema.errors import TrainingError, UsageError
 from data_schema.exports.reading import TrainingExport
 from emer_model.data.datamodule import normalise_clips
 from emer_model.data.dataset import ClipDataset
@@ -17,7 +17,8 @@ from emer_model.data.targets import encode, is_present
 from emer_model.training.checkpoint import load_checkpoint
 from emer_model.training.environment import choose_device, default_threads, deterministic, limited_threads
 from emer_model.training.prediction import PROBABILITY_PREFIX, predict, predictions_table
-from emer_model.training.run_folder import BEST, RunFolder
+from emer_model.training.run_folder import RunFolder
+from emer_model.training.run_state import BEST, RunState
 from emer_model.training.runner import Progress, export_splits, manifest_sha256, run_targets
 
 #: What must be the same in each row before its numbers can be compared.
@@ -49,9 +50,14 @@ class Repetition:
 
 
 def repeat_predictions(
-    run: RunFolder, export_path: Path | None = None, *, device: str = "auto", progress: Progress | None = None
+    run: RunFolder,
+    export_path: Path | None = None,
+    *,
+    state: RunState | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> Repetition:
-    """Predict the test clips of all finished folds again.
+    """Predict the test clips of all finished folds again and compare with what each fold stored.
 
     Parameters
     ----------
@@ -59,6 +65,8 @@ def repeat_predictions(
         A run.
     export_path : Path, optional
         Where the export is now; the run knows where it was.
+    state : RunState, optional
+        What `RunFolder.state` said, where it has been asked already.
     device : str
         See `emer_model.training.environment.choose_device`.
     progress : callable, optional
@@ -66,45 +74,78 @@ def repeat_predictions(
 
     Raises
     ------
+    UsageError
+        If `export_path` is no training export.
     TrainingError
-        If the export is gone or another, or a checkpoint is not the run's.
+        If no fold is finished, the export is gone or another, or a checkpoint is not the run's.
     """
-    config = run.config()
-    path = Path(export_path or config["export"]["path"])
+    path = find_export(run, export_path)
+    state = state or run.state()
+    run.require_finished(state)
+    with TrainingExport.open(path) as export:
+        tables = _repeat_folds(run, state.finished, export, device, progress)
+    return compare(run.fold_predictions(state.finished), pd.concat(tables, ignore_index=True))
+
+
+def find_export(run: RunFolder, export_path: Path | None = None) -> Path:
+    """Return where a run's export is: where the user says, or else where the run says.
+
+    Raises
+    ------
+    UsageError
+        If `export_path` is no training export.
+    TrainingError
+        If the export is gone or another than the run's.
+    """
+    path = run.export_path() if export_path is None else Path(export_path)
     if not (path / "manifest.json").is_file():
-        raise TrainingError(f"{run.root}: its export is not at {path}. Say where it is with --export.")
-    if manifest_sha256(path) != config["export"]["manifest_sha256"]:
+        if export_path is not None:
+            raise UsageError(
+                f"--export {path}: this folder is no training export: it has no manifest.json. Give a folder that "
+                "`emer export training` wrote."
+            )
         raise TrainingError(
-            f"{path} is not the export that {run.root.name} was trained on (its manifest differs). "
+            f"{run.root}: its export was at {path} and is no longer there. Say where it is with --export."
+        )
+    if manifest_sha256(path) != run.config()["export"]["manifest_sha256"]:
+        raise TrainingError(
+            f"{path} is not the export that {run.root} was trained on (its manifest differs). "
             "Give that one with --export, or train again on this one."
         )
-    with TrainingExport.open(path) as export:
-        tables = _repeat_folds(run, export, device, progress)
-    return compare(run.predictions(), pd.concat(tables, ignore_index=True))
+    return path
 
 
-def _repeat_folds(run: RunFolder, export: TrainingExport, device: str, progress: Progress | None) -> list[pd.DataFrame]:
+def _repeat_folds(
+    run: RunFolder, finished: tuple[int, ...], export: TrainingExport, device: str, progress: Progress | None
+) -> list[pd.DataFrame]:
     """Predict the test clips of each finished fold."""
     config, settings = run.config(), run.run_config()
-    splits, finished = export_splits(export), run.finished_folds()
+    splits = export_splits(export)
     targets = run_targets(settings)
     store: ClipStore | None = None
     tables = []
     threads = int(config.get("machine", {}).get("threads") or default_threads())
     with deterministic(), limited_threads(threads):
         for position, k in enumerate(finished):
-            best = load_checkpoint(run.fold(k) / BEST)
+            mend = f"`{run.command()} --force --folds {k}` trains it anew; --force replaces the other folds, too."
+            try:
+                best = load_checkpoint(run.fold(k) / BEST)
+            except TrainingError as error:
+                raise TrainingError(f"{run.root}: fold {k}: {error} {mend}") from error
             if (best.info.model, best.info.protocol, best.info.fold) != (settings.model, settings.protocol, k):
                 raise TrainingError(
                     f"{run.fold(k) / BEST} is of model {best.info.model}, protocol {best.info.protocol}, fold "
-                    f"{best.info.fold}; expected {settings.model}, {settings.protocol}, fold {k}. Was it copied here?"
+                    f"{best.info.fold}; expected {settings.model}, {settings.protocol}, fold {k}. Was it copied here? "
+                    f"{mend}"
                 )
             store = store or ClipStore(export, face_size_px=best.info.face_size_px)
             if (tuple(store.eye_names), tuple(store.fixation_names)) != (
                 best.info.eye_features,
                 best.info.fixation_features,
             ):
-                raise TrainingError(f"{run.fold(k) / BEST} was trained on other features than the export has.")
+                raise TrainingError(
+                    f"{run.fold(k) / BEST} (fold {k}) was trained on other features than the export has. {mend}"
+                )
             labels = export.targets.set_index("clip_id").reindex(store.clip_ids)
             encoded = {t.name: encode(t, labels[t.name]) for t in targets}
             present = np.all([is_present(t, encoded[t.name]) for t in targets], axis=0)

@@ -16,6 +16,7 @@ from emer_model.data.targets import Target, protocol_targets
 from emer_model.evaluation.gap import masked_clips
 from emer_model.evaluation.summary import summarise
 from emer_model.training.run_folder import RunFolder
+from emer_model.training.run_state import RunState
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class ReportedRun:
         Its tables.
     summary : dict
         From `emer_model.evaluation.summary.summarise`, computed anew from the predictions.
+    state : RunState
+        Which folds are finished; the figures are those of these alone.
+    notes : list of str
+        What a reader has to know: folds that lack or are damaged, a merged file that differs.
     """
 
     name: str
@@ -46,6 +51,8 @@ class ReportedRun:
     predictions: pd.DataFrame
     curves: pd.DataFrame
     summary: dict[str, Any]
+    state: RunState
+    notes: list[str]
 
     @property
     def model(self) -> str:
@@ -109,19 +116,23 @@ def _read_run(path: Path, export_sha256: str, masked: pd.Series) -> ReportedRun:
     config = run.config()
     if config["export"]["manifest_sha256"] != export_sha256:
         raise TrainingError(
-            f"{path} was trained on another export ({config['export']['path']}). Give that one with --export, "
+            f"{path} was trained on another export ({run.export_path()}). Give that one with --export, "
             "or leave this run out."
         )
     protocol = PROTOCOLS[run.run_config().protocol]
     targets = protocol_targets(protocol)
-    predictions = run.predictions()
+    state = run.state()
+    run.require_finished(state)
+    predictions = run.fold_predictions(state.finished)
     return ReportedRun(
         name=path.resolve().name,
         protocol=protocol,
         targets=targets,
         config=config,
-        folds=run.fold_records(),
+        folds=run.fold_records(state.finished),
         predictions=predictions,
-        curves=pd.read_csv(run.curves_path),
+        curves=run.fold_curves(state.finished),
         summary=summarise(predictions, targets, masked),
+        state=state,
+        notes=run.notes(state),
     )

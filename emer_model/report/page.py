@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
@@ -27,7 +28,7 @@ METRIC_MEANINGS = {
 }
 
 
-def write_report(runs: list[Path], export_path: Path, out: Path) -> int:
+def write_report(runs: list[Path], export_path: Path, out: Path, tell: Callable[[str], None] | None = None) -> int:
     """Write the report.
 
     Parameters
@@ -38,6 +39,8 @@ def write_report(runs: list[Path], export_path: Path, out: Path) -> int:
         Their export.
     out : Path
         The page.
+    tell : callable, optional
+        Told what else the page says of unfinished or damaged runs.
 
     Returns
     -------
@@ -51,7 +54,12 @@ def write_report(runs: list[Path], export_path: Path, out: Path) -> int:
     """
     if not out.parent.is_dir():
         raise TrainingError(f"--out {out}: the folder {out.parent} does not exist. Make it first.")
-    content = render(gather(runs, export_path)).encode("utf-8")
+    data = gather(runs, export_path)
+    if tell is not None:
+        for run in data.runs:
+            for note in run.notes:
+                tell(note)
+    content = render(data).encode("utf-8")
     write_atomically(out, content)
     return len(content)
 
@@ -101,6 +109,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "continuous": tables.continuous_comparison(data),
         "quality": tables.quality(data),
         "quality_titles": tables.quality_titles(),
+        "quality_warnings": tables.quality_warnings(data),
         "provenance": origins,
         "n_replayed": sum(row["origin"].startswith("replays") for row in origins),
         "n_simulated": sum(row["origin"] == "simulated" for row in origins),

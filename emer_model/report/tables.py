@@ -135,7 +135,7 @@ def headlines(data: ReportData) -> list[dict[str, str]]:
         lines.append(
             {
                 "protocol": group["protocol"],
-                "text": f"{best['model']} has UAR {best['uar']['value']} ({best['uar']['interval']}), and judges "
+                "text": f"{best['model']}{best['partly']} has UAR {best['uar']['value']} ({best['uar']['interval']}), and judges "
                 f"{best['masked']} of the masked clips right; the answer '{trivial['name']}' has UAR "
                 f"{trivial['uar']['value']}.",
             }
@@ -143,11 +143,16 @@ def headlines(data: ReportData) -> list[dict[str, str]]:
     lines += [
         {
             "protocol": f"{row['target']} ({row['model']})",
-            "text": f"CCC {row['ccc']}, mean absolute error {row['mae']}.",
+            "text": f"CCC {row['ccc']}, mean absolute error {row['mae']}{row['partly']}.",
         }
         for row in continuous_comparison(data)
     ]
     return lines
+
+
+def partly(run: ReportedRun) -> str:
+    """Say in brackets how many folds are finished, for a run that lacks some."""
+    return "" if run.state.complete else f" ({run.state.count} folds finished)"
 
 
 def _class_row(run: ReportedRun) -> dict[str, Any]:
@@ -161,7 +166,8 @@ def _class_row(run: ReportedRun) -> dict[str, Any]:
     return {
         "name": run.name,
         "model": run.model,
-        "folds": len(run.folds),
+        "folds": run.state.count,
+        "partly": partly(run),
         "n": int(pooled["n_clips"]),
         "war": with_interval("war"),
         "uar": with_interval("uar"),
@@ -194,7 +200,8 @@ def _trivial_row(run: ReportedRun, data: ReportData) -> dict[str, Any]:
     return {
         "name": f"always {declared.classes[common]}",
         "model": "no model",
-        "folds": "",
+        "folds": run.state.count,
+        "partly": "",
         "n": len(true),
         "war": {"value": number(whole["war"]), "interval": ""},
         "uar": {"value": number(whole["uar"]), "interval": ""},
@@ -219,6 +226,7 @@ def continuous_comparison(data: ReportData) -> list[dict[str, Any]]:
                 pooled = run.summary[declared.name]["pooled"]
                 rows.append(
                     {"name": run.name, "model": run.model, "target": declared.name, "n": int(pooled["n_clips"])}
+                    | {"folds": run.state.count, "partly": partly(run)}
                     | {key: number(pooled[key]) for key in ("mae", "rmse", "ccc", "pearson")}
                 )
     return rows
@@ -241,6 +249,17 @@ def quality(data: ReportData) -> list[dict[str, Any]]:
 def quality_titles() -> list[dict[str, str]]:
     """Return the titles of the quality table with their meaning."""
     return [{"title": title, "meaning": QUALITY_COLUMNS.get(column, "")} for column, title, *_ in QUALITY_TABLE]
+
+
+def quality_warnings(data: ReportData) -> list[dict[str, str]]:
+    """List what the export warns of, by session; exports of older toolkits warn of nothing."""
+    found = []
+    for record in data.quality.to_dict("records"):
+        said = record.get("warnings")
+        texts = [said] if isinstance(said, str) else list(said) if isinstance(said, (list, tuple, np.ndarray)) else []
+        lines = [line.strip() for text in texts for line in str(text).splitlines() if line.strip()]
+        found += [{"participant": record["participant"], "session": record["session"], "text": x} for x in lines]
+    return found
 
 
 def provenance(data: ReportData) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 
 from emer_model.data.datamodule import FoldData
 from emer_model.training.checkpoint import CheckpointInfo, save_checkpoint
-from emer_model.training.run_folder import BEST, LAST
+from emer_model.training.run_state import BEST, LAST
 
 #: Told the epoch, of how many at most, and a sentence.
 EpochProgress = Callable[[int, int, str], None]

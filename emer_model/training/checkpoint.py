@@ -114,16 +114,16 @@ def read_info(path: Path) -> CheckpointInfo:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(_HEADER_KEY, "{}"))
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise TrainingError(f"{path.name} is damaged: {error}. Train the fold again.") from error
+        raise TrainingError(f"{path} is damaged: {error}. Train the fold again.") from error
     if header.pop("format", None) != FORMAT:
         raise TrainingError(
-            f"{path.name} is a safetensors file but no checkpoint of this toolkit. Expected a best.safetensors or "
+            f"{path} is a safetensors file but no checkpoint of this toolkit. Expected a best.safetensors or "
             "last.safetensors that `emer train` wrote."
         )
     version = str(header.pop("schema_version", ""))
     if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         raise TrainingError(
-            f"{path.name} has checkpoint schema {version}, this toolkit reads {SCHEMA_VERSION}. Update emer-toolkit, "
+            f"{path} has checkpoint schema {version}, this toolkit reads {SCHEMA_VERSION}. Update emer-toolkit, "
             "or train again."
         )
     try:
@@ -132,7 +132,7 @@ def read_info(path: Path) -> CheckpointInfo:
             header[key] = tuple(header[key])
         return CheckpointInfo(**header)
     except (KeyError, TypeError) as error:
-        raise TrainingError(f"{path.name}: the checkpoint's description is incomplete ({error}).") from error
+        raise TrainingError(f"{path}: the checkpoint's description is incomplete ({error}).") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -149,20 +149,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         model = build_model(info.model, info.architecture)
     except UsageError as error:
-        raise TrainingError(f"{path.name} holds a model that this toolkit does not have: {error}") from error
+        raise TrainingError(f"{path} holds a model that this toolkit does not have: {error}") from error
     state = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise TrainingError(
-            f"{path.name}: the tensors are not those of model '{info.model}' as its description builds it. "
+            f"{path}: the tensors are not those of model '{info.model}' as its description builds it. "
             "It may have been written by another version of the model; train again."
         ) from error
 
     def normalisation(part: str) -> FeatureNormalisation:
         keys = [f"normalisation.{part}.{name}" for name in ("mean", "spread")]
         if any(key not in tensors for key in keys):
-            raise TrainingError(f"{path.name}: the normalisation of the {part} features is missing. Train again.")
+            raise TrainingError(f"{path}: the normalisation of the {part} features is missing. Train again.")
         return FeatureNormalisation(*(tensors[key].numpy() for key in keys))
 
     model.to(memory_format=torch.channels_last)
@@ -181,7 +181,7 @@ def _refuse_foreign(path: Path) -> None:
         return
     if start.startswith(b"PK\x03\x04") or start[:1] == b"\x80":
         raise TrainingError(
-            f"{path.name} is a pickle (a torch.save file). Opening one can run any code, so it is refused. "
+            f"{path} is a pickle (a torch.save file). Opening one can run any code, so it is refused. "
             "Checkpoints of this toolkit are safetensors files."
         )
-    raise TrainingError(f"{path.name} is no safetensors file, or was cut short. Train the fold again.")
+    raise TrainingError(f"{path} is no safetensors file, or was cut short. Train the fold again.")

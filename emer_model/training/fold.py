@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import nn
 from data_schema.errors import TrainingError
 from data_schema.exports.folds import Split
 from data_schema.exports.protocols import PROTOCOLS
-from emer_model.data.datamodule import FoldData
+from emer_model.data.datamodule import FoldData, choose_clips
 from emer_model.data.store import ClipStore
 from emer_model.data.targets import Target, protocol_targets, target
 from emer_model.models.registry import accepted_arguments, build_model
@@ -26,7 +27,8 @@ from emer_model.training.config import RunConfig
 from emer_model.training.files import write_csv, write_json, write_parquet
 from emer_model.training.module import EmotionTraining
 from emer_model.training.prediction import predict, predictions_table
-from emer_model.training.run_folder import BEST, RunFolder
+from emer_model.training.run_folder import RunFolder
+from emer_model.training.run_state import BEST, RECORD, hash_files
 
 _log = logging.getLogger(__name__)
 
@@ -108,12 +110,30 @@ def run_targets(config: RunConfig) -> tuple[Target, ...]:
     return protocol_targets(PROTOCOLS[config.protocol])
 
 
+def auxiliary_targets(config: RunConfig) -> tuple[Target, ...]:
+    """Return what a run learns beside the targets of its protocol."""
+    return tuple(target(name) for name in config.auxiliary_targets if name not in PROTOCOLS[config.protocol].targets)
+
+
+def check_folds(store: ClipStore, labels: pd.DataFrame, splits: Sequence[Split], config: RunConfig) -> None:
+    """Refuse settings and data that no fold could be trained with, and write nothing.
+
+    Raises
+    ------
+    TrainingError
+        If a target or a model cannot be made, a label is wrong, or a part of a fold lacks labels.
+    """
+    targets, auxiliary = run_targets(config), auxiliary_targets(config)
+    for split in splits:
+        choose_clips(store, labels, split, targets, auxiliary, allow_missing_classes=config.allow_missing_classes)
+    build_model(config.model, _architecture(store, config, (*targets, *auxiliary)))
+
+
 def _build(
     store: ClipStore, labels: pd.DataFrame, split: Split, config: RunConfig, run: RunFolder, device: torch.device
 ) -> _Fold:
     """Seed everything, then make the fold's data and its model."""
-    targets = run_targets(config)
-    auxiliary = tuple(target(name) for name in config.auxiliary_targets if name not in {t.name for t in targets})
+    targets, auxiliary = run_targets(config), auxiliary_targets(config)
     seed = config.seed + split.fold
     pl.seed_everything(seed, verbose=False)
     data = FoldData(
@@ -179,7 +199,7 @@ def _store(fold: _Fold, keeper: BestAndLast, curves: Curves, started: float) -> 
     write_csv(folder / "curves.csv", pd.DataFrame(curves.rows))
     seconds = round(time.perf_counter() - started, 2)
     write_json(
-        folder / "fold.json",
+        folder / RECORD,
         {
             "fold": fold.number,
             "seed": fold.seed,
@@ -191,6 +211,7 @@ def _store(fold: _Fold, keeper: BestAndLast, curves: Curves, started: float) -> 
             "device": str(fold.device),
             "threads": torch.get_num_threads(),
             "seconds": seconds,
+            "sha256": hash_files(folder),
         },
     )
     _log.info("fold %d: best epoch %d of %d, %.1f s", fold.number, keeper.best_epoch, len(curves.rows), seconds)

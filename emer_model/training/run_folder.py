@@ -7,8 +7,10 @@
     RUN/log.txt
     RUN/run.lock                empty; held by the system while a process trains here
     RUN/folds/fold-0/           best.safetensors, last.safetensors, predictions.parquet,
-                                curves.csv, fold.json (written last: the fold is finished)
-    RUN/predictions.parquet     test predictions of all finished folds
+                                curves.csv, fold.json (written last, with the hashes of the
+                                others: the fold is finished while they match)
+    RUN/predictions.parquet     test predictions of all finished folds, for the user; the
+                                toolkit itself reads those of the folds
     RUN/curves.csv              all finished folds
     RUN/metrics.json
 
@@ -17,9 +19,10 @@ Only these files are ever removed. Anything else that lies here is the user's an
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +32,17 @@ from filelock import FileLock, Timeout
 from data_schema.errors import TrainingError, UsageError
 from emer_model.training.config import RunConfig
 from emer_model.training.files import read_json, write_json
+from emer_model.training.run_state import BEST, LAST, RECORD, RunState, find_damage, train_command
 
 FORMAT = "emer-run"
 FORMAT_VERSION = "1.0"
-
-#: Checkpoints of a fold: the best on validation clips, and that of the last epoch.
-BEST, LAST = "best.safetensors", "last.safetensors"
 
 _LOCK = "run.lock"
 
 #: What a run holds before it has learned anything.
 _BEGUN = ("config.json", "folds.json", "log.txt")
 _RUN_FILES = ("folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json")
-_FOLD_FILES = (BEST, LAST, "predictions.parquet", "curves.csv", "fold.json")
+_FOLD_FILES = (BEST, LAST, "predictions.parquet", "curves.csv", RECORD)
 
 #: Name of a file that a kill left half-written, around the name that it should have got.
 _PARTIAL = re.compile(r"\.?(?P<name>.+?)(\.[0-9a-f]{8})?\.partial")
@@ -69,13 +70,105 @@ class RunFolder:
         """Return the folder of a fold."""
         return self.root / "folds" / f"fold-{fold}"
 
-    def finished_folds(self) -> list[int]:
-        """Return the numbers of the folds that are finished."""
-        return sorted(int(p.name.partition("-")[2]) for p in self._fold_folders() if (p / "fold.json").is_file())
+    def state(self) -> RunState:
+        """Find out which folds are finished; hashes their files.
 
-    def fold_records(self) -> list[dict[str, Any]]:
-        """Read ``fold.json`` of the finished folds, in order."""
-        return [read_json(self.fold(k) / "fold.json") for k in self.finished_folds()]
+        Raises
+        ------
+        TrainingError
+            If this is no run folder.
+        """
+        finished, damaged = [], {}
+        for folder in sorted(self._fold_folders(), key=_number):
+            if (folder / RECORD).is_file():
+                damage = find_damage(folder)
+                if damage:
+                    damaged[_number(folder)] = damage
+                else:
+                    finished.append(_number(folder))
+        planned = self.config()["export"].get("n_folds")
+        if planned is None:  # a run of an older toolkit
+            planned = len(read_json(self.folds_path))
+        return RunState(int(planned), tuple(finished), damaged)
+
+    def finished_folds(self) -> list[int]:
+        """Return the numbers of the folds that are finished; hashes their files."""
+        return list(self.state().finished)
+
+    def fold_records(self, folds: Sequence[int]) -> list[dict[str, Any]]:
+        """Read ``fold.json`` of finished folds."""
+        return [read_json(self.fold(k) / RECORD) for k in folds]
+
+    def fold_predictions(self, folds: Sequence[int]) -> pd.DataFrame:
+        """Read the test predictions of finished folds from the folds' own files."""
+        tables = [pd.read_parquet(self.fold(k) / "predictions.parquet") for k in folds]
+        return pd.concat(tables, ignore_index=True)
+
+    def fold_curves(self, folds: Sequence[int]) -> pd.DataFrame:
+        """Read the curves of finished folds from the folds' own files."""
+        return pd.concat([pd.read_csv(self.fold(k) / "curves.csv") for k in folds], ignore_index=True)
+
+    def merged_difference(self, state: RunState) -> str:
+        """Say how ``RUN/predictions.parquet`` contradicts the finished folds; empty if it does not.
+
+        One that lacks a fold is no contradiction: a kill may come before it is written.
+        """
+        path = self.predictions_path
+        if not path.is_file():
+            return ""
+        try:
+            merged = pd.read_parquet(path)
+            present = set(merged["fold"].unique().tolist())
+        except (OSError, ValueError, KeyError) as error:
+            return f"{path} cannot be read ({str(error).splitlines()[0]})"
+        for k in state.finished:
+            own = self.fold_predictions([k])
+            rows = merged[merged["fold"] == k].reindex(columns=own.columns).reset_index(drop=True)
+            if k in present and not rows.equals(own):
+                return f"{path} differs from the predictions of fold {k} in {self.fold(k)}"
+        unknown = sorted(present - {*state.finished, *state.damaged})
+        return f"{path} has predictions of fold {unknown[0]}, which is not finished" if unknown else ""
+
+    def export_path(self) -> Path:
+        """Return where the run's export lies; a relative place counts from the run."""
+        return Path(os.path.normpath(self.root.resolve() / self.config()["export"]["path"]))
+
+    def command(self) -> str:
+        """Return the `emer train` command that goes on with this run."""
+        export, here = self.export_path(), Path.cwd()
+        if here in export.parents:
+            export = export.relative_to(here)
+        return train_command(self.root, export, self.run_config())
+
+    def notes(self, state: RunState) -> list[str]:
+        """Say what a reader of this run's figures has to know: folds that lack or are damaged, a merged file."""
+        notes = []
+        if not state.complete:
+            notes.append(
+                f"{self.root}: {state.count} folds finished; run `{self.command()}` again to go on. "
+                "The figures are those of the finished folds alone."
+            )
+        notes += [
+            f"{self.root}: fold {k} is damaged: {damage}. It is left out; `{self.command()} --folds {k}` trains it again."
+            for k, damage in state.damaged.items()
+        ]
+        difference = self.merged_difference(state)
+        if difference:
+            notes.append(
+                f"{difference}. The figures come from the folds' own files; `{self.command()}` writes it again."
+            )
+        return notes
+
+    def require_finished(self, state: RunState) -> None:
+        """Refuse a run without any finished fold.
+
+        Raises
+        ------
+        TrainingError
+            Saying what is damaged and how to go on.
+        """
+        if not state.finished:
+            raise TrainingError("\n".join(self.notes(state)))
 
     def config(self) -> dict[str, Any]:
         """Read ``config.json``.
@@ -109,16 +202,16 @@ class RunFolder:
             raise TrainingError(f"{self.config_path}: the settings are incomplete ({error}).") from error
 
     def predictions(self) -> pd.DataFrame:
-        """Read the test predictions of the finished folds.
+        """Read the test predictions of the finished folds, each from its own checked file.
 
         Raises
         ------
         TrainingError
-            If there are none.
+            If no fold is finished.
         """
-        if not self.predictions_path.is_file():
-            raise TrainingError(f"{self.root}: no fold is finished, so there are no predictions. Run `emer train` on.")
-        return pd.read_parquet(self.predictions_path)
+        state = self.state()
+        self.require_finished(state)
+        return self.fold_predictions(state.finished)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -135,6 +228,7 @@ class RunFolder:
         """
         self._holds_run()
         lock = FileLock(self.root / _LOCK, timeout=0)
+        existed = self.root.is_dir()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -151,9 +245,10 @@ class RunFolder:
             yield
         finally:
             lock.release()
+            self._remove_if_nothing_began(folder_too=not existed)
 
-    def prepare(self, config: dict[str, Any], *, overwrite: bool) -> None:
-        """Begin a run in the folder, or go on in it if it is the same run; call it within `lock`.
+    def check(self, config: dict[str, Any], *, overwrite: bool) -> bool:
+        """Tell whether there is a run to go on with, and change nothing.
 
         Raises
         ------
@@ -161,26 +256,55 @@ class RunFolder:
             If the folder holds something else, or a run with other settings that has come to
             more than a log, and `overwrite` was not asked for.
         """
-        if self._holds_run():
-            before = self.config()
-            differing = [key for key in ("settings", "export") if _identity(before, key) != _identity(config, key)]
-            if not differing and not overwrite:
-                return
-            if not overwrite and not self._only_begun():
-                raise UsageError(
-                    f"--out {self.root}: holds a run with other {' and '.join(differing)}"
-                    f"{_differences(before, config)}. Choose another folder, or pass --force to replace that run; "
-                    "--force removes what `emer train` wrote and leaves other files."
-                )
-            # The old settings stay until the new ones take their place: a kill between leaves a run.
-            self._clear()
+        if not self._holds_run():
+            return False
+        before = self.config()
+        differing = [key for key in ("settings", "export") if _identity(before, key) != _identity(config, key)]
+        if differing and not overwrite and not self._only_begun():
+            raise UsageError(
+                f"--out {self.root}: holds a run with other {' and '.join(differing)}"
+                f"{_differences(before, config)}. Choose another folder, or pass --force to replace that run; "
+                "--force removes what `emer train` wrote and leaves other files."
+            )
+        return not differing and not overwrite
+
+    def prepare(self, config: dict[str, Any], *, overwrite: bool) -> None:
+        """Begin a run in the folder, or go on in it if it is the same run; call it within `lock`.
+
+        Raises
+        ------
+        UsageError
+            As `check`.
+        """
+        if self.check(config, overwrite=overwrite):
+            return
+        # The old settings stay until the new ones take their place: a kill between leaves a run.
+        self._clear()
         write_json(self.config_path, config)
+
+    def abandon(self) -> None:
+        """Remove a run that failed before it learned anything; one with a checkpoint stays. Call it within `lock`."""
+        for folder in self._fold_folders():
+            _remove_if_empty(folder)
+        _remove_if_empty(self.root / "folds")
+        if self._only_begun():
+            self._clear()
+            _remove(self.root, ("config.json",))
 
     def clear_fold(self, fold: int) -> None:
         """Make a fold's folder, without what an unfinished training left in it."""
         folder = self.fold(fold)
         _remove(folder, _FOLD_FILES)
         folder.mkdir(parents=True, exist_ok=True)
+
+    def _remove_if_nothing_began(self, *, folder_too: bool) -> None:
+        """Remove the lock, and the folder if it was made for it, where no run came of it."""
+        if self.root.is_dir() and {p.name for p in self.root.iterdir()} <= {_LOCK}:
+            # Another process may just have taken them over; then they are its own.
+            with suppress(OSError):
+                (self.root / _LOCK).unlink(missing_ok=True)
+                if folder_too:
+                    self.root.rmdir()
 
     def _holds_run(self) -> bool:
         """Tell whether there is a run to go on with; refuse a folder of something else."""
@@ -202,7 +326,7 @@ class RunFolder:
     def _clear(self) -> None:
         """Remove what a run wrote except its settings, the mark of a finished fold first, and nothing else."""
         for folder in self._fold_folders():
-            _remove(folder, ("fold.json",))
+            _remove(folder, (RECORD,))
             _remove(folder, _FOLD_FILES)
             _remove_if_empty(folder)
         _remove_if_empty(self.root / "folds")
@@ -211,6 +335,11 @@ class RunFolder:
     def _fold_folders(self) -> list[Path]:
         """Return the folders of folds; a copy such as fold-0-old is the user's."""
         return [p for p in self.root.glob("folds/fold-*") if p.is_dir() and p.name.partition("-")[2].isdecimal()]
+
+
+def _number(folder: Path) -> int:
+    """Return the number in the name of a fold's folder."""
+    return int(folder.name.partition("-")[2])
 
 
 def _whole(name: str) -> str:

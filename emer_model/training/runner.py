@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +40,16 @@ from emer_model.training.environment import (
     versions,
 )
 from emer_model.training.files import write_csv, write_json, write_parquet
-from emer_model.training.fold import run_targets, train_fold
+from emer_model.training.fold import auxiliary_targets, check_folds, run_targets, train_fold
 from emer_model.training.run_folder import FORMAT, FORMAT_VERSION, RunFolder
 
 _log = logging.getLogger(__name__)
 
 #: Told how much is done, of how much, and a sentence.
 Progress = Callable[[int, int, str], None]
+
+#: Told a sentence that the user should read.
+Tell = Callable[[str], None]
 
 
 def train(
@@ -57,8 +62,12 @@ def train(
     threads: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Train a model for a protocol, fold by fold; finished folds of the same run are kept.
+
+    Settings and data are checked before the run folder is made. A finished fold whose files
+    are not those that were written is trained again.
 
     Parameters
     ----------
@@ -78,6 +87,8 @@ def train(
         Replace a run that is there.
     progress : callable, optional
         Told the epochs done over all folds asked for.
+    tell : callable, optional
+        Told which folds are damaged; these sentences are logged in any case.
 
     Returns
     -------
@@ -94,63 +105,85 @@ def train(
     if config.protocol not in PROTOCOLS:
         raise UsageError(suggest("protocol", config.protocol, PROTOCOLS))
     model_class(config.model)
+    auxiliary_targets(config)
     chosen = choose_device(device)
     threads = threads or default_threads()
     run = RunFolder(out)
-    with TrainingExport.open(export_path) as export:
+    with ExitStack() as held, TrainingExport.open(export_path) as export:
         splits = export_splits(export)
         wanted = [splits[k] for k in parse_folds(folds, len(splits))]
-        with run.lock():
-            run.prepare(_resolved(config, export_path, export, chosen, threads), overwrite=overwrite)
+        resolved = _resolved(config, export_path, export, run, len(splits), chosen, threads)
+        if run.config_path.is_file():  # a run is there: only one process may look at its folds and go on
+            held.enter_context(run.lock())
+        store = None
+        waiting = _waiting(run, wanted, resolved, overwrite)
+        if waiting:
+            store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
+            with isolate_rng():
+                check_folds(store, export.targets, waiting, config)
+        if not run.config_path.is_file():
+            held.enter_context(run.lock())
+            if _waiting(run, wanted, resolved, overwrite) != waiting:
+                raise TrainingError(
+                    f"{run.root}: another `emer train` began a run here just now. Run the command again."
+                )
+        run.prepare(resolved, overwrite=overwrite)
+        try:
             write_json(
                 run.folds_path,
                 {str(s.fold): {"train": s.train, "validation": s.validation, "test": s.test} for s in splits},
             )
             with run_log(run.log_path), quiet_lightning(), deterministic(), limited_threads(threads):
                 _log.info("protocol %s, model %s, device %s", config.protocol, config.model, chosen)
-                _train_waiting(export, config, run, wanted, chosen, progress)
+                _tell_of_damage(run, wanted, tell)
+                for position, split in enumerate(waiting):
+                    said = _fold_progress(progress, position, len(waiting), split.fold, config.epochs)
+                    with isolate_rng():
+                        train_fold(store, export.targets, split, config, run, chosen, said)
                 return collect(run, export.targets)
+        except BaseException:
+            run.abandon()
+            raise
 
 
-def _train_waiting(
-    export: TrainingExport,
-    config: RunConfig,
-    run: RunFolder,
-    wanted: Sequence[Split],
-    device: torch.device,
-    progress: Progress | None,
-) -> None:
-    """Train those of the folds asked for that are not finished."""
-    finished = run.finished_folds()
-    for split in wanted:
-        if split.fold in finished:
-            _log.info("fold %d is finished already", split.fold)
-    waiting = [split for split in wanted if split.fold not in finished]
-    if not waiting:
-        return
-    store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
-    for position, split in enumerate(waiting):
-        said = _fold_progress(progress, position, len(waiting), split.fold, config.epochs)
-        with isolate_rng():
-            train_fold(store, export.targets, split, config, run, device, said)
+def _waiting(run: RunFolder, wanted: Sequence[Split], resolved: dict[str, Any], overwrite: bool) -> list[Split]:
+    """Return those of the folds asked for that are not finished."""
+    if not run.check(resolved, overwrite=overwrite):
+        return list(wanted)
+    finished = run.state().finished
+    return [split for split in wanted if split.fold not in finished]
+
+
+def _tell_of_damage(run: RunFolder, wanted: Sequence[Split], tell: Tell | None) -> None:
+    """Say which folds were finished and are damaged, and which of these are trained again."""
+    state = run.state()
+    numbers = [split.fold for split in wanted]
+    for k in numbers:
+        if k in state.finished:
+            _log.info("fold %d is finished already", k)
+    for k, damage in state.damaged.items():
+        what = "It is trained again" if k in numbers else f"It is left out until --folds {k} or all trains it again"
+        sentence = f"{run.root}: fold {k} is damaged: {damage}. {what}."
+        _log.warning("%s", sentence)
+        if tell is not None:
+            tell(sentence)
 
 
 def collect(run: RunFolder, labels: pd.DataFrame) -> dict[str, Any]:
     """Gather the finished folds of a run into its tables and metrics."""
-    finished = run.finished_folds()
-    if not finished:
-        raise TrainingError(f"{run.root}: no fold is finished.")
+    state = run.state()
+    run.require_finished(state)
     config = run.run_config()
-    predictions = pd.concat([pd.read_parquet(run.fold(k) / "predictions.parquet") for k in finished])
-    curves = pd.concat([pd.read_csv(run.fold(k) / "curves.csv") for k in finished])
-    write_parquet(run.predictions_path, predictions.reset_index(drop=True))
-    write_csv(run.curves_path, curves)
+    predictions = run.fold_predictions(state.finished)
+    write_parquet(run.predictions_path, predictions)
+    write_csv(run.curves_path, run.fold_curves(state.finished))
     metrics = {
         "protocol": config.protocol,
         "model": config.model,
         "simulated": bool(run.config()["export"]["simulated"]),
-        "finished_folds": finished,
-        "folds": run.fold_records(),
+        "finished_folds": list(state.finished),
+        "n_folds": state.planned,
+        "folds": run.fold_records(state.finished),
         "targets": summarise(predictions, run_targets(config), masked_clips(labels)),
     }
     write_json(run.metrics_path, metrics)
@@ -176,8 +209,23 @@ def _face_size_px(config: RunConfig, export: TrainingExport) -> int | None:
     return min(stored, FACE_SIZE_PX[config.face_backbone])
 
 
+def _place_of_export(export_path: Path, run: RunFolder) -> str:
+    """Write down where an export lies: from the run if both are in one study, so that a copied study is whole."""
+    export, root = Path(export_path).resolve(), run.root.resolve()
+    study = next((folder for folder in root.parents if (folder / "study.toml").is_file()), None)
+    if study is not None and study in export.parents:
+        return Path(os.path.relpath(export, root)).as_posix()
+    return str(export)
+
+
 def _resolved(
-    config: RunConfig, export_path: Path, export: TrainingExport, device: torch.device, threads: int
+    config: RunConfig,
+    export_path: Path,
+    export: TrainingExport,
+    run: RunFolder,
+    n_folds: int,
+    device: torch.device,
+    threads: int,
 ) -> dict[str, Any]:
     """Put together ``config.json``."""
     manifest = export.manifest
@@ -186,7 +234,8 @@ def _resolved(
         "format_version": FORMAT_VERSION,
         "settings": config.as_json(),
         "export": {
-            "path": str(Path(export_path).resolve()),
+            "path": _place_of_export(export_path, run),
+            "n_folds": n_folds,
             "manifest_sha256": manifest_sha256(export_path),
             "study_title": manifest.get("study_title", ""),
             "simulated": bool(manifest.get("simulated", False)),

@@ -48,42 +48,48 @@ def test_run_folder_by_default_is_in_the_study(fixture, tmp_path: Path) -> None:
     assert (tmp_path / "study" / "models" / "er-7_face-only" / "metrics.json").is_file()
 
 
-def test_predictions_that_the_checkpoints_do_not_give(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(tiny_run, run)
-    table = pd.read_parquet(run / "predictions.parquet")
-    table["p_fear"] = table["p_fear"] + 0.1
-    table.to_parquet(run / "predictions.parquet")
-    assert main(["evaluate", str(run)]) == 1
+@pytest.fixture
+def change_predictions(tiny_run: Path, tmp_path: Path, reseal):
+    """Copy a run and change the predictions of a fold, hashes and merged table included."""
+
+    def make(change) -> Path:
+        run = tmp_path / "run"
+        shutil.copytree(tiny_run, run)
+        path = run / "folds/fold-0/predictions.parquet"
+        table = pd.read_parquet(path)
+        change(table)
+        table.to_parquet(path, index=False)
+        reseal(run)
+        return run
+
+    return make
+
+
+def test_predictions_that_the_checkpoints_do_not_give(change_predictions, capsys: pytest.CaptureFixture[str]) -> None:
+    def shift(table: pd.DataFrame) -> None:
+        table["p_fear"] = table["p_fear"] + 0.1
+
+    assert main(["evaluate", str(change_predictions(shift))]) == 1
     assert "do not give the stored predictions" in capsys.readouterr().err
-
-
-def change_predictions(tiny_run: Path, run: Path, change) -> Path:
-    """Copy a run and change its stored predictions."""
-    shutil.copytree(tiny_run, run)
-    table = pd.read_parquet(run / "predictions.parquet")
-    change(table)
-    table.to_parquet(run / "predictions.parquet")
-    return run
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_stored_predictions_that_are_not_finite(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], value: float
+    change_predictions, capsys: pytest.CaptureFixture[str], value: float
 ) -> None:
     def damage(table: pd.DataFrame) -> None:
         table.loc[3, "p_fear"] = value
 
-    run = change_predictions(tiny_run, tmp_path / "run", damage)
+    run = change_predictions(damage)
     assert main(["evaluate", str(run), "--json"]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out)[0]["greatest_difference"] is None
     assert "do not give the stored predictions" in captured.err
 
 
-def test_a_checkpoint_that_answers_nan(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_that_answers_nan(
+    tiny_run: Path, tmp_path: Path, reseal, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
     path = run / "folds/fold-1/best.safetensors"
@@ -93,6 +99,7 @@ def test_a_checkpoint_that_answers_nan(tiny_run: Path, tmp_path: Path, capsys: p
         if name.startswith("model.") and values.dtype == np.float32:
             values[...] = np.nan
     save_file(tensors, path, metadata=metadata)
+    reseal(run)
     assert main(["evaluate", str(run)]) == 1
     captured = capsys.readouterr()
     assert "does not repeat the stored predictions" in captured.out
@@ -100,23 +107,23 @@ def test_a_checkpoint_that_answers_nan(tiny_run: Path, tmp_path: Path, capsys: p
 
 
 def test_stored_classes_that_are_not_those_of_the_probabilities(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change_predictions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def flatter(table: pd.DataFrame) -> None:
         table["prediction"] = table["target"]
 
-    run = change_predictions(tiny_run, tmp_path / "run", flatter)
+    run = change_predictions(flatter)
     assert main(["evaluate", str(run)]) == 1
     assert "do not give the stored predictions" in capsys.readouterr().err
 
 
 def test_rounding_of_another_machine_is_said_and_no_error(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change_predictions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def round_otherwise(table: pd.DataFrame) -> None:
         table["p_fear"] = np.nextafter(table["p_fear"].to_numpy(), np.float32(0))
 
-    run = change_predictions(tiny_run, tmp_path / "run", round_otherwise)
+    run = change_predictions(round_otherwise)
     assert main(["evaluate", str(run)]) == 0
     assert re.search(r"repeats the stored predictions up to \S+e-\d+, 0 of them changed", capsys.readouterr().out)
 
@@ -143,6 +150,7 @@ def test_one_sentence_for_what_was_mistyped(
     captured = capsys.readouterr()
     assert message in captured.err and "Traceback" not in captured.err
     assert captured.out == ""
+    assert not (tmp_path / "run").exists()
 
 
 def test_folders_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,318 @@
+"""Runs that are damaged, unfinished, moved or never began."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_schema.cli import main
+from data_schema.errors import EmerError, TrainingError
+from emer_model.evaluation.repeat import repeat_predictions
+from emer_model.report.gather import gather
+from emer_model.report.page import render
+from emer_model.training import RunFolder, train
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to damage."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def flip_last_bit(path: Path) -> None:
+    """Change the least bit of the last number in a file."""
+    content = bytearray(path.read_bytes())
+    content[-4] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def pickled(path: Path) -> None:
+    path.write_bytes(pickle.dumps([1, 2, 3]))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def kill_in_fold(run: Path, *folds: int) -> None:
+    """Leave a run as a kill leaves it: some folds without their mark, nothing merged."""
+    for k in folds:
+        (run / f"folds/fold-{k}/fold.json").unlink()
+    for name in ("predictions.parquet", "curves.csv", "metrics.json"):
+        (run / name).unlink()
+
+
+# ---------------------------------------------------------------- damaged folds
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("best.safetensors", pickled),
+        ("best.safetensors", cut),
+        ("best.safetensors", Path.unlink),
+        ("best.safetensors", flip_last_bit),
+        ("predictions.parquet", Path.unlink),
+        ("curves.csv", Path.unlink),
+        ("fold.json", cut),
+    ],
+)
+def test_train_says_which_fold_is_damaged_and_trains_it_again(
+    tiny_export: Path, tiny_run: Path, run: Path, tiny_config, name: str, damage
+) -> None:
+    path = run / "folds/fold-1" / name
+    damage(path)
+    kept = {p: p.stat().st_mtime_ns for k in (0, 2) for p in run.glob(f"folds/fold-{k}/*")}
+    told: list[str] = []
+    train(tiny_export, run, tiny_config(), device="cpu", threads=1, tell=told.append)
+    assert len(told) == 1 and "fold 1 is damaged" in told[0] and str(path) in told[0] and "trained again" in told[0]
+    assert told[0] in (run / "log.txt").read_text(encoding="utf-8")
+    assert (run / "folds/fold-1/best.safetensors").read_bytes() == (
+        tiny_run / "folds/fold-1/best.safetensors"
+    ).read_bytes()
+    assert RunFolder(run).finished_folds() == [0, 1, 2]
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+
+
+def test_train_prints_the_damage(tiny_export: Path, tmp_path: Path, capsys: Captured) -> None:
+    command = ["train", str(tiny_export), "--face-backbone", "compact", "--epochs", "1", "--device", "cpu"]
+    command += ["--folds", "0", "--out", str(tmp_path / "run")]
+    assert main(command) == 0
+    assert "1 of 3 folds finished" in capsys.readouterr().err
+    (tmp_path / "run/folds/fold-0/predictions.parquet").unlink()
+    assert main(command) == 0
+    captured = capsys.readouterr()
+    assert "fold 0 is damaged" in captured.err and "predictions.parquet is missing" in captured.err
+    assert json.loads(captured.out)["finished_folds"] == [0]
+
+
+def test_a_damaged_fold_that_was_not_asked_for_is_left_out(tiny_export: Path, run: Path, tiny_config) -> None:
+    (run / "folds/fold-1/best.safetensors").unlink()
+    told: list[str] = []
+    metrics = train(tiny_export, run, tiny_config(), folds="0", device="cpu", threads=1, tell=told.append)
+    assert metrics["finished_folds"] == [0, 2] and metrics["n_folds"] == 3
+    assert "left out until --folds 1" in told[0]
+
+
+def test_the_last_checkpoint_may_be_deleted(run: Path) -> None:
+    (run / "folds/fold-0/last.safetensors").unlink()
+    assert RunFolder(run).finished_folds() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("damage", [flip_last_bit, pickled])
+def test_evaluate_names_run_fold_file_and_command(run: Path, damage, capsys: Captured) -> None:
+    path = run / "folds/fold-2/best.safetensors"
+    damage(path)
+    assert main(["evaluate", str(run), "--json"]) == 1
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)[0]
+    assert result["finished_folds"] == [0, 1] and list(result["damaged_folds"]) == ["2"]
+    assert str(path) in captured.err and "fold 2 is damaged" in captured.err and str(run) in captured.err
+    assert "emer train " in captured.err and "--folds 2" in captured.err
+
+
+def test_the_command_that_is_suggested_mends_the_run(run: Path, capsys: Captured) -> None:
+    (run / "folds/fold-2/best.safetensors").unlink()
+    command = RunFolder(run).command().split()
+    assert main([*command[1:], "--folds", "2", "--device", "cpu", "--threads", "1"]) == 0
+    assert main(["evaluate", str(run)]) == 0
+    capsys.readouterr()
+
+
+# ---------------------------------------------------------------- the merged table
+
+
+def test_the_merged_table_is_shown_nowhere(
+    tiny_export: Path, tiny_run: Path, run: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    table = pd.read_parquet(run / "predictions.parquet")
+    table["prediction"] = table["target"]
+    table.to_parquet(run / "predictions.parquet", index=False)
+    metrics = json.loads((tiny_run / "metrics.json").read_text(encoding="utf-8"))
+    before = metrics["targets"]["er_emotion"]["pooled"]
+    assert before["uar"] < 1.0
+
+    page = tmp_path / "report.html"
+    assert main(["report", str(run), "--export", str(tiny_export), "--out", str(page)]) == 0
+    assert "differs from the predictions of fold 0" in capsys.readouterr().err
+    assert gather([run], tiny_export).runs[0].summary["er_emotion"]["pooled"] == before
+    assert "differs from the predictions of fold 0" in page.read_text(encoding="utf-8")
+
+    assert main(["evaluate", str(run), "--json"]) == 1
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)[0]
+    assert result["merged_predictions_differ"] is True and result["bit_identical"] is True
+    assert result["targets"]["er_emotion"]["pooled"] == before
+    assert "predictions.parquet differs from the predictions of fold 0" in captured.err
+
+
+def test_a_merged_table_that_cannot_be_read(run: Path, tiny_export: Path) -> None:
+    pickled(run / "predictions.parquet")
+    assert any("predictions.parquet cannot be read" in note for note in gather([run], tiny_export).runs[0].notes)
+
+
+# ---------------------------------------------------------------- unfinished runs
+
+
+def test_unfinished_runs_are_worked_with(tiny_export: Path, run: Path, tmp_path: Path, capsys: Captured) -> None:
+    kill_in_fold(run, 2)
+    assert main(["evaluate", str(run)]) == 0
+    captured = capsys.readouterr()
+    assert "2 of 3 folds finished; run `emer train " in captured.err and "(2 of 3 finished)" in captured.out
+    page = tmp_path / "report.html"
+    assert main(["report", str(run), "--export", str(tiny_export), "--out", str(page)]) == 0
+    assert "2 of 3 folds finished" in capsys.readouterr().err
+
+
+def test_a_run_without_a_finished_fold(tiny_export: Path, run: Path, capsys: Captured) -> None:
+    kill_in_fold(run, 0, 1, 2)
+    for command in (["evaluate", str(run)], ["report", str(run), "--export", str(tiny_export), "--out", "x.html"]):
+        assert main(command) == 1
+        assert "0 of 3 folds finished; run `emer train " in capsys.readouterr().err
+
+
+def test_the_page_says_that_folds_lack(tiny_export: Path, tiny_run: Path, run: Path) -> None:
+    kill_in_fold(run, 1, 2)
+    html = render(gather([run, tiny_run], tiny_export))
+    banner = html[html.index('id="summary"') : html.index('id="comparison"')]
+    assert "run: 1 of 3 folds finished" in banner and "emert: " not in banner
+    assert "<td>1 of 3</td>" in html and "<td>3 of 3</td>" in html
+    partial = render(gather([run], tiny_export))
+    assert "emert (1 of 3 folds finished) has UAR" in partial
+    assert "folds finished) has UAR" not in render(gather([tiny_run], tiny_export))
+
+
+# ---------------------------------------------------------------- starts that fail
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"auxiliary_targets": ("er_mood",)}, "no target 'er_mood'"),
+        ({"face_backbone": "resnet19"}, "no face backbone"),
+        ({"face_size_px": 500}, "holds 28 px"),
+    ],
+)
+def test_wrong_settings_leave_nothing(tiny_export: Path, tiny_config, tmp_path: Path, changes, message: str) -> None:
+    with pytest.raises(EmerError, match=message):
+        train(tiny_export, tmp_path / "run", tiny_config(**changes), device="cpu", threads=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_data_leave_nothing(own_export: Path, fixture, tiny_config, tmp_path: Path) -> None:
+    def damage(values: np.ndarray) -> np.ndarray:
+        values[...] = np.nan
+        return values
+
+    fixture.change_shard(own_export, "eye", damage)
+    with pytest.raises(TrainingError, match="is nan at step"):
+        train(own_export, tmp_path / "run", tiny_config(), device="cpu", threads=1)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("emotion", ["joy", None])
+def test_wrong_targets_leave_nothing(own_export: Path, fixture, tiny_config, tmp_path: Path, emotion) -> None:
+    fixture.change_targets(own_export, lambda t: t.assign(er_emotion=emotion))
+    with pytest.raises(TrainingError, match="er_emotion"):
+        train(own_export, tmp_path / "run", tiny_config(), device="cpu", threads=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_settings_do_not_touch_the_run_that_is_there(tiny_export: Path, run: Path, tiny_config) -> None:
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "run.lock"}
+    config = tiny_config(face_backbone="resnet19")
+    with pytest.raises(EmerError, match="no face backbone"):
+        train(tiny_export, run, config, device="cpu", threads=1, overwrite=True)
+    assert {p: p.read_bytes() for p in before} == before
+
+
+# ---------------------------------------------------------------- exports and studies
+
+
+@pytest.fixture
+def study(fixture, tiny_config, tmp_path: Path) -> Path:
+    """A study with an export and a run in it."""
+    root = tmp_path / "study"
+    root.mkdir()
+    (root / "study.toml").touch()
+    export = fixture.write_export(root / "exports/first", face_px=28, frames=2)
+    train(export, root / "models/faces", tiny_config(model="face-only"), folds="0", device="cpu", threads=1)
+    return root
+
+
+def test_a_copied_study_uses_its_own_export(study: Path, tmp_path: Path, capsys: Captured) -> None:
+    run = RunFolder(study / "models/faces")
+    assert run.config()["export"]["path"] == "../../exports/first"
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    shutil.rmtree(study)
+    assert main(["evaluate", str(copy / "models/faces")]) == 0
+    assert f"export {copy.resolve() / 'exports/first'}" in capsys.readouterr().err
+
+
+def test_an_export_elsewhere_is_named_in_full(tiny_run: Path, tiny_export: Path) -> None:
+    assert RunFolder(tiny_run).config()["export"]["path"] == str(tiny_export.resolve())
+
+
+def test_a_folder_that_is_no_export(run: Path, tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "d2").mkdir()
+    assert main(["evaluate", str(run), "--export", str(tmp_path / "d2")]) == 2
+    assert "d2: this folder is no training export" in capsys.readouterr().err
+
+
+def test_an_export_that_is_gone(study: Path) -> None:
+    (study / "exports/first").rename(study / "exports/other")
+    with pytest.raises(TrainingError, match="Say where it is with --export"):
+        repeat_predictions(RunFolder(study / "models/faces"), device="cpu")
+    assert repeat_predictions(RunFolder(study / "models/faces"), study / "exports/other", device="cpu").identical
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_the_next_command_writes_into_the_study(
+    study: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, relative: bool
+) -> None:
+    (study / "reports").mkdir()
+    monkeypatch.chdir(study)
+    start = Path() if relative else study
+    command = ["train", str(start / "exports/first"), "--out", str(start / "models/faces"), "--model", "face-only"]
+    command += ["--face-backbone", "compact", "--epochs", "2", "--learning-rate", "0.003", "--dropout", "0.2"]
+    assert main([*command, "--folds", "0", "--device", "cpu"]) == 0
+    line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("Next: emer "))
+    assert line.endswith(f"--out {start / 'reports/faces.html'}")
+    assert main(line.removeprefix("Next: emer ").split()) == 0
+    assert (study / "reports/faces.html").is_file()
+
+
+# ---------------------------------------------------------------- warnings of sessions
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_page_shows_warnings_of_sessions(
+    own_export: Path, fixture, tiny_config, tmp_path: Path, listed: bool
+) -> None:
+    quality = pd.read_parquet(own_export / "quality.parquet")
+    said = [""] * len(quality)
+    said[2] = "the <camera> fell silent\nclock reset"
+    quality["warnings"] = [text.splitlines() for text in said] if listed else said
+    quality.to_parquet(own_export / "quality.parquet")
+    fixture.write_manifest(own_export)
+    config = tiny_config(model="face-only", epochs=1)
+    train(own_export, tmp_path / "run", config, folds="0", device="cpu", threads=1)
+    html = render(gather([tmp_path / "run"], own_export))
+    assert "<h3>Warnings</h3>" in html
+    assert "<strong>P003, session 01</strong>: the &lt;camera&gt; fell silent</li>" in html
+    assert "<strong>P003, session 01</strong>: clock reset</li>" in html
+    assert html.count(", session 01</strong>") == 2
+
+
+def test_an_export_without_warnings(tiny_run: Path, tiny_export: Path) -> None:
+    assert "<h3>Warnings</h3>" not in render(gather([tiny_run], tiny_export))
