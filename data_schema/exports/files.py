@@ -45,8 +45,16 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (text + "\n").encode("utf-8"))
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
+def read_json(path: Path, what: str, next_step: str) -> dict[str, Any]:
     """Read a JSON object.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What the file is, for messages.
+    next_step : str
+        What to do if it is missing or damaged; a sentence.
 
     Raises
     ------
@@ -56,11 +64,13 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ExportError(f"{path}: there is no {what} here.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ExportError(f"{path}: the {what} cannot be read: {error}.") from error
+        raise ExportError(f"{path}: there is no {what} here. {next_step}") from None
+    except OSError as error:
+        raise ExportError(f"{path}: the {what} cannot be read: {error.strerror or error}. {next_step}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ExportError(f"{path}: the {what} is no JSON and may be cut off ({error}). {next_step}") from error
     if not isinstance(content, dict):
-        raise ExportError(f"{path}: the {what} should be a JSON object, got {type(content).__name__}.")
+        raise ExportError(f"{path}: the {what} should be a JSON object, got {type(content).__name__}. {next_step}")
     return content
 
 

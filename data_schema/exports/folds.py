@@ -26,6 +26,7 @@ from data_schema.exports.wording import counted
 MIN_FOLDS = 3
 #: Seconds to wait for another export's folds: it writes one small file and renames two folders.
 _FOLDS_WAIT_S = 10.0
+_RESTORE = "Restore the file from a backup, or copy folds.json from an export of the same study."
 
 
 @dataclass(frozen=True)
@@ -224,18 +225,56 @@ def load_folds(path: Path) -> Folds:
     ExportError
         If it is missing or damaged.
     """
-    content = read_json(path, "fold assignment")
-    try:
-        assignment = {str(name): int(fold) for name, fold in content["assignment"].items()}
-        folds = Folds(int(content["seed"]), int(content["n_folds"]), assignment)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ExportError(
-            f"{path}: expected seed, n_folds and assignment, got {error!r}. Restore the file from a backup."
-        ) from error
+    content = read_json(path, "fold assignment", _RESTORE)
+    assignment, seed, n_folds = (content.get(name) for name in ("assignment", "seed", "n_folds"))
+    for name, number in (("seed", seed), ("n_folds", n_folds)):
+        if not _is_integer(number):
+            raise ExportError(f"{path}: {name} is {number!r}, expected an integer. {_RESTORE}")
+    if not isinstance(assignment, dict):
+        raise ExportError(f"{path}: assignment is {assignment!r}, expected a fold for each participant. {_RESTORE}")
+    for participant, fold in assignment.items():
+        if not _is_integer(fold):
+            raise ExportError(f"{path}: the fold of {participant} is {fold!r}, expected an integer. {_RESTORE}")
+    folds = Folds(int(str(seed)), int(str(n_folds)), assignment)
     outside = sorted(name for name, fold in assignment.items() if not 0 <= fold < folds.n_folds)
     if outside:
-        raise ExportError(f"{path}: {', '.join(outside)} has a fold outside 0 to {folds.n_folds - 1}.")
+        raise ExportError(f"{path}: {', '.join(outside)} has a fold outside 0 to {folds.n_folds - 1}. {_RESTORE}")
     return folds
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def refuse_lost_folds(path: Path, exports: Iterable[Path]) -> None:
+    """Refuse to draw folds anew where exports still hold the ones that were drawn.
+
+    Nothing is taken from an export unasked: it knows only the participants that it holds, and of several exports
+    nobody but the user can say which one the results are to be compared with.
+
+    Parameters
+    ----------
+    path : Path
+        The study's ``folds.json``.
+    exports : iterable of Path
+        Folders of finished exports.
+
+    Raises
+    ------
+    ExportError
+        If the file is missing and an export has one.
+    """
+    if path.is_file():
+        return
+    found = [folder / path.name for folder in exports if (folder / path.name).is_file()]
+    if found:
+        newest = max(found, key=lambda kept: kept.stat().st_mtime_ns)
+        others = f" (and {counted(len(found) - 1, 'other export')})" if len(found) > 1 else ""
+        raise ExportError(
+            f"{path}: is missing, but {newest}{others} holds folds that were drawn before. Folds drawn anew could not "
+            f"be compared with results on it. Copy {newest} to {path} and run the command again; or, to draw anew, "
+            "move or delete the exports that have folds."
+        )
 
 
 def frozen_folds(
@@ -255,7 +294,8 @@ def frozen_folds(
         if frozen.n_folds != n_folds:
             raise ExportError(
                 f"{path.name} has {frozen.n_folds} folds, study.toml asks for {n_folds}. Results on different folds "
-                f"cannot be compared: set [folds] n back to {frozen.n_folds}, or delete {path} to draw anew."
+                f"cannot be compared: set [folds] n back to {frozen.n_folds}, or, to draw anew, "
+                f"delete {path} and move the exports with the old folds away."
             )
         existing, seed = frozen.assignment, frozen.seed
     return assign_folds(participants, n_folds, seed, existing, label_counts)

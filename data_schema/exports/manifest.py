@@ -17,6 +17,8 @@ FORMAT_NAME = "emer-training-export"
 #: major.minor: a reader opens every export of its own major version.
 FORMAT_VERSION = "1.0"
 MANIFEST_NAME = "manifest.json"
+#: What file managers leave behind in any folder; nobody's work.
+_CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def make_manifest(
@@ -50,6 +52,20 @@ def is_export(folder: Path) -> bool:
         return False
 
 
+def foreign_files(folder: Path) -> list[str]:
+    """Return the files in an export's folder that the export did not write, relative to it.
+
+    Raises
+    ------
+    ExportError
+        If the folder is no finished export.
+    """
+    own = {*read_manifest(folder)["files"], MANIFEST_NAME}
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = (path.relative_to(folder).as_posix() for path in found)
+    return sorted(name for name in names if name not in own and PurePosixPath(name).name not in _CLUTTER)
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read and check the manifest of an export.
 
@@ -61,7 +77,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise ExportError(_no_export(folder))
-    manifest = read_json(path, "manifest of the training export")
+    manifest = read_json(
+        path,
+        "manifest of the training export",
+        "The export is damaged: copy it again, or delete its folder and export again.",
+    )
     if manifest.get("format") != FORMAT_NAME:
         raise ExportError(f"{path}: format is '{manifest.get('format')}', expected '{FORMAT_NAME}'. Name an export.")
     version = str(manifest.get("format_version", ""))

@@ -29,7 +29,7 @@ from data_schema.exports.clips import load_clip_index
 from data_schema.exports.columns import SESSION_QUALITY, dtypes
 from data_schema.exports.data_card import data_card
 from data_schema.exports.files import disk_problem, write_bytes, write_json, write_table
-from data_schema.exports.folds import Folds, freeze_folds, frozen_folds
+from data_schema.exports.folds import Folds, freeze_folds, frozen_folds, refuse_lost_folds
 from data_schema.exports.label_tables import (
     annotator_labels,
     class_counts,
@@ -38,7 +38,14 @@ from data_schema.exports.label_tables import (
     target_table,
 )
 from data_schema.exports.locks import sole_writer
-from data_schema.exports.manifest import MANIFEST_NAME, is_export, make_manifest, read_manifest, verify_files
+from data_schema.exports.manifest import (
+    MANIFEST_NAME,
+    foreign_files,
+    is_export,
+    make_manifest,
+    read_manifest,
+    verify_files,
+)
 from data_schema.exports.reading import EXPORTED_CLIP_COLUMNS
 from data_schema.exports.session_quality import QUALITY_COLUMNS, quality_row
 from data_schema.exports.shards import (
@@ -158,6 +165,7 @@ def _export(
     reports = _reports(study, clips)
     names = clips["clip_id"].tolist()
     targets = target_table(holds, reports, names, study.config.labels.er_source)
+    refuse_lost_folds(study.folds_path, _finished_exports(study, out))
     folds = frozen_folds(
         study.folds_path,
         clips["participant"],
@@ -215,6 +223,25 @@ def _check_target(out: Path, force: bool) -> None:
             f"{out}: there is an export already. Replace it with --force (unchanged sessions are not computed again), "
             "or name another folder."
         )
+    _refuse_foreign(out)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Refuse to replace an export in whose folder somebody keeps files."""
+    foreign = foreign_files(out)
+    if foreign:
+        shown = ", ".join(foreign[:10]) + (f" and {len(foreign) - 10} more" if len(foreign) > 10 else "")
+        raise ExportError(
+            f"{out}: holds files that no export wrote, and replacing it would delete them: {shown}. Move them "
+            "elsewhere and run the command again, or name another folder."
+        )
+
+
+def _finished_exports(study: StudyFolder, out: Path) -> list[Path]:
+    """Return the finished exports that may hold folds of this study."""
+    beside = sorted(study.exports_dir.iterdir()) if study.exports_dir.is_dir() else []
+    places = {path.resolve(): path for path in (*beside, out)}
+    return [path for path in places.values() if path.suffix != ".partial" and is_export(path)]
 
 
 def _check_room(out: Path, n_clips: int, settings: ShardSettings) -> None:
@@ -427,6 +454,9 @@ def _swap(partial: Path, out: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     if out.exists():
+        if is_export(out):
+            # Again: computing took its time.
+            _refuse_foreign(out)
         out.rename(old)
     try:
         partial.rename(out)

@@ -114,6 +114,7 @@ def read_labels_csv(
     records: list[LabelRecord] = []
     labels: list[Label] = []
     seen: dict[str, int] = {}
+    judged: dict[tuple[str, str, int], int] = {}
     problems: list[str] = []
     for line, cells in rows:
         try:
@@ -127,6 +128,7 @@ def read_labels_csv(
             else:
                 label = Label(**values)
                 label.check_emotions(emotions)
+                _check_once(label, judged, line)
                 labels.append(label)
         except LabelError as error:
             problems.append(f"line {line}: {error}")
@@ -134,7 +136,7 @@ def read_labels_csv(
         listed = "\n".join(f"  {problem}" for problem in problems[:_MAX_REPORTED])
         rest = f"\n  and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
         raise LabelError(
-            f"{path.name}: {len(problems)} of {len(rows)} rows cannot be labels; nothing was imported. "
+            f"{path}: {len(problems)} of {len(rows)} rows cannot be labels; nothing was imported. "
             f"Mend them and import again.\n{listed}{rest}"
         )
     return records if log else labels
@@ -185,7 +187,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise LabelError(f"{path}: cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise LabelError(
-            f"{path.name}: not UTF-8 text (byte {error.start}). Save it as 'CSV UTF-8' and try again."
+            f"{path}: not UTF-8 text (byte {error.start}). Save it as 'CSV UTF-8' and try again."
         ) from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[int, list[str]]] = []
@@ -196,10 +198,10 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 rows.append((line, cells))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise LabelError(f"{path.name}: line {line}: no valid CSV ({error}). Nothing was imported.") from None
+        raise LabelError(f"{path}: line {line}: no valid CSV ({error}). Nothing was imported.") from None
     if not rows:
         columns = ",".join(ENTRY_COLUMNS)
-        raise LabelError(f"{path.name}: the file is empty. Its first line must name the columns: {columns}")
+        raise LabelError(f"{path}: the file is empty. Its first line must name the columns: {columns}")
     _, header = rows.pop(0)
     _check_header(path, header)
     return header, rows
@@ -209,7 +211,7 @@ def _check_header(path: Path, header: list[str]) -> None:
     if header in (list(LOG_COLUMNS), list(ENTRY_COLUMNS)):
         return
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise LabelError(f"{path.name}: the columns are not separated by commas. Save it as comma-separated UTF-8.")
+        raise LabelError(f"{path}: the columns are not separated by commas. Save it as comma-separated UTF-8.")
     expected = LOG_COLUMNS if "row_id" in header else ENTRY_COLUMNS
     parts = []
     for name in header:
@@ -221,7 +223,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         parts.append(f"missing {', '.join(missing)}")
     if not parts:
         parts.append("a column is there twice" if len(set(header)) < len(header) else "the order differs")
-    raise LabelError(f"{path.name}: line 1: {'; '.join(parts)}. The first line must be exactly: {','.join(expected)}")
+    raise LabelError(f"{path}: line 1: {'; '.join(parts)}. The first line must be exactly: {','.join(expected)}")
 
 
 def _parse_row(cells: list[str], header: list[str]) -> dict[str, Any]:
@@ -257,6 +259,17 @@ def _check_clip(values: dict[str, Any], clip_hashes: Mapping[str, str] | None) -
     elif given != known:
         raise LabelValueError(
             "clip_sha256", f"{given[:12]}...", f"{known[:12]}...", "The recording changed since this label was given."
+        )
+
+
+def _check_once(label: Label, judged: dict[tuple[str, str, int], int], line: int) -> None:
+    """Refuse a second label of the same clip and task: nobody can say which one is meant."""
+    first = judged.setdefault(label.key, line)
+    if first != line:
+        showing = f", repetition {label.repetition}" if label.repetition else ""
+        raise LabelError(
+            f"{label.clip_id}, task {label.task}{showing} is labelled in line {first} already. Keep one of the two; "
+            "where the clip was shown again, number the later showing in the column repetition."
         )
 
 

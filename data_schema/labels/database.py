@@ -155,7 +155,7 @@ def refuse_if_empty(path: Path) -> None:
     with explained(path):
         if path.stat().st_size == 0:
             raise LabelError(
-                f"{path.name}: the file is empty; a copy probably broke off. "
+                f"{path}: the file is empty; a copy probably broke off. "
                 "Bring it from the backup, or delete it to start anew."
             )
 
@@ -171,26 +171,26 @@ def check_label_file(connection: Connection, path: Path, *, triggers: bool) -> N
     application_id = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
     if application_id != APPLICATION_ID:
         raise LabelError(
-            f"{path.name}: a database of another program (application id {application_id:#010x}, "
+            f"{path}: a database of another program (application id {application_id:#010x}, "
             f"expected {APPLICATION_ID:#010x}). Name a label file made by this toolkit."
         )
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     if version > SCHEMA_VERSION:
         raise LabelError(
-            f"{path.name}: label file of version {version}, but this toolkit reads up to {SCHEMA_VERSION}. "
+            f"{path}: label file of version {version}, but this toolkit reads up to {SCHEMA_VERSION}. "
             "Update the toolkit: pip install --upgrade emer-toolkit"
         )
     problem = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
     if problem != "ok" or not {"meta", "labels"} <= tables:
         found = problem if problem != "ok" else "a table is missing"
-        raise LabelError(f"{path.name}: the label file is damaged ({found}). {_DAMAGED}")
+        raise LabelError(f"{path}: the label file is damaged ({found}). {_DAMAGED}")
     if triggers:
         present = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
         missing = sorted(set(SQLITE_TRIGGERS) - present)
         if missing:
             raise LabelError(
-                f"{path.name}: another program removed the file's protection against changes "
+                f"{path}: another program removed the file's protection against changes "
                 f"({', '.join(missing)}), so its labels may have been altered. Compare it with the backup."
             )
 
@@ -222,7 +222,7 @@ def create_label_file(path: Path, meta: Mapping[str, str]) -> bool:
             # Left of a file that was deleted: SQLite would write its pages into the new one.
             if rest.exists() and rest.stat().st_size > 0 and not path.exists():
                 raise LabelError(
-                    f"{rest.name} lies here without {path.name}, and may hold labels. "
+                    f"{rest} lies here without {path.name}, and may hold labels. "
                     f"Bring {path.name} back, or move {rest.name} elsewhere to start anew."
                 )
         partial = partial_path(path)
@@ -286,7 +286,7 @@ def _set_journal(connection: Connection, path: Path, timeout_s: float) -> None:
             return  # another process holds the file; its rollback journal is safe here too
         if time.monotonic() > deadline:
             raise LabelError(
-                f"{path.name}: the file lies on a network drive but another process keeps it in write-ahead mode, "
+                f"{path}: the file lies on a network drive but another process keeps it in write-ahead mode, "
                 "which is not safe there. Close the other program and try again."
             )
         time.sleep(0.05)
@@ -317,23 +317,23 @@ def _explain(path: Path, error: BaseException) -> LabelError:
     text = str(error)
     low = text.lower()
     if "append-only" in low or "never changes" in low:
-        return LabelError(f"{path.name}: {text}.")
+        return LabelError(f"{path}: {text}.")
     if "not a database" in low:
-        return LabelError(f"{path.name}: not a label file (no SQLite database). Name a file such as labels/a01.sqlite.")
+        return LabelError(f"{path}: not a label file (no SQLite database). Name a file such as labels/a01.sqlite.")
     if "malformed" in low or "disk i/o" in low or "corrupt" in low:
-        return LabelError(f"{path.name}: the label file is damaged or its drive fails ({text}). {_DAMAGED}")
+        return LabelError(f"{path}: the label file is damaged or its drive fails ({text}). {_DAMAGED}")
     if "full" in low:
         return LabelError(
-            f"{path.name}: the disk is full; this label was not saved, all earlier ones are. "
+            f"{path}: the disk is full; this label was not saved, all earlier ones are. "
             "Free some space and give it again."
         )
     if "readonly" in low or "read-only" in low or "unable to open" in low:
         return LabelError(
-            f"{path.name}: cannot be opened for this ({text}). Check that the file and its folder exist and may be "
+            f"{path}: cannot be opened for this ({text}). Check that the file and its folder exist and may be "
             "written to; to read a file with a -wal file beside it, copy both into a folder of your own."
         )
     if "locked" in low or "busy" in low:
         return LabelError(
-            f"{path.name}: another program has kept the file locked for {BUSY_TIMEOUT_S:g} s. Close it and try again."
+            f"{path}: another program has kept the file locked for {BUSY_TIMEOUT_S:g} s. Close it and try again."
         )
-    return LabelError(f"{path.name}: the database refused ({text}). Nothing was saved by this step.")
+    return LabelError(f"{path}: the database refused ({text}). Nothing was saved by this step.")

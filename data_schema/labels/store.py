@@ -338,14 +338,12 @@ def _check_owner(path: Path, meta: Mapping[str, str], annotator_id: str, kind: s
     owner, owner_kind = meta.get("annotator_id", ""), meta.get("annotator_kind", "")
     if owner != annotator_id:
         raise LabelError(
-            f"{path.name}: holds the labels of '{owner}', not of '{annotator_id}'. "
+            f"{path}: holds the labels of '{owner}', not of '{annotator_id}'. "
             "Each annotator has a file: name theirs, or a new one."
         )
     if owner_kind != kind:
         raise LabelError(
-            f"{path.name}: '{owner}' is a {owner_kind} annotator, not a {kind} one. Give the other an id of its own."
+            f"{path}: '{owner}' is a {owner_kind} annotator, not a {kind} one. Give the other an id of its own."
         )
     if study_id and meta.get("study_id") and meta["study_id"] != study_id:
-        raise LabelError(
-            f"{path.name}: belongs to another study ('{meta.get('study_title', '')}'). Name the right file."
-        )
+        raise LabelError(f"{path}: belongs to another study ('{meta.get('study_title', '')}'). Name the right file.")

@@ -66,7 +66,13 @@ def test_labels_are_spread_evenly():
 
 
 @pytest.mark.parametrize(
-    ("n", "n_folds", "hint"), [(2, 5, "at least 3. Record"), (4, 5, "from 3 to 4"), (9, 2, "at least 3 are needed")]
+    ("n", "n_folds", "hint"),
+    [
+        (1, 3, "only 1 participant with"),
+        (2, 5, "at least 3. Record"),
+        (4, 5, "from 3 to 4"),
+        (9, 2, "at least 3 are needed"),
+    ],
 )
 def test_too_few_participants(n, n_folds, hint):
     with pytest.raises(ExportError, match=hint):
@@ -128,13 +134,26 @@ def test_folds_are_frozen_in_a_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"seed": 1, "n_folds": 3, "assignment": {"A": "x"}}', '{"seed":1,"n_folds":3,"assignment":{"A":7}}']
-)  # fmt: skip
-def test_a_damaged_file_is_refused(tmp_path, content):
+    ("content", "said"),
+    [
+        ("", "may be cut off"),
+        ('{"seed": 1, "n_folds": 3, "assignment": {"A', "may be cut off"),
+        ("[]", "should be a JSON object"),
+        ("{}", "seed is None, expected an integer"),
+        ('{"seed": 1, "n_folds": 3, "assignment": [1]}', "expected a fold for each participant"),
+        ('{"seed": 1, "n_folds": 3, "assignment": {"A": "x"}}', "the fold of A is 'x', expected an integer"),
+        ('{"seed": 1, "n_folds": 3, "assignment": {"A": [0]}}', r"the fold of A is \[0\], expected an integer"),
+        ('{"seed": 1, "n_folds": 3, "assignment": {"A": 7}}', "A has a fold outside 0 to 2"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_the_next_step(tmp_path, content, said):
     path = tmp_path / "folds.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(ExportError, match=r"folds\.json"):
+    with pytest.raises(ExportError, match=said) as caught:
         load_folds(path)
+    assert str(path) in str(caught.value)
+    assert "copy folds.json from an export of the same study" in str(caught.value)
+    assert "Error" not in str(caught.value)
 
 
 def test_the_file_is_plain_json(tmp_path):

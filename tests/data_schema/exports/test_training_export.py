@@ -377,8 +377,11 @@ def test_a_failed_export_freezes_no_folds(copied, tmp_path, monkeypatch, step):
         assert study.folds_path.read_bytes() == before
         study.folds_path.unlink()
         with pytest.raises(ExportError, match="disk is full"):
-            export_training(study, out, force=True)
+            shutil.move(out, tmp_path / "moved")
+            export_training(study, out)
         assert not study.folds_path.exists()
+    shutil.move(tmp_path / "moved", out)
+    study.folds_path.write_bytes(before)
     export_training(study, out, force=True)
     assert "P004" in json.loads(study.folds_path.read_text(encoding="utf-8"))["assignment"]
 
@@ -404,13 +407,60 @@ def test_a_folder_of_other_files_is_never_touched(made, tmp_path):
         export_training(study, ".", force=True)
 
 
+def test_own_files_in_an_export_are_never_deleted(copied, monkeypatch):
+    study, out = copied
+    (out / "notes").mkdir()
+    (out / "notes" / "mine.txt").write_text("figures for chapter 3")
+    (out / ".DS_Store").write_text("left by a file manager")
+    before = files_of(out)
+    with pytest.raises(ExportError, match=r"no export wrote.*: notes/mine\.txt\. Move them elsewhere"):
+        export_training(study, out, force=True)
+    assert files_of(out) == before
+    (out / "notes" / "mine.txt").unlink()
+    real = training._finish
+
+    def meanwhile(*args, **kwargs):
+        (out / "late.txt").write_text("written while the export ran")
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(training, "_finish", meanwhile)
+    with pytest.raises(ExportError, match=r"late\.txt"):
+        export_training(study, out, force=True)
+    assert (out / "late.txt").read_text() == "written while the export ran"
+    (out / "late.txt").unlink()
+    monkeypatch.undo()
+    export_training(study, out, force=True)
+
+
+def test_lost_folds_are_not_drawn_anew_beside_exports_that_have_them(copied, tmp_path):
+    study, out = copied
+    study.folds_path.unlink()
+    for target, force in ((out, True), (study.exports_dir / "second", False), (tmp_path / "elsewhere", False)):
+        with pytest.raises(ExportError, match=r"Copy .*training.folds\.json to .*folds\.json") as caught:
+            export_training(study, target, force=force)
+        assert "move or delete the exports" in str(caught.value)
+        assert not study.folds_path.exists()
+    shutil.copyfile(out / "folds.json", study.folds_path)
+    export_training(study, tmp_path / "elsewhere")
+    assert json.loads(study.folds_path.read_text())["assignment"] == TrainingExport.open(out).folds["assignment"]
+    # Drawn anew on purpose.
+    study.folds_path.unlink()
+    shutil.rmtree(study.exports_dir)
+    export_training(study, out)
+    # An export outside the study that is to be replaced has the folds as well.
+    study.folds_path.unlink()
+    shutil.rmtree(study.exports_dir)
+    with pytest.raises(ExportError, match="is missing, but"):
+        export_training(study, tmp_path / "elsewhere", force=True)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda out: (out / "targets.parquet").unlink(), r"targets\.parquet is missing"),
         (lambda out: (out / "folds.json").write_text("{}"), r"folds\.json has 2 bytes"),
         (lambda out: (out / "manifest.json").unlink(), "no manifest.json"),
-        (lambda out: (out / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda out: (out / "manifest.json").write_text("{"), "cut off .* copy it again"),
         (lambda out: (out / "manifest.json").write_text('{"format": "x"}'), "expected 'emer-training-export'"),
         (
             lambda out: (out / "manifest.json").write_text(

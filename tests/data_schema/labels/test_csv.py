@@ -161,6 +161,19 @@ def test_bad_rows_are_named_with_their_line_and_nothing_is_imported(tmp_path: Pa
         assert expected in message
 
 
+def test_two_labels_of_one_clip_in_one_file_are_refused_with_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    rows = entry() + entry(clip_id="clip-002") + entry(task="fer") + entry(emotion="anger")
+    path.write_text(HEADER + rows, encoding="utf-8")
+    with LabelStore.open(tmp_path / "a01.sqlite", "a01") as store:
+        with pytest.raises(LabelError, match="line 5: clip-001, task er is labelled in line 2 already"):
+            import_labels_csv(path, store, clip_hashes=HASHES)
+        assert store.history() == []
+        # A repeat of the showing is another label.
+        path.write_text(HEADER + rows.removesuffix(entry(emotion="anger")) + entry(emotion="anger", repetition=1))
+        assert import_labels_csv(path, store, clip_hashes=HASHES).n_added == 4
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -291,7 +291,7 @@ def _check_read_only(folder: Path, make_label: MakeLabel) -> None:
     finally:
         folder.chmod(0o755)
     assert done.returncode == 0, done.stderr
-    assert "refused a01.sqlite: cannot be opened for this" in done.stdout
+    assert "share/a01.sqlite: cannot be opened for this" in done.stdout
     assert "1 labels" in done.stdout
     assert done.stdout.count("hidden /") == done.stdout.count("Permission denied") == 2
 
@@ -339,3 +339,12 @@ def test_the_models_are_portable_and_explained() -> None:
     assert all(column.comment for column in LabelRow.__table__.columns)
     assert APPLICATION_ID.to_bytes(4, "big") == b"EMRL"
     assert {"labels_no_update", "labels_no_delete", "labels_no_replace"} <= set(SQLITE_TRIGGERS)
+
+
+def test_an_overwritten_label_file_is_named_with_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "labels" / "a01.sqlite"
+    path.parent.mkdir()
+    path.write_text("no database at all, but long enough to have a header" * 4)
+    with pytest.raises(LabelError) as caught:
+        read_labels([path])
+    assert str(path) in str(caught.value)
