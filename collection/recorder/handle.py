@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
@@ -39,6 +42,27 @@ _PATIENCE_S = 60.0
 _CHECK_PATIENCE_S = 300.0
 #: Real seconds that a recorder has for leaving once its file is closed, or nothing can be hoped for.
 _EXIT_S = 5.0
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while a process starts, which is born deaf to it; this one hears it afterwards.
+
+    A terminal sends Ctrl-C to both. The recorder must not die of it: its parent
+    decides. Until it has imported itself it could not ignore the signal. Windows
+    has no such mask, and leaves a moment in which Ctrl-C ends a recorder that has
+    not begun.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Started now, since starting it later would lift the mask.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Recorder:
@@ -123,7 +147,8 @@ class Recorder:
         self._process = context.Process(
             target=run_recorder, args=(self.settings, orders_in, reports_out), name="emer-recorder"
         )
-        self._process.start()
+        with _interrupts_held_back():
+            self._process.start()
         orders_in.close()
         reports_out.close()
         # If this process ends without `stop`, the closed pipe tells the recorder to finish.

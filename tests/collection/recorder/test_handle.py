@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -28,6 +29,24 @@ def settings_for(settings: RecorderSettings, monkeypatch: pytest.MonkeyPatch) ->
     # The recorder's process inherits sys.path, so it finds recorder_lab.py.
     monkeypatch.syspath_prepend(HERE)
     return lambda name: dataclasses.replace(settings, device_factory=f"recorder_lab:{name}")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs POSIX signal masks")
+def test_ctrl_c_while_the_recorder_starts_does_not_kill_it(
+    settings_for: Callable[[str], RecorderSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal sends Ctrl-C to the child too, which cannot ignore it before it has imported itself."""
+    start = multiprocessing.get_context("spawn").Process.start
+
+    def start_and_interrupt(process: multiprocessing.Process) -> None:
+        start(process)
+        os.kill(process.pid or 0, signal.SIGINT)
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", start_and_interrupt)
+    recorder = Recorder(settings_for("pulses"))
+    with recorder:
+        assert recorder.start().devices
+        assert recorder.stop().reason == "complete"
 
 
 def test_a_session_through_the_process(settings_for: Callable[[str], RecorderSettings], lab: SimpleNamespace) -> None:
