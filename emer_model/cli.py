@@ -116,8 +116,8 @@ def evaluate(
         place = find_export(run, export)
         _talk(f"{path}: export {place}")
         state = run.state()
-        run.require_finished(state)
-        for note in run.notes(state):
+        run.require_finished(state, place)
+        for note in run.notes(state, place):
             _talk(note)
         with progress_bar(f"evaluate {path.name}") as progress:
             repeated = repeat_predictions(run, place, state=state, device=device, progress=progress)
@@ -144,14 +144,16 @@ def evaluate(
                 "targets": {name: _short_target(summary) for name, summary in targets.items()},
             }
         )
-        problems += [f"{path}: fold {k} is damaged; `{run.command()} --folds {k}` mends it." for k in state.damaged]
+        problems += [
+            f"{path}: fold {k} is damaged; `{run.command(place)} --folds {k}` mends it." for k in state.damaged
+        ]
         if merged:
-            problems.append(f"{merged}; `{run.command()}` writes it again.")
+            problems.append(f"{merged}; `{run.command(place)}` writes it again.")
         if not repeated.greatest_difference <= _ROUNDING:
             problems.append(
                 f"{path}: the checkpoints do not give the stored predictions. They were changed after training "
                 "together with their hashes, or the software differs much: see config.json; "
-                f"`{run.command()} --force` trains all folds anew."
+                f"`{run.command(place)} --force` trains all folds anew."
             )
     typer.echo(json.dumps(results, indent=1, default=str) if as_json else _table(results))
     if problems:

@@ -81,7 +81,7 @@ def repeat_predictions(
     """
     path = find_export(run, export_path)
     state = state or run.state()
-    run.require_finished(state)
+    run.require_finished(state, path)
     with TrainingExport.open(path) as export:
         tables = _repeat_folds(run, state.finished, export, device, progress)
     return compare(run.fold_predictions(state.finished), pd.concat(tables, ignore_index=True))
@@ -127,7 +127,7 @@ def _repeat_folds(
     threads = int(config.get("machine", {}).get("threads") or default_threads())
     with deterministic(), limited_threads(threads):
         for position, k in enumerate(finished):
-            mend = f"`{run.command()} --force --folds {k}` trains it anew; --force replaces the other folds, too."
+            mend = f"`{run.command(export.path)} --force --folds {k}` trains it anew; --force replaces the other folds, too."
             try:
                 best = load_checkpoint(run.fold(k) / BEST)
             except TrainingError as error:

@@ -100,7 +100,7 @@ def gather(runs: list[Path], export_path: Path) -> ReportData:
             quality=export.quality,
             folds=export.folds,
             masked=masked,
-            runs=[_read_run(path, sha256, masked) for path in _different(runs)],
+            runs=[_read_run(path, export_path, sha256, masked) for path in _different(runs)],
         )
 
 
@@ -111,7 +111,7 @@ def _different(runs: list[Path]) -> list[Path]:
     return runs
 
 
-def _read_run(path: Path, export_sha256: str, masked: pd.Series) -> ReportedRun:
+def _read_run(path: Path, export_path: Path, export_sha256: str, masked: pd.Series) -> ReportedRun:
     run = RunFolder(path)
     config = run.config()
     if config["export"]["manifest_sha256"] != export_sha256:
@@ -122,7 +122,7 @@ def _read_run(path: Path, export_sha256: str, masked: pd.Series) -> ReportedRun:
     protocol = PROTOCOLS[run.run_config().protocol]
     targets = protocol_targets(protocol)
     state = run.state()
-    run.require_finished(state)
+    run.require_finished(state, export_path)
     predictions = run.fold_predictions(state.finished)
     return ReportedRun(
         name=path.resolve().name,
@@ -134,5 +134,5 @@ def _read_run(path: Path, export_sha256: str, masked: pd.Series) -> ReportedRun:
         curves=run.fold_curves(state.finished),
         summary=summarise(predictions, targets, masked),
         state=state,
-        notes=run.notes(state),
+        notes=run.notes(state, export_path),
     )

@@ -111,7 +111,7 @@ class RunFolder:
     def merged_difference(self, state: RunState) -> str:
         """Say how ``RUN/predictions.parquet`` contradicts the finished folds; empty if it does not.
 
-        One that lacks a fold is no contradiction: a kill may come before it is written.
+        One that lacks a fold, or is not there, is no contradiction: a kill may come before it is written.
         """
         path = self.predictions_path
         if not path.is_file():
@@ -126,40 +126,59 @@ class RunFolder:
             rows = merged[merged["fold"] == k].reindex(columns=own.columns).reset_index(drop=True)
             if k in present and not rows.equals(own):
                 return f"{path} differs from the predictions of fold {k} in {self.fold(k)}"
-        unknown = sorted(present - {*state.finished, *state.damaged})
-        return f"{path} has predictions of fold {unknown[0]}, which is not finished" if unknown else ""
+        # A fold that is being trained again may still be in the merged table.
+        unknown = sorted(present - {_number(folder) for folder in self._fold_folders()})
+        return f"{path} has predictions of fold {unknown[0]}, which was never trained" if unknown else ""
+
+    def merged_lacks(self, state: RunState) -> str:
+        """Say which finished folds ``RUN/predictions.parquet`` lacks; empty if none, or if it contradicts them."""
+        if self.predictions_path.is_file() and not self.merged_difference(state):
+            present = set(pd.read_parquet(self.predictions_path, columns=["fold"])["fold"])
+            lacking = [str(k) for k in state.finished if k not in present]
+            if lacking:
+                return f"{self.predictions_path} differs: it lacks fold {', '.join(lacking)}"
+        return ""
 
     def export_path(self) -> Path:
         """Return where the run's export lies; a relative place counts from the run."""
         return Path(os.path.normpath(self.root.resolve() / self.config()["export"]["path"]))
 
-    def command(self) -> str:
-        """Return the `emer train` command that goes on with this run."""
-        export, here = self.export_path(), Path.cwd()
+    def command(self, export: Path | None = None) -> str:
+        """Return the `emer train` command that goes on with this run, on its export or where that is now."""
+        export, here = export or self.export_path(), Path.cwd()
         if here in export.parents:
             export = export.relative_to(here)
         return train_command(self.root, export, self.run_config())
 
-    def notes(self, state: RunState) -> list[str]:
-        """Say what a reader of this run's figures has to know: folds that lack or are damaged, a merged file."""
-        notes = []
+    def notes(self, state: RunState, export: Path | None = None) -> list[str]:
+        """Say what a reader of this run's figures has to know.
+
+        Parameters
+        ----------
+        state : RunState
+            What `state` said.
+        export : Path, optional
+            Where the export is now; for the commands that are suggested.
+
+        Returns
+        -------
+        list of str
+            On folds that lack or are damaged, and on a merged table that differs; often empty.
+        """
+        command, notes = self.command(export), []
         if not state.complete:
-            notes.append(
-                f"{self.root}: {state.count} folds finished; run `{self.command()}` again to go on. "
-                "The figures are those of the finished folds alone."
-            )
+            alone = " The figures are those of the finished folds alone." if state.finished else ""
+            notes.append(f"{self.root}: {state.count} folds finished; run `{command}` again to go on.{alone}")
         notes += [
-            f"{self.root}: fold {k} is damaged: {damage}. It is left out; `{self.command()} --folds {k}` trains it again."
+            f"{self.root}: fold {k} is damaged: {damage}. It is left out; `{command} --folds {k}` trains it again."
             for k, damage in state.damaged.items()
         ]
-        difference = self.merged_difference(state)
+        difference = self.merged_difference(state) or self.merged_lacks(state)
         if difference:
-            notes.append(
-                f"{difference}. The figures come from the folds' own files; `{self.command()}` writes it again."
-            )
+            notes.append(f"{difference}. The figures come from the folds' own files; `{command}` writes it again.")
         return notes
 
-    def require_finished(self, state: RunState) -> None:
+    def require_finished(self, state: RunState, export: Path | None = None) -> None:
         """Refuse a run without any finished fold.
 
         Raises
@@ -168,7 +187,7 @@ class RunFolder:
             Saying what is damaged and how to go on.
         """
         if not state.finished:
-            raise TrainingError("\n".join(self.notes(state)))
+            raise TrainingError("\n".join(self.notes(state, export)))
 
     def config(self) -> dict[str, Any]:
         """Read ``config.json``.

@@ -160,6 +160,21 @@ def test_a_merged_table_that_cannot_be_read(run: Path, tiny_export: Path) -> Non
     assert any("predictions.parquet cannot be read" in note for note in gather([run], tiny_export).runs[0].notes)
 
 
+def test_a_merged_table_that_lacks_a_fold_is_said_and_no_error(run: Path, capsys: Captured) -> None:
+    table = pd.read_parquet(run / "predictions.parquet")
+    table[table["fold"] != 1].to_parquet(run / "predictions.parquet", index=False)
+    assert main(["evaluate", str(run), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "predictions.parquet differs: it lacks fold 1" in captured.err
+    assert json.loads(captured.out)[0]["finished_folds"] == [0, 1, 2]
+
+
+def test_a_fold_that_was_being_trained_again(run: Path, capsys: Captured) -> None:
+    (run / "folds/fold-1/fold.json").unlink()  # killed; the merged table is the one of before
+    assert main(["evaluate", str(run)]) == 0
+    assert "2 of 3 folds finished" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- unfinished runs
 
 
@@ -273,6 +288,7 @@ def test_an_export_that_is_gone(study: Path) -> None:
     (study / "exports/first").rename(study / "exports/other")
     with pytest.raises(TrainingError, match="Say where it is with --export"):
         repeat_predictions(RunFolder(study / "models/faces"), device="cpu")
+    assert "exports/other " in RunFolder(study / "models/faces").command(study / "exports/other")
     assert repeat_predictions(RunFolder(study / "models/faces"), study / "exports/other", device="cpu").identical
 
 
