@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -28,6 +30,21 @@ _RETRY_S = 0.05
 #: An interval longer than this many median ones is counted as missed frames.
 _GAP_FACTOR = 1.75
 _INTERVALS_KEPT = 60
+
+
+@contextmanager
+def _opencv_quiet() -> Iterator[None]:
+    """Keep OpenCV from printing pages of its own about a camera that is not there; our error says it."""
+    log = getattr(cv2.utils, "logging", None)
+    if log is None:
+        yield
+        return
+    before = log.getLogLevel()
+    log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(before)
 
 
 class Webcam:
@@ -65,7 +82,8 @@ class Webcam:
         with self._verb_lock:
             if self._capture is not None:
                 return
-            capture = cv2.VideoCapture(self.source)
+            with _opencv_quiet():
+                capture = cv2.VideoCapture(self.source)
             width_px, height_px, fps = self._asked
             if isinstance(self.source, int):
                 capture.set(cv2.CAP_PROP_FRAME_WIDTH, width_px)
@@ -78,7 +96,7 @@ class Webcam:
                 capture.release()
                 raise DeviceError(
                     f"Camera {self.source} gives no picture. Check its cable and that no other program uses it, "
-                    "try another index with --camera 1, or rehearse with --camera simulated."
+                    f"try another index such as --camera {1 if self.source == 0 else 0}, or rehearse with --camera simulated."
                 )
             self._height_px, self._width_px = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
             reported = float(capture.get(cv2.CAP_PROP_FPS))

@@ -169,3 +169,11 @@ def test_a_missing_camera_is_refused_with_a_next_step(tmp_path: Path, capfd: pyt
 def test_gaps_are_counted_in_usual_intervals(interval_us: int, missed: int) -> None:
     assert _missed_frames(interval_us, [33_000, 33_500] * 20) == missed
     assert _missed_frames(interval_us, [33_000] * 3) == 0
+
+
+def test_a_missing_camera_gives_one_sentence_and_no_page_of_opencv(capfd: pytest.CaptureFixture[str]) -> None:
+    camera = Webcam(SystemClock(), 63, 320, 240, 30.0)
+    with pytest.raises(DeviceError, match="Camera 63 gives no picture"):
+        camera.connect()
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
