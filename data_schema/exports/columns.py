@@ -142,15 +142,19 @@ RUN_PREDICTIONS: tuple[Column, ...] = (
     Column("p_CLASS", "float32", "share", "Probability of the class, one column a class; only where the target is classes."),
 )  # fmt: skip
 
-#: ``curves.csv`` of a training run: one row a fold and epoch.
+#: ``curves.csv`` of a training run: one row a fold and epoch. Losses have no unit.
 RUN_CURVES: tuple[Column, ...] = (
     Column("fold", "int64", "", "Number of the fold."),
-    Column("epoch", "int64", "", "Number of the epoch, from 0."),
-    Column("lr", "float64", "", "Learning rate."),
-    Column("train_loss", "float64", "", "Loss over the training participants."),
-    Column("val_loss", "float64", "", "Loss over the validation participants."),
+    Column("epoch", "int64", "", "Number of the epoch, from 1."),
+    Column("learning_rate", "float64", "", "Learning rate at the end of the epoch."),
+    Column("seconds", "float64", "s", "Time that the epoch took."),
+    Column("train_task", "float64", "", "Loss of the targets over the training participants."),
+    Column("train_NAME", "float64", "", "A further part of the model's loss, one column a part; only where it has some."),
+    Column("train_total", "float64", "", "The loss that is minimised: all parts, weighted."),
+    Column("val_loss", "float64", "", "Loss of the targets over the validation participants."),
+    Column("val_TARGET_FIGURE", "float64", "", "A figure of a target over the validation participants, such as uar."),
     Column("val_score", "float64", "", "What chooses the epoch; higher is better."),
-)
+)  # fmt: skip
 
 #: Keys of ``metrics.json`` of a training run.
 RUN_METRICS: tuple[Column, ...] = (
@@ -158,7 +162,12 @@ RUN_METRICS: tuple[Column, ...] = (
     Column("model", "text", "", "Name of the model."),
     Column("simulated", "bool", "", "True if any clip of the export was simulated."),
     Column("finished_folds", "list of int", "", "Folds that the figures cover."),
-    Column("folds", "list of objects", "", "Of each fold: the epoch chosen, epochs trained, seconds."),
+    Column(
+        "folds",
+        "list of objects",
+        "",
+        "Of each fold: seed, epochs, best_epoch, best_score, clips, parameters, device, seconds.",
+    ),
     Column("targets", "object", "", "By target, the figures below; a figure that is not defined is null."),
     Column("targets.NAME.pooled", "object", "", "Figures over the test predictions of all folds together."),
     Column("targets.NAME.folds", "object", "", "The same by fold."),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_schema.errors import ExportError
+from data_schema.exports.arrays import ARRAY_NAMES, CLIP_ID
 from data_schema.exports.columns import EXPORTED_CLIPS, meanings
 from data_schema.exports.files import read_table
 from data_schema.exports.folds import Folds, load_folds
@@ -26,17 +27,6 @@ _log = logging.getLogger(__name__)
 
 #: Columns of an export's ``clips.parquet`` and what they mean, in order.
 EXPORTED_CLIP_COLUMNS: dict[str, str] = meanings(EXPORTED_CLIPS)
-_ARRAYS = (
-    "faces",
-    "face_mask",
-    "eye",
-    "eye_mask",
-    "fixations",
-    "fixation_mask",
-    "fixation_map",
-    "gaze_points",
-    "gaze_points_mask",
-)
 #: Shards kept open at once; a study of thousands would run out of file handles.
 _OPEN_SHARDS = 64
 _NEXT = "The export is damaged: copy it again, or export again with --force."
@@ -67,12 +57,31 @@ class TrainingExport:
         Raises
         ------
         ExportError
-            If it is not finished, damaged, or of a newer format.
+            If it is not finished, damaged, or of a newer format; or if a clip's participant contradicts its name, or
+            the clips of one shard have several participants.
         """
         folder = Path(path)
         manifest = read_manifest(folder)
         verify_files(folder, manifest, hashes=verify)
-        return cls(folder, manifest)
+        export = cls(folder, manifest)
+        export._check_clips()
+        return export
+
+    def _check_clips(self) -> None:
+        """Refuse clips whose participant is in doubt: a person in two folds would leak from training into test."""
+        clips, where = self.clips, self.path / "clips.parquet"
+        repeated = clips.loc[clips["clip_id"].duplicated(), "clip_id"]
+        if len(repeated):
+            raise ExportError(f"{where}: {repeated.iloc[0]} is listed twice. {_NEXT}")
+        for clip_id, participant in zip(clips["clip_id"], clips["participant"], strict=True):
+            if not str(clip_id).startswith(f"sub-{participant}_"):
+                raise ExportError(f"{where}: {clip_id} is said to be of participant {participant}. {_NEXT}")
+        for shard, people in clips.groupby("shard")["participant"].unique().items():
+            if len(people) > 1:
+                raise ExportError(
+                    f"{where}: {shard} is one recording but has clips of several participants: "
+                    f"{', '.join(sorted(map(str, people)))}. {_NEXT}"
+                )
 
     def __enter__(self) -> TrainingExport:
         return self
@@ -157,18 +166,31 @@ class TrainingExport:
             file = h5py.File(self.path / shard, "r")
         except OSError as error:
             raise ExportError(f"{self.path / shard}: cannot be opened: {error}. {_NEXT}") from error
-        missing = [name for name in _ARRAYS if name not in file]
+        missing = [name for name in ARRAY_NAMES if name not in file]
         if missing:
             file.close()
             raise ExportError(f"{self.path / shard}: lacks {', '.join(missing)}. {_NEXT}")
-        datasets = {name: file[name] for name in _ARRAYS}
+        if CLIP_ID.name in file:  # not in shards of version 1
+            try:
+                self._check_rows(shard, [bytes(name).decode("ascii") for name in file[CLIP_ID.name][:]])
+            except ExportError:
+                file.close()
+                raise
+        datasets = {name: file[name] for name in ARRAY_NAMES}
         self._shards[shard] = (file, datasets)
         if len(self._shards) > _OPEN_SHARDS:
             _, (oldest, _) = self._shards.popitem(last=False)
             oldest.close()
         return datasets
 
-    def read(self, clip_id: str, names: tuple[str, ...] = _ARRAYS) -> dict[str, npt.NDArray[Any]]:
+    def _check_rows(self, shard: str, names: list[str]) -> None:
+        """Refuse a shard whose rows are not the clips that ``clips.parquet`` says."""
+        for clip_id, (place, row) in self._places.items():
+            if place == shard and (row >= len(names) or names[row] != clip_id):
+                held = names[row] if row < len(names) else "nothing"
+                raise ExportError(f"{self.path / shard}: row {row} holds {held}, expected {clip_id}. {_NEXT}")
+
+    def read(self, clip_id: str, names: tuple[str, ...] = ARRAY_NAMES) -> dict[str, npt.NDArray[Any]]:
         """Read the arrays of one clip.
 
         Parameters

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from data_schema.atomic import partial_path, replace_durably
 from data_schema.errors import ExportError
+from data_schema.exports.arrays import ARRAYS, CLIP_ID
 from data_schema.exports.files import disk_problem
 from data_schema.exports.session_quality import measure_session, recorded_screen
 from data_schema.session.layout import GAZE, OPENNESS
@@ -44,6 +45,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 #: Raise it whenever a shard changes in another way than by a feature: its arrays, attributes or measured quality.
 #: Readers do not depend on it.
 SHARD_VERSION = 2
+SHARD_FORMAT = "emer-training-export-shard"
 #: Cells of a fixation map, rows and columns.
 MAP_SHAPE = (32, 32)
 #: Seconds of gaze read before and after a clip, so that events at its ends are whole.
@@ -327,6 +329,11 @@ def _fill(session: Session, task: ShardTask, file: h5py.File) -> ShardSummary:
         name: file.create_dataset(name, shape=(n, *shape), dtype=kind, chunks=(1, *shape))
         for name, (shape, kind) in array_shapes(settings).items()
     }
+    for array in ARRAYS:
+        datasets[array.name].attrs.update(array.attributes())
+    # Fixed length, not variable: the same clips then give the same bytes.
+    names = file.create_dataset(CLIP_ID.name, data=np.array([clip.clip_id.encode("ascii") for clip in task.clips]))
+    names.attrs.update(CLIP_ID.attributes())
     screen = recorded_screen(session)
     tracker = FaceTracker(MtcnnDetector(), settings.tracking)
     baselines = pupil_baselines(session, settings)
@@ -340,6 +347,10 @@ def _fill(session: Session, task: ShardTask, file: h5py.File) -> ShardSummary:
         n_faces.append(int(arrays["face_mask"].sum()))
         n_frames += settings.face_frames
     summary = ShardSummary(n_faces, n_frames, measure_session(session, screen).as_json())
+    file.attrs["format"] = SHARD_FORMAT
+    file.attrs["shard_version"] = SHARD_VERSION
+    file.attrs["participant"], file.attrs["session"] = session.participant, session.session
+    file.attrs["simulated"] = session.simulated
     file.attrs["key"] = task.key
     file.attrs["summary_json"] = json.dumps(asdict(summary), sort_keys=True)
     return summary

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import pickle
 import shutil
@@ -18,6 +19,7 @@ from data_schema.cli import main
 from data_schema.errors import ExportError
 from data_schema.exports import folds, shards, training
 from data_schema.exports.clips import build_clip_index
+from data_schema.exports.columns import EXPORTED_CLIPS, EXPORTED_LABELS, EXPORTED_TARGETS, SESSION_QUALITY
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.shards import face_slots
 from data_schema.exports.training import export_training
@@ -101,7 +103,7 @@ def test_nothing_planted_and_no_target_emotion_leaks(made):
         columns = set(pd.read_parquet(made[1] / name).columns)
         assert not {"target_emotion", "felt_emotion", "shown_emotion", "masked"} & columns
     with h5py.File(next((made[1] / "shards").glob("*.h5"))) as file:
-        assert set(file) == set(shards.array_shapes(shards.ShardSettings()))
+        assert set(file) == {*shards.array_shapes(shards.ShardSettings()), "clip_id"}
         # One uncompressed chunk a clip.
         assert file["faces"].chunks == (1, 8, 112, 112, 3)
         assert file["faces"].compression is None
@@ -481,6 +483,96 @@ def test_damage_is_named(copied, damage, message):
     damage(out)
     with pytest.raises(ExportError, match=message):
         TrainingExport.open(out)
+
+
+def test_a_shard_alone_can_be_understood(made):
+    export = TrainingExport.open(made[1])
+    shard = export.clips["shard"].iloc[0]
+    mine = export.clips[export.clips["shard"] == shard].sort_values("row")
+    with h5py.File(made[1] / shard) as file:
+        assert [name.decode() for name in file["clip_id"][:]] == mine["clip_id"].tolist()
+        assert file.attrs["participant"] == mine["participant"].iloc[0]
+        for name in shards.array_shapes(shards.ShardSettings()):
+            attributes = file[name].attrs
+            assert attributes["meaning"].endswith(".")
+            axes = json.loads(attributes["axes"])
+            assert len(axes) == file[name].ndim
+            assert axes[0] == "clip"
+            if axes[-1] == "feature":
+                features = json.loads(attributes["features"])
+                assert len(features) == file[name].shape[-1]
+                assert all(feature["name"] and feature["unit"] and feature["definition"] for feature in features)
+        assert [feature["name"] for feature in json.loads(file["eye"].attrs["features"])] == list(EYE_FEATURE_NAMES)
+
+
+def rehash(out: Path) -> None:
+    """Let the manifest agree with the files as they are, as somebody might who edits an export."""
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    for name, entry in manifest["files"].items():
+        content = (out / name).read_bytes()
+        entry |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def edit_clips(out: Path, change) -> None:
+    clips = pd.read_parquet(out / "clips.parquet")
+    change(clips)
+    clips.to_parquet(out / "clips.parquet", index=False)
+    rehash(out)
+
+
+def test_a_recording_cannot_be_split_over_participants(copied):
+    _, out = copied
+    edit_clips(out, lambda clips: clips.__setitem__("participant", ["P003", *clips["participant"][1:]]))
+    with pytest.raises(ExportError, match="sub-P001_ses-01_trial-001 is said to be of participant P003"):
+        TrainingExport.open(out)
+    edit_clips(out, lambda clips: clips.__setitem__("clip_id", ["sub-P003_ses-09_trial-001", *clips["clip_id"][1:]]))
+    with pytest.raises(ExportError, match=r"sub-P001_ses-01\.h5 .* several participants: P001, P003"):
+        TrainingExport.open(out)
+    edit_clips(out, lambda clips: clips.__setitem__("clip_id", [clips["clip_id"][1], *clips["clip_id"][1:]]))
+    with pytest.raises(ExportError, match="listed twice"):
+        TrainingExport.open(out)
+
+
+def test_rows_that_are_other_clips_are_refused(copied):
+    _, out = copied
+    edit_clips(out, lambda clips: clips.__setitem__("row", [1, 0, *clips["row"][2:]]))
+    with TrainingExport.open(out) as export, pytest.raises(ExportError, match=r"row 1 holds .*002, expected .*001"):
+        export.read(export.clips["clip_id"][0])
+
+
+def test_shards_without_names_are_read(copied):
+    _, out = copied
+    for shard in (out / "shards").iterdir():
+        with h5py.File(shard, "r+") as file:
+            del file["clip_id"]
+    rehash(out)
+    with TrainingExport.open(out) as export:
+        assert export.read(export.clips["clip_id"][0])["eye"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "declared"),
+    [
+        ("clips", EXPORTED_CLIPS),
+        ("labels", EXPORTED_LABELS),
+        ("targets", EXPORTED_TARGETS),
+        ("quality", SESSION_QUALITY),
+    ],
+)
+def test_the_tables_have_the_declared_columns_and_types(made, name, declared):
+    table = pd.read_parquet(made[1] / f"{name}.parquet")
+    assert list(table.columns) == [column.name for column in declared]
+    for column in declared:
+        kind = "text" if pd.api.types.is_string_dtype(table[column.name]) else str(table[column.name].dtype)
+        assert kind in (column.dtype, "object"), column.name
+        assert (kind == "object") <= (column.dtype == "text"), column.name
+
+
+def test_the_data_card_says_what_a_stimulus_id_may_name(made):
+    text = (made[1] / "data_card.md").read_text(encoding="utf-8")
+    assert "no column with the emotion that a stimulus was meant to induce" in text
+    assert "may name that emotion" in text
 
 
 def test_unknown_clip_and_missing_array(copied):
