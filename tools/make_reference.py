@@ -15,7 +15,21 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from data_schema.cli.dispatch import build
+from data_schema.exports.arrays import ARRAYS, CLIP_ID
+from data_schema.exports.columns import (
+    EXPORTED_CLIPS,
+    EXPORTED_LABELS,
+    EXPORTED_TARGETS,
+    RUN_CURVES,
+    RUN_METRICS,
+    RUN_PREDICTIONS,
+    SESSION_QUALITY,
+    Column,
+)
+from data_schema.exports.manifest import FORMAT_VERSION as EXPORT_VERSION
 from data_schema.exports.protocols import PROTOCOLS
+from data_schema.labels.csv import ENTRY_COLUMNS, LOG_COLUMNS, may_be_empty
+from data_schema.labels.models import LABEL_COLUMNS
 from data_schema.session.layout import (
     BLOBS,
     FORMAT_VERSION,
@@ -107,10 +121,84 @@ def vocabularies() -> str:
     )
     text += "\n## Reasons to skip\n\n" + _table(["Reason"], [[f"`{reason}`"] for reason in SKIP_REASONS])
     text += "\n## Protocols\n\n"
-    return text + _table(
+    text += _table(
         ["Protocol", "Task", "Targets", "Kind"],
         [[f"`{p.name}`", p.task, ", ".join(f"`{t}`" for t in p.targets), p.kind] for p in PROTOCOLS.values()],
     )
+    return text + label_columns()
+
+
+def label_columns() -> str:
+    """Return the part on the columns of a label CSV."""
+    text = "\n## Columns of a label CSV\n\n"
+    text += (
+        "UTF-8, commas, the header exactly as listed. Two forms are known:\n\n"
+        "- **The entry form**, to bring in labels made elsewhere: who and when are added by "
+        "`emer annotate import --annotator`. One row a clip, task and repetition. Its first line is:\n\n"
+        f"```\n{','.join(ENTRY_COLUMNS)}\n```\n\n"
+        "- **The whole log**, what `emer annotate export` writes: superseded rows too; ids and times survive an import. "
+        f"Its first line is:\n\n```\n{','.join(LOG_COLUMNS)}\n```\n\n"
+        "Exactly one of `emotion` and `skip_reason` is filled in; a skipped clip has no other judgement. "
+        "All columns stand in the header, also those that are empty in all rows.\n\n"
+    )
+    rows = []
+    for column in LABEL_COLUMNS:
+        if column.name in LOG_COLUMNS:
+            form = "both" if column.name in ENTRY_COLUMNS else "log"
+            rows.append([f"`{column.name}`", form, column.kind, may_be_empty(column), column.meaning])
+    return text + _table(["Column", "Form", "Cell", "May be empty", "Meaning"], rows)
+
+
+def export() -> str:
+    """Return the page on the training export and the files of a run."""
+    text = (
+        f"# The training export and the files of a run\n\nExport format {EXPORT_VERSION}. Parquet tables; "
+        "missing is null. Classes and scales: [labels.md](labels.md).\n"
+    )
+    tables = [
+        ("clips.parquet", "One row a clip.", EXPORTED_CLIPS),
+        (
+            "labels.parquet",
+            "One row an annotator's current label of a clip, or a participant's answer.",
+            EXPORTED_LABELS,
+        ),
+        ("targets.parquet", "One row a clip: what is to be predicted, by consensus.", EXPORTED_TARGETS),
+        (
+            "quality.parquet",
+            "One row a session, as in `emer quality --json`. Over the whole session: silence of a device is loss.",
+            SESSION_QUALITY,
+        ),
+    ]
+    for name, meaning, columns in tables:
+        text += f"\n## `{name}`\n\n{meaning}\n\n{_columns(columns)}"
+    text += (
+        "\n## `folds.json`\n\n`seed`, `n_folds`, and `assignment`: the fold of each participant. Fold k tests, fold "
+        "(k + 1) mod n_folds validates, the rest train. The study's own `folds.json` keeps the assignment for all "
+        "exports; if it is lost while exports in `exports/` still have it, exporting stops and says which file to copy "
+        "back.\n"
+    )
+    text += "\n## `shards/*.h5`\n\nOne HDF5 file a session. Each dataset has the attributes `meaning`, `axes` and, "
+    text += "where its last axis lists features, `features` (name, unit and definition of each), both JSON.\n\n"
+    rows = [[f"`/{a.name}`", a.dtype, ", ".join(a.axes), a.meaning] for a in (*ARRAYS, CLIP_ID)]
+    text += _table(["Dataset", "Type", "Axes", "Meaning"], rows)
+    text += "\nFeatures of `/eye`: [eye_features.md](eye_features.md). Features of the others:\n\n"
+    rows = [
+        [f"`/{a.name}`", f"`{f.name}`", f.unit, f.definition]
+        for a in ARRAYS
+        if a.features and not a.name.startswith("eye")
+        for f in a.features
+    ]
+    text += _table(["Dataset", "Name", "Unit", "Definition"], rows)
+    text += "\n## A run: `predictions.parquet`\n\nOne row a test clip and target with a label.\n\n"
+    text += _columns(RUN_PREDICTIONS)
+    text += f"\n## A run: `curves.csv`\n\nOne row a fold and epoch.\n\n{_columns(RUN_CURVES)}"
+    text += f"\n## A run: `metrics.json`\n\n{_columns(RUN_METRICS, 'Key')}"
+    figures = [[f"`{p.name}`", ", ".join(f"`{metric}`" for metric in p.metrics)] for p in PROTOCOLS.values()]
+    return text + "\nThe figures of each protocol:\n\n" + _table(["Protocol", "Figures"], figures)
+
+
+def _columns(columns: tuple[Column, ...], title: str = "Column") -> str:
+    return _table([title, "Type", "Unit", "Meaning"], [[f"`{c.name}`", c.dtype, c.unit, c.meaning] for c in columns])
 
 
 def eye_features() -> str:
@@ -143,6 +231,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "session_file.md": session_file,
     "study_toml.md": study_toml,
     "labels.md": vocabularies,
+    "export.md": export,
     "eye_features.md": eye_features,
     "command_line.md": command_line,
 }

@@ -161,6 +161,7 @@ RUN_METRICS: tuple[Column, ...] = (
     Column("protocol", "text", "", "Name of the protocol."),
     Column("model", "text", "", "Name of the model."),
     Column("simulated", "bool", "", "True if any clip of the export was simulated."),
+    Column("n_folds", "int", "", "Folds of the export."),
     Column("finished_folds", "list of int", "", "Folds that the figures cover."),
     Column(
         "folds",

@@ -26,7 +26,7 @@ import pandas as pd
 from data_schema.atomic import write_atomically
 from data_schema.errors import LabelError
 from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord, LabelValueError
-from data_schema.labels.models import COLUMN_NAMES, LABEL_COLUMNS
+from data_schema.labels.models import COLUMN_NAMES, LABEL_COLUMNS, LabelColumn
 from data_schema.labels.store import AddedRows, LabelStore
 from data_schema.vocabularies import EMOTIONS
 
@@ -224,6 +224,17 @@ def _check_header(path: Path, header: list[str]) -> None:
     if not parts:
         parts.append("a column is there twice" if len(set(header)) < len(header) else "the order differs")
     raise LabelError(f"{path}: line 1: {'; '.join(parts)}. The first line must be exactly: {','.join(expected)}")
+
+
+def may_be_empty(column: LabelColumn) -> str:
+    """Return whether a cell of a column may be empty, and what that means."""
+    if column.name == "clip_sha256":
+        return "yes, in the study: filled in from its clip index"
+    if column.name == "repetition":
+        return "yes: 0"
+    if column.name in ("view", "comment"):
+        return "yes"
+    return "yes" if column.nullable else "no"
 
 
 def _parse_row(cells: list[str], header: list[str]) -> dict[str, Any]:

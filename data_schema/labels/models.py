@@ -114,9 +114,14 @@ class LabelRow(Base):
     annotator_id: Mapped[str] = mapped_column(String(64), comment="Pseudonym of the annotator.")
     annotator_kind: Mapped[str] = mapped_column(String(16), comment="human, simulated or model.")
     clip_id: Mapped[str] = mapped_column(String(128), comment="The clip, as in the study's clip table.")
-    clip_sha256: Mapped[str] = mapped_column(String(64), comment="SHA-256 of the file that the clip was cut from.")
+    clip_sha256: Mapped[str] = mapped_column(
+        String(64),
+        comment="SHA-256 of the session file that the clip was cut from, as in clips.parquet: says which recording was judged.",
+    )
     task: Mapped[str] = mapped_column(String(8), comment="er (what is felt) or fer (what the face shows).")
-    view: Mapped[str] = mapped_column(String(64), comment="What the annotator could see; empty if not stated.")
+    view: Mapped[str] = mapped_column(
+        String(64), comment="What the annotator could see, such as face or face+stimulus+gaze; empty if not stated."
+    )
     repetition: Mapped[int] = mapped_column(
         Integer, comment="0 for the first showing, 1 and up for repeats that measure self-consistency."
     )
@@ -128,8 +133,14 @@ class LabelRow(Base):
     confidence: Mapped[float | None] = mapped_column(Float, comment="0 (guessing) to 1 (certain).")
     skip_reason: Mapped[str | None] = mapped_column(String(32), comment="Why no label was given.")
     comment: Mapped[str] = mapped_column(Text, comment="Free text.")
-    frame_index: Mapped[int | None] = mapped_column(BigInteger, comment="Frame that is meant, from 0, where one is.")
-    frame_pts: Mapped[int | None] = mapped_column(BigInteger, comment="Its presentation time stamp in the stream.")
+    frame_index: Mapped[int | None] = mapped_column(
+        BigInteger,
+        comment="Camera frame that is meant, counted from 0 in the session's video; empty if the whole clip is meant.",
+    )
+    frame_pts: Mapped[int | None] = mapped_column(
+        BigInteger,
+        comment="Presentation time stamp of that frame, in the time base of the session's video stream; empty likewise.",
+    )
     duration_ms: Mapped[int | None] = mapped_column(
         BigInteger, comment="Milliseconds from showing the clip to the label."
     )

@@ -20,6 +20,8 @@ from data_schema.labels import (
     read_labels_csv,
     write_labels_csv,
 )
+from data_schema.labels.csv import may_be_empty
+from data_schema.labels.models import LABEL_COLUMNS, LabelColumn
 from data_schema.vocabularies import EMOTIONS, POLARITIES, SKIP_REASONS
 
 MakeLabel = Callable[..., Label]
@@ -217,3 +219,24 @@ def test_rows_of_others_and_altered_rows_are_refused(tmp_path: Path, make_label:
     path.write_text(text.replace(",label,", ",undo,"))
     with pytest.raises(LabelError, match="line 2: supersedes"):
         read_labels_csv(path)
+
+
+def test_the_pages_show_the_header_that_import_takes() -> None:
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    assert f"\n{HEADER}" in (docs / "annotator.md").read_text(encoding="utf-8")
+    assert f"\n{HEADER}" in (docs / "reference" / "labels.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("column", [column for column in LABEL_COLUMNS if column.name in ENTRY_COLUMNS])
+def test_what_may_be_empty_may_be_empty(tmp_path: Path, column: LabelColumn) -> None:
+    path = tmp_path / "in.csv"
+    cells = {"clip_sha256": "ab" * 32, "view": "face", "polarity": "negative", "valence": 0, "frame_index": 3}
+    full = entry(**cells | {column.name: ""})
+    if column.name == "emotion":  # empty where the clip was skipped
+        full = entry(emotion="", skip_reason="too_dark")
+    path.write_text(HEADER + full, encoding="utf-8")
+    if may_be_empty(column).startswith("yes"):
+        assert len(read_labels_csv(path, clip_hashes=HASHES)) == 1
+    else:
+        with pytest.raises(LabelError, match=f"line 2: {column.name} is ''"):
+            read_labels_csv(path, clip_hashes=HASHES)
