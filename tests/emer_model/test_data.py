@@ -170,13 +170,18 @@ def test_a_class_that_no_training_clip_has(own_export: Path, fixture, caplog: py
     assert "no test clip is labelled disgust" in caplog.text
 
 
-def test_the_same_recording_twice_is_a_leak(own_export: Path, fixture) -> None:
+@pytest.mark.parametrize(
+    ("clip", "error", "message"),
+    [(1, TrainingError, "could be trained on and tested on"), (-1, ExportError, "participants")],
+    ids=["of one participant", "of two"],
+)
+def test_the_same_recording_twice_is_a_leak(own_export: Path, fixture, clip: int, error: type, message: str) -> None:
     path = own_export / "clips.parquet"
     clips = pd.read_parquet(path)
-    clips.loc[clips.index[-1], ["shard", "row"]] = clips.loc[0, ["shard", "row"]].to_numpy()
+    clips.loc[clips.index[clip], ["shard", "row"]] = clips.loc[0, ["shard", "row"]].to_numpy()
     clips.to_parquet(path)
     fixture.write_manifest(own_export)
-    with pytest.raises(TrainingError, match="could be trained on and tested on"):
+    with pytest.raises(error, match=message):
         open_store(own_export)
 
 
