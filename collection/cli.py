@@ -165,11 +165,12 @@ def _rehearse_with_progress(rehearsal: Rehearsal) -> RehearsalResult:
     import signal
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as ProgressBar
 
     n_trials = rehearsal.plan.n_trials
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with ProgressBar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting the recorder", total=max(1, n_trials))
 
         alarm = _Alarm(rehearsal.study.config.recording.silence_s, bar.console.print)
@@ -188,7 +189,7 @@ def _rehearse_with_progress(rehearsal: Rehearsal) -> RehearsalResult:
 
         before = signal.signal(signal.SIGINT, interrupted)
         try:
-            return rehearsal.run(show)  # type: ignore[arg-type]
+            return rehearsal.run(show)
         finally:
             signal.signal(signal.SIGINT, before)
 
