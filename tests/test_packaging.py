@@ -45,11 +45,13 @@ ALLOWED_IMPORTERS = {
     "torchmetrics": r"emer_model/",
     "sklearn": r"emer_model/",
     "plotly": r"emer_model/",
-    "jinja2": r"emer_model/",
+    "jinja2": r"emer_model/|collection/quality/",
+    "matplotlib": r"collection/quality/",
+    "pylsl": r"collection/devices/lsl\w*\.py",
     "PyQt5": r"annotation/(views/|app\.py)|collection/console/views/",
     "qtpy": r"annotation/(views/|app\.py)|collection/console/views/",
-    "psychopy": r"collection/presenter/psychopy\w*\.py",
-    "tobii_research": r"collection/devices/tobii\.py",
+    "psychopy": r"collection/presenter/psychopy\w*(/\w+)?\.py",
+    "tobii_research": r"collection/devices/tobii\w*\.py",
 }
 #: Import names of the distributions in setup.cfg, where they differ.
 IMPORT_NAME = {

@@ -177,6 +177,91 @@ class Reactive(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class CalibrationSample:
+    """One sample that the tracker collected at a calibration target.
+
+    Parameters
+    ----------
+    target_norm, gaze_norm : tuple of float
+        Shares of the display area; `gaze_norm` is NaN where the tracker gives none.
+    eye : str
+        'left' or 'right'.
+    validity : int
+        -1 invalid and not used, 0 valid but not used, 1 valid and used.
+    """
+
+    target_norm: tuple[float, float]
+    eye: str
+    gaze_norm: tuple[float, float]
+    validity: int
+
+
+@dataclass(frozen=True)
+class CalibrationOutcome:
+    """What the tracker answers when it computes a calibration.
+
+    Parameters
+    ----------
+    success : bool
+        True if the new calibration is in use now.
+    status : str
+        The tracker's own word, such as 'calibration_status_success'.
+    samples : tuple of CalibrationSample
+        What it was computed from.
+    """
+
+    success: bool
+    status: str
+    samples: tuple[CalibrationSample, ...] = ()
+
+
+@runtime_checkable
+class Calibratable(Protocol):
+    """An eye tracker that can be calibrated. All verbs may block; none is called from a callback.
+
+    Any verb raises DeviceError with the next step if the tracker refuses. A tracker that is
+    unplugged in between has left its calibration mode; ``calibration_end`` is idempotent.
+    """
+
+    def calibration_begin(self, eyes: str) -> None:
+        """Enter calibration mode for 'both', 'left' or 'right' eyes."""
+        ...
+
+    def calibration_collect(self, x: float, y: float) -> bool:
+        """Collect data for a target at (x, y), shares of the display area; False if the tracker got too little."""
+        ...
+
+    def calibration_discard(self, x: float, y: float) -> None:
+        """Forget the data of a target."""
+        ...
+
+    def calibration_compute(self) -> CalibrationOutcome:
+        """Compute a calibration from what was collected and use it; a failure leaves the old one in use."""
+        ...
+
+    def calibration_end(self) -> None:
+        """Leave calibration mode."""
+        ...
+
+    def calibration_data(self) -> bytes:
+        """Return the calibration in use, in the tracker's own format; empty if there is none."""
+        ...
+
+    def calibration_apply(self, data: bytes) -> None:
+        """Use a calibration that ``calibration_data`` returned before."""
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A simulated tracker whose participant looks at targets."""
+
+    def look_at(self, t_us: int, target_norm: tuple[float, float] | None) -> None:
+        """Look at a target from host time `t_us` on; None looks as before. Thread-safe."""
+        ...
+
+
 @runtime_checkable
 class Scheduled(Protocol):
     """A device that works by schedule and can be told where its schedule ends."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from collection.protocol.steps import AskItems, Item, PlayClip, Step
+from collection.protocol.steps import AskItems, Consent, Item, PlayClip, Step
 
 #: Asked many times a second while a presenter waits; True means: stop now.
 ShouldStop = Callable[[], bool]
@@ -26,16 +27,66 @@ class Presentation:
     n_flips: int
     n_flips_late: int
     completed: bool
+    n_flips_dropped: int = 0
+    #: From the first flip to one refresh after the last; NaN if nothing was shown.
+    duration_s: float = math.nan
+    #: More than one frame of the clip was missing at its end.
+    ended_early: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; `rating` is on the item's own scale, times are host microseconds."""
+    """One answer; `rating` is on the item's own scale, times are host microseconds. Texts have their words in `text`."""
 
     item: Item
     rating: int
     t_shown_us: int
     t_answered_us: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class HeadPosition:
+    """Where the head is, for positioning.
+
+    Parameters
+    ----------
+    left_norm, right_norm : tuple of float or None
+        Eye in the track box, 0 to 1 on each axis (x, y, z), 0.5 is best; None if it is not seen.
+    distance_mm : float
+        From the tracker; NaN if it is not known.
+    """
+
+    left_norm: tuple[float, float, float] | None
+    right_norm: tuple[float, float, float] | None
+    distance_mm: float = math.nan
+
+
+class CalibrationScreen(Protocol):
+    """What a calibration procedure draws on; every verb draws and flips by itself and returns soon."""
+
+    def show_head(self, head: HeadPosition, text: str = "") -> None:
+        """Draw one picture of the head in the track box, with one line of advice; call it 20 times a second."""
+        ...
+
+    def move_target(self, x: float, y: float, duration_s: float, should_stop: ShouldStop) -> int:
+        """Bring the animated target to (x, y), shares of the display area, origin top left.
+
+        Returns the host time (microseconds) of the flip from which it stood still there.
+        """
+        ...
+
+    def hold_target(self, until_us: int, should_stop: ShouldStop) -> None:
+        """Keep animating the target where it is until a time."""
+        ...
+
+    def clear(self) -> None:
+        """Show an empty screen."""
+        ...
+
+    def poll_key(self) -> str:
+        """Return what was pressed since the last call: 'go_on', 'redo', 'skip', 'stop', or '' for nothing."""
+        ...
 
 
 class Presenter(Protocol):
@@ -63,4 +114,21 @@ class Presenter(Protocol):
 
     def ask(self, step: AskItems, should_stop: ShouldStop) -> Iterator[Answer]:
         """Ask the items of a page, one after the other."""
+        ...
+
+    def consent(self, step: Consent, should_stop: ShouldStop) -> dict[str, bool] | None:
+        """Ask for each scope; None if the participant (or `should_stop`) ended it without deciding."""
+        ...
+
+    def pause(self, text: str, is_over: ShouldStop) -> None:
+        """Show a text until `is_over` says so."""
+        ...
+
+    def stop_requested(self) -> bool:
+        """Tell whether the participant asked to stop (Escape, then yes); asked many times a second."""
+        ...
+
+    @property
+    def calibration_screen(self) -> CalibrationScreen:
+        """What calibration draws on."""
         ...

@@ -15,6 +15,10 @@ class ItemKind(str, Enum):
     RATING = "rating"
     SAM = "sam"
     YES_NO = "yes_no"
+    #: One of `Item.labels`; the rating is its number, from `low`.
+    CHOICE = "choice"
+    #: Free text; stored in ``/responses/texts``.
+    TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Item:
         Inclusive bounds of the rating.
     prompt : str
         What the participant reads.
+    labels : tuple of str
+        Words under the scale: its two ends, or one for each point; empty for none.
+    expected : int or None
+        The prescribed answer of an attention check.
     """
 
     scale: str
@@ -38,6 +46,8 @@ class Item:
     low: int
     high: int
     prompt: str
+    labels: tuple[str, ...] = ()
+    expected: int | None = None
 
     def stored_value(self, rating: int) -> tuple[float, str]:
         """Return value and text of ``/responses/items`` for a rating.
@@ -67,7 +77,7 @@ class Step:
     planned_s : float
         Planned length; for steps that wait for the participant, an estimate.
     trial_id : int
-        Number of the trial; 0 outside trials.
+        Number of the trial; 0 outside trials, negative in practice trials.
     """
 
     name: str
@@ -80,6 +90,34 @@ class ShowText(Step):
     """A page of text; ends when the participant goes on (or after its time, unattended)."""
 
     text: str = ""
+
+
+@dataclass(frozen=True)
+class Consent(Step):
+    """The participant decides on each scope; comes before the recorder starts.
+
+    `texts` maps a scope (video, gaze, sharing) to its question.
+    """
+
+    text: str = ""
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Positioning(Step):
+    """The head is brought into the track box, with feedback; ends when the participant or the operator goes on."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Calibration(Step):
+    """Calibrate and validate until the gate lets the session pass; the study's [calibration] decides how."""
+
+
+@dataclass(frozen=True)
+class Recheck(Step):
+    """A quick validation between trials, in which drift shows."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +150,13 @@ class PlayClip(Step):
 
 @dataclass(frozen=True)
 class AskItems(Step):
-    """A page of questions."""
+    """A page of questions: a self-report (in a trial), or a questionnaire with its identifier and occasion."""
 
     items: tuple[Item, ...] = ()
+    title: str = ""
+    text: str = ""
+    questionnaire: str = ""
+    occasion: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,3 +172,5 @@ class EndTrial(Step):
 @dataclass(frozen=True)
 class Break(Step):
     """A pause that the participant ends."""
+
+    text: str = ""

@@ -18,97 +18,31 @@ the one that the Tobii SDK's system time uses; ``t_device_us`` is a device's own
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from data_schema.session.declaration import (
+    Attribute,
+    Blob,
+    Column,
+    Growth,
+    Table,
+    decode_text,
+    encode_text,
+    make_row,
+)
 
-import numpy as np
-import numpy.typing as npt
+__all__ = [
+    "Attribute",
+    "Blob",
+    "Column",
+    "Growth",
+    "Table",
+    "decode_text",
+    "encode_text",
+    "make_row",
+]
 
 FORMAT_NAME = "emer-session"
 #: major.minor. A reader opens every older version and the same major version.
-FORMAT_VERSION = (1, 0)
-
-
-class Growth(str, Enum):
-    """How a table is written."""
-
-    FAST = "fast"
-    SLOW = "slow"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Parameters
-    ----------
-    name : str
-        The unit is in the name (``_us``, ``_mm``, ``_norm``, ``_deg``).
-    dtype : str
-        numpy dtype string; text is ``S<n>`` and holds UTF-8.
-    unit : str
-        Unit as printed in the reference; empty for codes and text.
-    meaning : str
-        One sentence.
-    shape : tuple of int
-        Shape of one cell.
-    sdk_field : str
-        Name of the field in the Tobii Pro SDK's dictionary, where there is one.
-    """
-
-    name: str
-    dtype: str
-    unit: str
-    meaning: str
-    shape: tuple[int, ...] = ()
-    sdk_field: str = ""
-
-    @property
-    def is_text(self) -> bool:
-        """Tell whether the column holds fixed-length UTF-8 text."""
-        return self.dtype.startswith("S")
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table (a one-dimensional compound dataset) of a session file."""
-
-    path: str
-    meaning: str
-    columns: tuple[Column, ...]
-    growth: Growth = Growth.SLOW
-    #: Column by which rows are ordered and sliced in time; empty if there is none.
-    time_column: str = ""
-    #: True if `time_column` must never decrease (a device's own clock may be reset).
-    monotonic: bool = True
-    #: First format version that has this table.
-    since: tuple[int, int] = (1, 0)
-
-    @property
-    def dtype(self) -> np.dtype[np.void]:
-        """Return the numpy dtype of one row, packed (no padding)."""
-        return np.dtype([(c.name, c.dtype, c.shape) if c.shape else (c.name, c.dtype) for c in self.columns])
-
-    def column(self, name: str) -> Column:
-        """Return the declaration of column `name`."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(f"{self.path} has no column '{name}'")
-
-    def empty(self, n: int = 0) -> npt.NDArray[np.void]:
-        """Return `n` zeroed rows."""
-        return np.zeros(n, dtype=self.dtype)
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A growing one-dimensional array of bytes."""
-
-    path: str
-    meaning: str
-    attributes: tuple[str, ...]
-    since: tuple[int, int] = (1, 0)
+FORMAT_VERSION = (1, 1)
 
 
 def _eye_gaze_columns(eye: str) -> tuple[Column, ...]:
@@ -154,7 +88,9 @@ def _device_stamps() -> tuple[Column, ...]:
 
 
 _RECEIVED = Column("t_received_us", "<i8", "us", "Host monotonic clock when our callback ran.")
-_TRIAL = Column("trial_id", "<i4", "", "Number of the trial in this session, from 1; 0 outside trials.")
+_TRIAL = Column(
+    "trial_id", "<i4", "", "Number of the trial in this session, from 1; 0 outside trials, negative in practice trials."
+)
 _T_SYSTEM = Column("t_system_us", "<i8", "us", "Host monotonic clock.")
 
 GAZE = Table(
@@ -247,6 +183,10 @@ PRESENTATIONS = Table(
         Column("n_flips", "<i4", "flips", "Screen refreshes while it played."),
         Column("n_flips_late", "<i4", "flips", "Refreshes that came more than half a period late."),
         Column("completed", "u1", "", "1 if it played to its end."),
+        Column("duration_actual_s", "<f8", "s", "From the first flip to one period after the last.", since=(1, 1)),
+        Column("n_flips_dropped", "<i4", "flips", "Refreshes in which no flip came.", since=(1, 1)),
+        Column("ended_early", "u1", "", "1 if it ended more than one of its frames too early.", since=(1, 1)),
+        Column("stimulus_sha256", "S64", "", "SHA-256 of the file that was shown, hexadecimal.", since=(1, 1)),
     ),
     Growth.SLOW,
     "t_onset_us",
@@ -259,9 +199,21 @@ FLIPS = Table(
         Column("t_flip_us", "<i8", "us", "Host clock when the refresh happened."),
         Column("t_due_us", "<i8", "us", "Host clock when it was due."),
         Column("clip_time_us", "<i8", "us", "Time inside the clip that was shown (pts)."),
+        Column("n_dropped_before", "<i4", "flips", "Refreshes just before in which no flip came.", since=(1, 1)),
     ),
     Growth.FAST,
     "t_flip_us",
+)
+LUMINANCE = Table(
+    "/stimulus/luminance",
+    "Luminance of the stimuli over time, one row a frame of the file, computed once from the file: pupils follow light.",
+    (
+        Column("stimulus_id", "S64", "", "Identifier of the stimulus in study.toml."),
+        Column("clip_time_us", "<i8", "us", "Time inside the clip (pts)."),
+        Column("luminance", "<f4", "0 to 1", "Mean relative luminance of the frame (linear light, BT.709 weights)."),
+    ),
+    Growth.FAST,
+    since=(1, 1),
 )
 RESPONSES = Table(
     "/responses/items",
@@ -273,9 +225,69 @@ RESPONSES = Table(
         Column("text", "S256", "", "The answer as text, where it is text."),
         Column("t_shown_us", "<i8", "us", "Host clock when the question appeared."),
         Column("t_answered_us", "<i8", "us", "Host clock of the answer."),
+        Column("questionnaire", "S32", "", "Identifier of the questionnaire; empty for the self-report.", since=(1, 1)),
+        Column("occasion", "S16", "", "When it was asked: before, after; empty for the self-report.", since=(1, 1)),
     ),
     Growth.SLOW,
     "t_answered_us",
+)
+RESPONSE_TEXTS = Table(
+    "/responses/texts",
+    "One row a free text of the participant.",
+    (
+        _TRIAL,
+        Column("scale", "S32", "", "What was asked."),
+        Column("text", "S4096", "", "The text, at most 1,000 characters."),
+        Column("t_shown_us", "<i8", "us", "Host clock when the question appeared."),
+        Column("t_answered_us", "<i8", "us", "Host clock of the answer."),
+        Column("questionnaire", "S32", "", "Identifier of the questionnaire; empty for the self-report."),
+        Column("occasion", "S16", "", "When it was asked: before, after; empty for the self-report."),
+    ),
+    Growth.SLOW,
+    "t_answered_us",
+    since=(1, 1),
+)
+CONSENT = Table(
+    "/participant/consent",
+    "One row a scope of consent, as the participant decided before the recording began; the last row of a scope holds.",
+    (
+        _T_SYSTEM,
+        Column("scope", "S16", "", "video, gaze or sharing."),
+        Column("granted", "u1", "", "1 if the participant agreed."),
+        Column("way", "S16", "", "screen (asked here), paper (the operator says so) or simulated."),
+        Column("language", "S8", "", "Language of the text."),
+        Column("text_sha256", "S64", "", "SHA-256 of the text that was shown (UTF-8), hexadecimal; empty for paper."),
+    ),
+    Growth.SLOW,
+    "t_system_us",
+    since=(1, 1),
+)
+FACTS = Table(
+    "/participant/facts",
+    "What the operator wrote down about the participant; nothing that identifies a person.",
+    (
+        _T_SYSTEM,
+        Column("key", "S32", "", "vision_aid, dominant_eye, age_years, gender, note, ..."),
+        Column("value", "S256", "", "As entered."),
+    ),
+    Growth.SLOW,
+    "t_system_us",
+    since=(1, 1),
+)
+PREFLIGHT = Table(
+    "/preflight/checks",
+    "One row a check made before the session.",
+    (
+        _T_SYSTEM,
+        Column("check", "S48", "", "What was checked."),
+        Column("level", "S8", "", "good, note, warning or error."),
+        Column("value", "<f8", "", "A number that belongs to it; NaN if there is none."),
+        Column("message", "S256", "", "One sentence for people."),
+        Column("override_reason", "S256", "", "Why the operator went on in spite of an error; empty if nobody did."),
+    ),
+    Growth.SLOW,
+    "t_system_us",
+    since=(1, 1),
 )
 CALIBRATION_ATTEMPTS = Table(
     "/calibration/attempts",
@@ -283,11 +295,19 @@ CALIBRATION_ATTEMPTS = Table(
     (
         _T_SYSTEM,
         Column("attempt_id", "<i4", "", "Number of the attempt, from 1."),
-        Column("kind", "S16", "", "calibration or validation."),
+        Column("kind", "S16", "", "calibration, validation or recheck."),
         Column("status", "S32", "", "What the tracker answered."),
-        Column("chosen", "u1", "", "1 if this attempt was used for the session."),
+        Column(
+            "chosen", "u1", "", "1 if it was in use when the row was written; a later marker calibration_chosen wins."
+        ),
         Column("blob_offset", "<i8", "bytes", "First byte of the calibration data in /calibration/data; -1 if none."),
         Column("blob_size", "<i4", "bytes", "Its length."),
+        Column("t_end_us", "<i8", "us", "Host clock when it ended.", since=(1, 1)),
+        Column("eyes", "S8", "", "both, left or right.", since=(1, 1)),
+        Column("n_points", "<i4", "", "Targets that were to be shown.", since=(1, 1)),
+        Column("validates", "<i4", "", "Attempt that a validation or recheck tests; 0 if none.", since=(1, 1)),
+        Column("gate", "S16", "", "Of a validation: passed, failed or overridden; empty otherwise.", since=(1, 1)),
+        Column("note", "S256", "", "The operator's reason, where one was given.", since=(1, 1)),
     ),
     Growth.SLOW,
     "t_system_us",
@@ -314,7 +334,91 @@ VALIDATION_POINTS = Table(
         Column("precision_rms_s2s_deg", "<f4", "deg", "Root mean square of sample-to-sample distances."),
         Column("precision_sd_deg", "<f4", "deg", "Standard deviation of gaze."),
         Column("data_loss", "<f4", "share", "Share of samples without gaze."),
+        Column("offset_deg", "<f4", "deg", "Mean offset of gaze, right and down positive.", (2,), since=(1, 1)),
+        Column("bcea_deg2", "<f4", "deg2", "Bivariate contour ellipse area, 68 %.", since=(1, 1)),
+        Column("n_samples", "<i4", "samples", "Samples in the window, valid or not.", since=(1, 1)),
+        Column("t_from_us", "<i8", "us", "Start of the window in /eye/gaze.", since=(1, 1)),
+        Column("t_until_us", "<i8", "us", "End of the window in /eye/gaze.", since=(1, 1)),
     ),
+)
+CALIBRATION_TARGETS = Table(
+    "/calibration/targets",
+    "One row a target shown for calibration or validation.",
+    (
+        Column("attempt_id", "<i4", "", "Number of the attempt."),
+        Column("target_norm", "<f4", "share of the display area", "Where the target was.", (2,)),
+        Column("t_shown_us", "<i8", "us", "Host clock of the flip from which it stood still."),
+        Column("t_collected_us", "<i8", "us", "Host clock when its data were complete."),
+        Column("outcome", "S16", "", "collected, failed, redone or skipped."),
+    ),
+    since=(1, 1),
+)
+SECOND_FRAMES = Table(
+    "/camera_2/frames",
+    "One row a frame of the second camera; the encoded frame is in /camera_2/packets.",
+    FRAMES.columns,
+    Growth.FAST,
+    "t_capture_us",
+    since=(1, 1),
+)
+LSL_STREAMS = Table(
+    "/lsl/streams",
+    "One row a stream of the Lab Streaming Layer that is recorded.",
+    (
+        _T_SYSTEM,
+        Column("stream", "<i2", "", "Number of the stream in this file, from 1."),
+        Column("name", "S64", "", "Name that the stream announces."),
+        Column("type", "S32", "", "Its content type, such as EEG or Markers."),
+        Column("source_id", "S64", "", "Its source identifier."),
+        Column("n_channels", "<i4", "", "Channels."),
+        Column("nominal_rate_hz", "<f8", "Hz", "Announced rate; 0 if it is irregular."),
+        Column("channels_json", "S2048", "", "Labels, types and units of the channels, where the stream says them."),
+    ),
+    Growth.SLOW,
+    "t_system_us",
+    since=(1, 1),
+)
+LSL_SAMPLES = Table(
+    "/lsl/samples",
+    "Numbers of recorded LSL streams; a sample of more than eight channels takes several rows.",
+    (
+        Column("stream", "<i2", "", "Number of the stream."),
+        Column("first_channel", "<i2", "", "Channel of the first value, from 0."),
+        Column("t_lsl_us", "<i8", "us", "The sender's stamp, in the sender's clock."),
+        _T_SYSTEM,
+        Column("values", "<f8", "the stream's", "Eight channels; NaN beyond the last.", (8,)),
+    ),
+    Growth.FAST,
+    "t_system_us",
+    monotonic=False,
+    since=(1, 1),
+)
+LSL_TEXTS = Table(
+    "/lsl/texts",
+    "Texts of recorded LSL streams, such as another system's markers.",
+    (
+        Column("stream", "<i2", "", "Number of the stream."),
+        Column("t_lsl_us", "<i8", "us", "The sender's stamp, in the sender's clock."),
+        _T_SYSTEM,
+        Column("text", "S256", "", "The first channel."),
+    ),
+    Growth.SLOW,
+    "t_system_us",
+    monotonic=False,
+    since=(1, 1),
+)
+LSL_OFFSETS = Table(
+    "/lsl/clock_offsets",
+    "Measured offsets between the sender's clock of an LSL stream and the host clock.",
+    (
+        Column("stream", "<i2", "", "Number of the stream."),
+        _T_SYSTEM,
+        Column("offset_us", "<f8", "us", "Host clock minus sender's clock."),
+    ),
+    Growth.SLOW,
+    "t_system_us",
+    monotonic=False,
+    since=(1, 1),
 )
 MARKERS = Table(
     "/events/markers",
@@ -359,9 +463,11 @@ PLANTED = Table(
 
 TABLES: tuple[Table, ...] = (
     GAZE, OPENNESS, USER_POSITION, TIME_SYNC, NOTIFICATIONS,
-    FRAMES,
-    PRESENTATIONS, FLIPS, RESPONSES,
-    CALIBRATION_ATTEMPTS, CALIBRATION_POINTS, VALIDATION_POINTS,
+    FRAMES, SECOND_FRAMES,
+    CONSENT, FACTS, PREFLIGHT,
+    PRESENTATIONS, FLIPS, LUMINANCE, RESPONSES, RESPONSE_TEXTS,
+    CALIBRATION_ATTEMPTS, CALIBRATION_TARGETS, CALIBRATION_POINTS, VALIDATION_POINTS,
+    LSL_STREAMS, LSL_SAMPLES, LSL_TEXTS, LSL_OFFSETS,
     MARKERS, ANCHORS, PLANTED,
 )  # fmt: skip
 
@@ -370,19 +476,12 @@ PACKETS = Blob(
     "The encoded face video: the packets of /face/frames, one after the other.",
     ("codec", "extradata", "width_px", "height_px", "time_base", "pixel_format"),
 )
+SECOND_PACKETS = Blob("/camera_2/packets", "The encoded video of the second camera.", PACKETS.attributes, since=(1, 1))
 CALIBRATION_DATA = Blob("/calibration/data", "Calibration data as the tracker gave it.", ())
-BLOBS: tuple[Blob, ...] = (PACKETS, CALIBRATION_DATA)
+BLOBS: tuple[Blob, ...] = (PACKETS, SECOND_PACKETS, CALIBRATION_DATA)
 
 TABLE_BY_PATH: dict[str, Table] = {table.path: table for table in TABLES}
 BLOB_BY_PATH: dict[str, Blob] = {blob.path: blob for blob in BLOBS}
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One attribute of the file's root or of ``/study``."""
-
-    name: str
-    meaning: str
 
 
 #: Attributes of the root group.
@@ -401,47 +500,3 @@ STUDY_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("devices_json", "What each device said of itself."),
     Attribute("seeds_json", "Every seed that was used."),
 )
-
-
-def encode_text(text: str, size: int) -> bytes:
-    """Encode `text` as UTF-8 of at most `size` bytes, cut at a character's boundary.
-
-    Parameters
-    ----------
-    text : str
-        Any text. NUL characters, which fixed-length text cannot hold, become spaces.
-    size : int
-        Room in bytes.
-    """
-    raw = text.replace("\0", " ").encode("utf-8")
-    return raw if len(raw) <= size else raw[:size].decode("utf-8", errors="ignore").encode("utf-8")
-
-
-def make_row(table: Table, **values: object) -> npt.NDArray[np.void]:
-    """Return one row of `table`, shape (1,), from values by column name.
-
-    Columns that are not named are zero or empty; numbers of type float that are
-    not named are NaN, so that a missing number is never taken for a zero.
-
-    Raises
-    ------
-    KeyError
-        If the table has no such column.
-    """
-    row = table.empty(1)
-    for column in table.columns:
-        if column.is_text:
-            text = str(values.pop(column.name, ""))
-            row[column.name] = encode_text(text, np.dtype(column.dtype).itemsize)
-        elif column.name in values:
-            row[column.name] = values.pop(column.name)
-        elif np.dtype(column.dtype).kind == "f":
-            row[column.name] = np.nan
-    if values:
-        raise KeyError(f"{table.path} has no column '{next(iter(values))}'")
-    return row
-
-
-def decode_text(values: npt.NDArray[np.bytes_]) -> npt.NDArray[np.object_]:
-    """Decode a fixed-length text column into an array of str."""
-    return np.array([bytes(value).decode("utf-8", errors="replace") for value in values], dtype=object)

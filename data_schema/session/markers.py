@@ -18,7 +18,28 @@ TRIAL_ENDED = "trial_ended"
 STIMULUS_ONSET = "stimulus_onset"
 STIMULUS_OFFSET = "stimulus_offset"
 
+TRIAL_INTERRUPTED = "trial_interrupted"
+TRIAL_SKIPPED = "trial_skipped"
+CLIP_ENDED_EARLY = "clip_ended_early"
+PARTICIPANT_STOPPED = "participant_stopped"
+PAUSED = "paused"
+WENT_ON = "went_on"
+CONTINUES_RUN = "continues_run"
+
+CALIBRATION_STARTED = "calibration_started"
+CALIBRATION_ENDED = "calibration_ended"
+CALIBRATION_CHOSEN = "calibration_chosen"
+DRIFT_CHECKED = "drift_checked"
+PREFLIGHT_OVERRIDDEN = "preflight_overridden"
+
+OPERATOR_MARK = "operator_mark"
 OPERATOR_NOTE = "operator_note"
+CONSOLE_CONNECTED = "console_connected"
+CONSOLE_LOST = "console_lost"
+ENCODER_CHOSEN = "encoder_chosen"
+CAMERA_LOST = "camera_lost"
+RATE_LOW = "rate_low"
+RATE_BACK = "rate_back"
 DEVICE_CONNECTED = "device_connected"
 DEVICE_FAULT = "device_fault"
 STREAM_SILENT = "stream_silent"
@@ -41,7 +62,26 @@ MARKER_KINDS: dict[str, str] = {
     TRIAL_ENDED: "A trial ended.",
     STIMULUS_ONSET: "First flip of a stimulus; the message is its identifier.",
     STIMULUS_OFFSET: "Last flip of a stimulus.",
+    TRIAL_INTERRUPTED: "A trial was cut off; the message says by what. It gives no clip.",
+    TRIAL_SKIPPED: "The operator skipped a trial; the message is its stimulus.",
+    CLIP_ENDED_EARLY: "A clip ended more than one of its frames too early; the value is by how many seconds.",
+    PARTICIPANT_STOPPED: "The participant asked to stop.",
+    PAUSED: "The operator paused the session; the message says at which step.",
+    WENT_ON: "The session went on after a pause; the value is its length in seconds.",
+    CONTINUES_RUN: "This file goes on where an earlier run of the session ended; the value is that run's number.",
+    CALIBRATION_STARTED: "A calibration, validation or recheck began; the value is the attempt's number.",
+    CALIBRATION_ENDED: "It ended; the value is the attempt's number, the message its result.",
+    CALIBRATION_CHOSEN: "From here on the calibration of this attempt is in use; the value is its number.",
+    DRIFT_CHECKED: "A quick re-check between trials; the value is the mean offset in degrees.",
+    PREFLIGHT_OVERRIDDEN: "The operator started in spite of a failed check; the message is the reason.",
+    OPERATOR_MARK: "The operator set a mark.",
     OPERATOR_NOTE: "The operator wrote a note.",
+    CONSOLE_CONNECTED: "An operator's console connected.",
+    CONSOLE_LOST: "An operator's console is gone; the recording goes on.",
+    ENCODER_CHOSEN: "Preset and picture size that this machine can encode without dropping; the message says which.",
+    CAMERA_LOST: "A camera or its encoder failed; the message says why. The other streams go on.",
+    RATE_LOW: "A stream delivers fewer rows a second than it should; the value is the rate in Hz.",
+    RATE_BACK: "A stream delivers at its rate again; the value is the rate in Hz.",
     DEVICE_CONNECTED: "A device answered; the message says which.",
     DEVICE_FAULT: "A device reported a fault.",
     STREAM_SILENT: "A stream stopped delivering; the value is the seconds of silence.",

@@ -267,8 +267,9 @@ class Session:
         return set(decode_text(rows["message"][rows["kind"] == markers.TIME_WENT_BACK.encode()]))
 
     def trials(self) -> list[Trial]:
-        """Return the trials in the order in which they were shown."""
+        """Return the trials in the order in which they were shown, without practice trials."""
         rows = self.table(PRESENTATIONS)[:]
+        rows = rows[rows["trial_id"] > 0]
         stimuli, targets = decode_text(rows["stimulus_id"]), decode_text(rows["target_emotion"])
         return [
             Trial(

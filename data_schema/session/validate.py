@@ -196,7 +196,11 @@ def _check_table(session: Session, table: Table) -> list[Finding]:
         return [Finding("error", table.path, "is missing")]
     if dataset.dtype.names is None or dataset.ndim != 1:
         return [Finding("error", table.path, f"is no table: it has the type {dataset.dtype}")]
-    missing = [column.name for column in table.columns if column.name not in dataset.dtype.names]
+    missing = [
+        column.name
+        for column in table.columns
+        if column.name not in dataset.dtype.names and column.since <= session.format_version
+    ]
     if missing:
         return [Finding("error", table.path, f"lacks the columns {', '.join(missing)}")]
     if table.time_column and table.monotonic:

@@ -70,6 +70,25 @@ class EyeTrackerSection(_Section):
     rate_hz: float = Field(600.0, gt=0, le=2000, description="Gaze samples per second.")
 
 
+class CalibrationSection(_Section):
+    """Positioning, calibration and validation of the eye tracker."""
+
+    points: Literal[0, 1, 5, 9, 13] = Field(9, description="Calibration targets; 0 for no calibration.")
+    validation_points: Literal[0, 1, 4, 5, 8] = Field(
+        4, description="Validation targets, at other places than the calibration's; 0 for no validation."
+    )
+    eyes: Literal["both", "left", "right"] = Field("both", description="Eyes that are calibrated.")
+    target_s: float = Field(1.0, ge=0.3, le=10, description="Time that a target stands still before it is used up.")
+    max_accuracy_deg: float = Field(1.0, gt=0, description="Largest mean offset that the gate lets pass.")
+    max_precision_rms_deg: float = Field(1.0, gt=0, description="Largest mean RMS-S2S that the gate lets pass.")
+    max_loss: float = Field(0.2, ge=0, le=1, description="Largest share of lost samples that the gate lets pass.")
+    gate: Literal["required", "warn"] = Field(
+        "required", description="required: the operator needs a reason to go on past a failed validation."
+    )
+    recheck_every: int = Field(0, ge=0, description="Trials between quick re-checks of the calibration; 0 for none.")
+    max_drift_deg: float = Field(1.5, gt=0, description="Drift at a re-check from which a new calibration is advised.")
+
+
 class CameraSection(_Section):
     """The face camera and its encoding."""
 
@@ -82,6 +101,13 @@ class CameraSection(_Section):
     crf: int = Field(23, ge=0, le=51, description="Constant rate factor: lower is better and larger.")
     keyframe_every: int = Field(
         15, ge=1, le=15, description="Frames between key frames; annotators seek faster with fewer."
+    )
+    exposure_ms: float = Field(
+        0.0, ge=0, le=1000, description="Fixed exposure time where the camera allows it; 0 leaves it to the camera."
+    )
+    second_source: str = Field("", description="A second camera: index, video file or simulated; empty for none.")
+    adapt: bool = Field(
+        True, description="Choose a faster preset, then a smaller picture, if this machine cannot encode what is asked."
     )
 
 
@@ -117,6 +143,20 @@ class ProtocolSection(_Section):
     )
     self_report: bool = Field(True, description="Ask for emotions, valence, arousal and familiarity after each clip.")
     break_every: int = Field(0, ge=0, description="Trials between breaks; 0 for none.")
+    language: _Identifier = Field("en", description="Language of all texts: en, zh, or a file texts/LANGUAGE.toml.")
+    consent: Literal["screen", "paper"] = Field(
+        "screen", description="screen: the participant is asked for each scope; paper: the operator enters them."
+    )
+    questionnaires_before: tuple[_Identifier, ...] = Field(
+        ("mood",), description="Questionnaires before the first trial, by identifier."
+    )
+    questionnaires_after: tuple[_Identifier, ...] = Field(
+        ("mood",), description="Questionnaires after the last trial, by identifier."
+    )
+    free_text: bool = Field(True, description="Ask for a few words of the participant's own after each clip.")
+    attention_checks: int = Field(
+        1, ge=0, description="Times in a session that a self-report holds an item with a prescribed answer."
+    )
 
 
 class Stimulus(_Section):
@@ -126,6 +166,7 @@ class Stimulus(_Section):
     file: str = Field(min_length=1, description="File below stimuli/, with forward slashes.")
     target_emotion: EmotionName = Field(description="Emotion that it is meant to induce.")
     licence: str = Field("", description="Licence or source of the clip.")
+    practice: bool = Field(False, description="Shown in the practice trial only, which never becomes a clip.")
 
     @field_validator("file")
     @classmethod
@@ -175,6 +216,26 @@ class FoldsSection(_Section):
     n: int = Field(5, ge=3, le=100, description="Number of folds: one tests, the next validates, the rest train.")
 
 
+class PreflightSection(_Section):
+    """What is checked before each session."""
+
+    test_recording_s: float = Field(
+        10.0, ge=0, le=120, description="Length of the test recording that is made and checked; 0 for none."
+    )
+    rate_tolerance: float = Field(
+        0.05, gt=0, lt=1, description="Share by which a delivered rate may lie below the one asked for."
+    )
+    disk_margin: float = Field(1.5, ge=1, description="Free disk is to last for this many times the planned minutes.")
+    min_free_memory_gb: float = Field(1.0, ge=0, description="Free memory below which a session does not start.")
+
+
+class LslSection(_Section):
+    """Lab Streaming Layer."""
+
+    markers: bool = Field(False, description="Send all markers as an LSL stream.")
+    inlets: tuple[str, ...] = Field((), description="Names or types of LSL streams that are recorded as well.")
+
+
 class SimulationSection(_Section):
     """What simulated participants and annotators are like. Real recordings ignore it."""
 
@@ -192,6 +253,7 @@ class StudyConfig(_Section):
     study: StudySection
     screen: ScreenSection = ScreenSection()
     eye_tracker: EyeTrackerSection = EyeTrackerSection()
+    calibration: CalibrationSection = CalibrationSection()
     camera: CameraSection = CameraSection()
     recording: RecordingSection = RecordingSection()
     protocol: ProtocolSection = ProtocolSection()
@@ -200,6 +262,8 @@ class StudyConfig(_Section):
     labels: LabelsSection = LabelsSection()
     export: ExportSection = ExportSection()
     folds: FoldsSection = FoldsSection()
+    preflight: PreflightSection = PreflightSection()
+    lsl: LslSection = LslSection()
     simulation: SimulationSection = SimulationSection()
     stimuli: tuple[Stimulus, ...] = Field((), description="The clips, one [[stimuli]] table each.")
 
