@@ -210,3 +210,14 @@ def test_constraints_pin_every_requirement_exactly() -> None:
         assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[\w.!]+", line)] == []
     assert "torch==2.13.0" in (PROJECT / "constraints" / "py311.txt").read_text(encoding="utf-8").split()
     assert not re.search(r"^torch==", (PROJECT / "constraints" / "py310.txt").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+def test_missing_programs_of_the_window_tests_are_named(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMER_NO_APT", "1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    programs = bootstrap.ENVIRONMENTS["lab"].programs
+    with pytest.raises(bootstrap.BootstrapError, match=r"sudo apt-get install .*ffmpeg.*fonts-wqy.*xdotool.*xvfb"):
+        bootstrap.ensure_programs(programs, tmp_path / "log")

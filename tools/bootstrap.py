@@ -49,6 +49,7 @@ class Environment(NamedTuple):
     pythons: Tuple[Version, ...]  # in order of preference
     extras: Tuple[str, ...]
     probes: Tuple[str, ...]
+    programs: Tuple[str, ...] = ()  # that its tests call, by name; Linux alone
 
 
 BASE_PROBES = ("numpy", "h5py", "pandas", "pyarrow", "av", "cv2", "pydantic", "sqlalchemy", "typer")
@@ -57,7 +58,12 @@ ENVIRONMENTS: Dict[str, Environment] = {
     "demo": Environment(".venv", ((3, 11), (3, 12), (3, 10)), ("train",), BASE_PROBES + ("torch",)),
     "test": Environment(".venv", ((3, 11), (3, 12), (3, 10)), ("dev", "train"), BASE_PROBES + ("torch", "pytest")),
     "lab": Environment(
-        ".venv-lab", ((3, 10),), ("annotate", "lab", "test"), BASE_PROBES + ("PyQt5.QtWidgets", "psychopy", "pytest")
+        ".venv-lab",
+        ((3, 10),),
+        ("annotate", "lab", "test"),
+        BASE_PROBES + ("PyQt5.QtWidgets", "psychopy", "pytest"),
+        # A screen that is not there, someone who clicks and types on it, a camera on the network, Chinese letters.
+        ("Xvfb", "xdotool", "ffmpeg", "fc-list :lang=zh"),
     ),
 }
 
@@ -70,6 +76,7 @@ class BootstrapError(Exception):
         self.exit_code = exit_code
 
 
+LOG = "emer-bootstrap.log"
 STARTED = time.monotonic()
 
 
@@ -363,6 +370,16 @@ def ensure_imports(python: Path, probes: Sequence[str], log: Path) -> None:
         apt_install(packages, log)
 
 
+def ensure_programs(programs: Sequence[str], log: Path) -> None:
+    """Install the Debian packages of programs that tests call and that are missing."""
+    if not sys.platform.startswith("linux"):
+        return
+    missing = [name for name in programs if not system_libraries.has_program(name)]
+    if missing:
+        packages = {package for name in missing for package in system_libraries.PACKAGES_OF_PROGRAM[name]}
+        apt_install(sorted(packages), log)
+
+
 # ---------------------------------------------------------------- the whole
 
 
@@ -373,6 +390,8 @@ def build(name: str, fresh: bool = False) -> None:
     if fresh and folder.exists():
         shutil.rmtree(str(folder))
     if is_current(folder, environment):
+        # The environment may be older than the machine, or come from a cache.
+        ensure_programs(environment.programs, folder / LOG)
         say("{} is up to date ({})".format(environment.folder, ", ".join(environment.extras)))
         return
     command, version = find_python(environment.pythons)
@@ -417,7 +436,7 @@ def must_rebuild(folder: Path, version: Version) -> bool:
 
 def install(folder: Path, version: Version, environment: Environment) -> None:
     """Install the project and its extras under the pins, then prove that it imports."""
-    python, log = interpreter(folder), folder / "emer-bootstrap.log"
+    python, log = interpreter(folder), folder / LOG
     unfinished = folder / UNFINISHED
     unfinished.touch()
     if "train" in environment.extras:
@@ -440,6 +459,7 @@ def install(folder: Path, version: Version, environment: Environment) -> None:
         log,
     )
     ensure_imports(python, environment.probes, log)
+    ensure_programs(environment.programs, log)
     unfinished.unlink()
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+import shutil
+import subprocess
 from typing import List, Optional
 
 # Debian package that holds a shared library named by a failed import.
@@ -59,6 +61,25 @@ NEEDED_BY = {
     ),
     "psychopy": ("libportaudio.so.2", "libasound.so.2"),
 }  # fmt: skip
+
+#: What the tests of windows and cameras call, and the Debian packages that bring it. A command with
+#: arguments is there if it prints anything.
+PACKAGES_OF_PROGRAM = {
+    "Xvfb": ("xvfb", "libgl1-mesa-dri", "libglu1-mesa", "libegl1"),
+    "xdotool": ("xdotool",),
+    "ffmpeg": ("ffmpeg",),
+    "fc-list :lang=zh": ("fontconfig", "fonts-wqy-microhei"),
+}
+
+
+def has_program(command: str) -> bool:
+    """Tell whether a program is there; one with arguments must print something."""
+    words = command.split()
+    if shutil.which(words[0]) is None:
+        return False
+    if len(words) == 1:
+        return True
+    return bool(subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip())
 
 
 def named_library(reason: str) -> Optional[str]:
