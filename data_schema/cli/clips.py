@@ -43,7 +43,7 @@ def quality(
     from data_schema.errors import SessionFileError, StudyError
     from data_schema.exports.session_quality import QUALITY_TABLE, measure_session
     from data_schema.session import open_session
-    from data_schema.study import find_study
+    from data_schema.study import SessionName, find_study
 
     folder = find_study(study)
     files = folder.session_files()
@@ -70,6 +70,6 @@ def quality(
             typer.echo("  ".join(text(row).rjust(width) for _, width, text in QUALITY_TABLE))
         for row in rows:
             for line in row.warnings:
-                typer.echo(f"sub-{row.participant}_ses-{row.session}: {line}")
+                typer.echo(f"{SessionName(row.participant, row.session, row.run).stem}: {line}")
     if failed:
         raise typer.Exit(1)

@@ -17,11 +17,12 @@ import pandas as pd
 
 from data_schema.errors import ExportError, SessionFileError
 from data_schema.exports.files import read_table, write_table
-from data_schema.session.layout import GAZE
+from data_schema.session import markers
+from data_schema.session.layout import FLIPS, GAZE, MARKERS, decode_text
 from data_schema.session.reader import Session, Trial, open_session
 from data_schema.signals.gaze import sample_interval_us
 from data_schema.study.config import QualitySection
-from data_schema.study.folder import StudyFolder, parse_session_name
+from data_schema.study.folder import SessionName, StudyFolder, parse_session_name
 
 _log = logging.getLogger(__name__)
 
@@ -29,13 +30,13 @@ Progress = Callable[[int, int, str], None]
 
 #: Columns of ``clips.parquet`` and what they mean, in order.
 CLIP_COLUMNS: dict[str, str] = {
-    "clip_id": "Name of the clip: sub-P001_ses-01_trial-003.",
+    "clip_id": "Name of the clip: sub-P001_ses-01_trial-003. The runs of a resumed session share its name.",
     "participant": "Pseudonym of the participant.",
     "session": "Name of the session.",
     "trial_id": "Number of the trial in the session.",
     "stimulus_id": "The stimulus that was shown.",
     "target_emotion": "Emotion that the stimulus is meant to induce. Never an input of a model.",
-    "session_file": "The session file, relative to the study folder, with forward slashes.",
+    "session_file": "The session file (of this run), relative to the study folder, with forward slashes.",
     "session_sha256": "SHA-256 of the session file when the index was built.",
     "t_start_us": "Start of the clip on the host clock, microseconds.",
     "t_end_us": "End of the clip (excluded).",
@@ -120,6 +121,7 @@ def index_sessions(study: StudyFolder, progress: Progress | None = None) -> tupl
         rows += found
     if progress:
         progress(len(files), len(files), "")
+    _check_unique(rows)
     table = pd.DataFrame(rows, columns=list(CLIP_COLUMNS)).astype(_DTYPES)
     return table, skipped
 
@@ -152,12 +154,24 @@ def load_clip_index(path: Path | StudyFolder) -> pd.DataFrame:
 
 def _check_name(path: Path, session: Session) -> None:
     named = parse_session_name(path)
-    inside = (session.participant, session.session)
-    if named != inside:
+    inside = SessionName(session.participant, session.session, session.continues_run + 1)
+    if named is None or named[:2] != inside[:2]:
         raise ExportError(
             f"{path.name}: the file says inside that it is participant {inside[0]}, session {inside[1]}. It was "
-            f"renamed or copied; give it back its name sub-{inside[0]}_ses-{inside[1]}.h5, or take it away."
+            f"renamed or copied; give it back its name {inside.stem}.h5, or take it away."
         )
+
+
+def _check_unique(rows: list[dict[str, Any]]) -> None:
+    """Refuse two recordings of one trial: the runs of a session have no trial in common."""
+    seen: dict[str, str] = {}
+    for row in rows:
+        other = seen.setdefault(row["clip_id"], row["session_file"])
+        if other != row["session_file"]:
+            raise ExportError(
+                f"{row['session_file']}: trial {row['trial_id']} is in {other}, too. A resumed session goes on with "
+                f"the next trial, so one of the files does not belong here; take it away."
+            )
 
 
 def session_clips(session: Session, rule: QualitySection, session_file: str) -> list[dict[str, Any]]:
@@ -171,7 +185,8 @@ def session_clips(session: Session, rule: QualitySection, session_file: str) -> 
     session_file : str
         Path to store.
     """
-    trials = session.trials()
+    cut = session.cut_trials()
+    trials = [*session.trials(), *_unfinished(session, cut)]
     if not trials:
         return []
     sha256 = session.sha256
@@ -186,6 +201,8 @@ def session_clips(session: Session, rule: QualitySection, session_file: str) -> 
         share = gaze_valid_share(session, start, end, gaze_interval)
         expected = (end - start) / frame_interval if frame_interval > 0 else 0.0
         reason = exclusion_reason(trial, share, n_frames, expected, rule)
+        if trial.trial_id in cut:
+            reason = f"the trial was cut off: {cut[trial.trial_id]}"
         rows.append(
             {
                 "clip_id": clip_id(session.participant, session.session, trial.trial_id),
@@ -206,6 +223,25 @@ def session_clips(session: Session, rule: QualitySection, session_file: str) -> 
             }
         )
     return rows
+
+
+def _unfinished(session: Session, cut: dict[int, str]) -> list[Trial]:
+    """Return the trials that were cut off while their stimulus played: they have flips, but no presentation."""
+    flips = session.table(FLIPS)[:]
+    missing = (set(cut) - {trial.trial_id for trial in session.trials()}) & set(flips["trial_id"].tolist())
+    if not missing:
+        return []
+    rows = session.table(MARKERS)[:]
+    rows = rows[rows["kind"] == markers.TRIAL_STARTED.encode()]
+    stimuli = dict(zip(rows["trial_id"].tolist(), decode_text(rows["message"]), strict=True))
+    targets = {stimulus.id: str(stimulus.target_emotion) for stimulus in session.config().stimuli}
+    found = []
+    for number in sorted(missing):
+        times = flips["t_flip_us"][flips["trial_id"] == number]
+        name = str(stimuli.get(number, ""))
+        span = int(times[0]), int(times[-1])
+        found.append(Trial(number, name, targets.get(name, "neutral"), *span, completed=False))
+    return found
 
 
 def gaze_valid_share(session: Session, t_start_us: int, t_end_us: int, interval_us: float) -> float:

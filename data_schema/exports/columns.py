@@ -99,11 +99,12 @@ EXPORTED_TARGETS: tuple[Column, ...] = (
     Column("fer_n_raters", "int32", "", "Raters behind the FER targets."),
 )
 
-#: ``quality.parquet`` of an export, and ``emer quality --json``: one row a session. Measured from the first to the last
+#: ``quality.parquet`` of an export, and ``emer quality --json``: one row a session file. Measured from the first to the last
 #: of streams and trials: time in which a device was silent is loss.
 SESSION_QUALITY: tuple[Column, ...] = (
     _PARTICIPANT,
     _SESSION,
+    Column("run", "int64", "", "Run of the session: 1, or more for the files with which a resumed session goes on."),
     Column("duration_s", "float64", "s", "Length of the session: first to last of gaze, frames and trials."),
     Column("gaze_rate_hz", "float64", "Hz", "Rate of the tracker while it delivered, from the median interval."),
     Column("gaze_effective_rate_hz", "float64", "Hz", "Samples with gaze from either eye, per second of the session."),

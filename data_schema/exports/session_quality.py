@@ -18,6 +18,7 @@ from data_schema.session.validate import check_session
 from data_schema.signals.gaze import ScreenGeometry
 from data_schema.signals.quality import FrameQuality, GazeQuality, Span, frame_quality, gaze_quality
 from data_schema.study.config import ScreenSection
+from data_schema.study.folder import SessionName
 
 #: Columns of ``quality.parquet`` and what they mean, in order.
 QUALITY_COLUMNS: dict[str, str] = meanings(SESSION_QUALITY)
@@ -29,6 +30,7 @@ class SessionQuality:
 
     participant: str
     session: str
+    run: int
     duration_s: float
     gaze: GazeQuality
     frames: FrameQuality
@@ -47,6 +49,7 @@ class SessionQuality:
         return {
             "participant": self.participant,
             "session": self.session,
+            "run": self.run,
             "duration_s": self.duration_s,
             "gaze_rate_hz": self.gaze.rate_hz,
             "gaze_effective_rate_hz": self.gaze.effective_rate_hz,
@@ -130,6 +133,7 @@ def measure_session(session: Session, screen: ScreenGeometry | None = None) -> S
     return SessionQuality(
         participant=session.participant,
         session=session.session,
+        run=session.run,
         duration_s=(span_us[1] - span_us[0]) / 1e6 if span_us else 0.0,
         gaze=gaze,
         frames=frames,
@@ -196,7 +200,7 @@ def _number(value: float, form: str) -> str:
 _Text = Callable[[SessionQuality], str]
 #: Columns of the table that ``emer quality`` prints: title, width, text.
 QUALITY_TABLE: tuple[tuple[str, int, _Text], ...] = (
-    ("session", 22, lambda q: f"sub-{q.participant}_ses-{q.session}"),
+    ("session", 22, lambda q: SessionName(q.participant, q.session, q.run).stem),
     ("minutes", 7, lambda q: _number(q.duration_s / 60.0, ".1f")),
     ("gaze Hz", 8, lambda q: _number(q.gaze.rate_hz, ".1f")),
     ("loss left", 9, lambda q: _number(q.gaze.loss_left, ".1%")),

@@ -29,6 +29,8 @@ def describe_session(path: Path | str) -> dict[str, Any]:
             "format_version": ".".join(str(part) for part in session.format_version),
             "participant": session.participant,
             "session": session.session,
+            "run": session.run,
+            "continues_run": session.continues_run,
             "created_utc": session.created_utc,
             "status": session.status,
             "simulated": session.simulated,
@@ -37,7 +39,11 @@ def describe_session(path: Path | str) -> dict[str, Any]:
             "versions": session.versions,
             "seeds": session.seeds,
             "streams": streams,
-            "blobs": [{"path": blob.path, "bytes": int(session.file[blob.path].shape[0])} for blob in BLOBS],
+            "blobs": [
+                {"path": blob.path, "bytes": int(session.file[blob.path].shape[0])}
+                for blob in BLOBS
+                if blob.path in session.file
+            ],
             "video": None
             if video is None
             else {
@@ -48,6 +54,7 @@ def describe_session(path: Path | str) -> dict[str, Any]:
                 "frames_missed": int(video.frames["missed_before"].sum()),
             },
             "trials": [vars(trial) for trial in session.trials()],
+            "cut_trials": {str(number): reason for number, reason in session.cut_trials().items()},
             "markers": _count_markers(session),
         }
 
@@ -78,7 +85,9 @@ def as_text(item: dict[str, Any]) -> str:
     """Return a description as lines for people."""
     lines = [
         f"{item['file']}",
-        f"  participant {item['participant']}, session {item['session']}, {item['status']}"
+        f"  participant {item['participant']}, session {item['session']}"
+        + (f", run {item['run']} (goes on after run {item['continues_run']})" if item["run"] > 1 else "")
+        + f", {item['status']}"
         + (", SIMULATED" if item["simulated"] else ""),
         f"  recorded {item['created_utc']}, {item['duration_s']:.1f} s, {item['bytes'] / 1e6:.1f} MB",
         f"  format {item['format_version']}",
@@ -98,6 +107,7 @@ def as_text(item: dict[str, Any]) -> str:
         lines.append(f"  {stream['path']:<28}{stream['rows']:>10}{rate:>10}")
     completed = sum(1 for trial in item["trials"] if trial["completed"])
     lines.append(f"  trials: {len(item['trials'])}, of which {completed} completed")
+    lines += [f"  trial {number} was cut off: {reason}" for number, reason in item["cut_trials"].items()]
     counts = ", ".join(f"{count} {kind}" for kind, count in item["markers"].items())
     lines.append(f"  markers: {counts}")
     return "\n".join(lines)

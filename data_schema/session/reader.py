@@ -34,6 +34,7 @@ from data_schema.session.lock import is_locked
 from data_schema.session.unclean import open_unclean
 from data_schema.session.video import SessionVideo, VideoStream
 from data_schema.study.config import StudyConfig, config_from_json
+from data_schema.study.folder import parse_session_name
 
 Rows = npt.NDArray[np.void]
 
@@ -187,6 +188,19 @@ class Session:
         return read_text(self.file, "session")
 
     @property
+    def run(self) -> int:
+        """Number of the run, from the file's name: 1, unless the session was resumed."""
+        named = parse_session_name(self.path)
+        return named.run if named is not None else 1
+
+    @cached_property
+    def continues_run(self) -> int:
+        """The run after which this file goes on; 0 if it is the session's first."""
+        rows = self.table(MARKERS)[:]
+        rows = rows[rows["kind"] == markers.CONTINUES_RUN.encode()]
+        return int(rows["value"][-1]) if len(rows) and np.isfinite(rows["value"][-1]) else 0
+
+    @property
     def simulated(self) -> bool:
         """True if any device was simulated or replayed."""
         return bool(self.file.attrs["simulated"])
@@ -282,6 +296,30 @@ class Session:
             )
             for row, stimulus, target in zip(rows, stimuli, targets, strict=True)
         ]
+
+    def begun_trials(self) -> list[int]:
+        """Return the trials that began, in order, without practice trials; also those that did not end."""
+        rows = self.table(MARKERS)[:]
+        begun = rows["trial_id"][rows["kind"] == markers.TRIAL_STARTED.encode()]
+        shown = [trial.trial_id for trial in self.trials()]
+        return sorted({int(number) for number in begun if number > 0} | set(shown))
+
+    def cut_trials(self) -> dict[int, str]:
+        """Return why trials were cut off, by their number: interrupted, skipped, or begun and never ended.
+
+        Recordings without markers of trials (imported ones) have none.
+        """
+        rows = self.table(MARKERS)[:]
+        kinds, numbers = rows["kind"], rows["trial_id"].astype(int)
+        begun = set(numbers[kinds == markers.TRIAL_STARTED.encode()].tolist())
+        ended = set(numbers[kinds == markers.TRIAL_ENDED.encode()].tolist())
+        cut = dict.fromkeys(begun - ended, "the recording ended in it")
+        for kind in (markers.TRIAL_INTERRUPTED, markers.TRIAL_SKIPPED):
+            for row in rows[kinds == kind.encode()]:
+                said = str(decode_text(row["message"][None])[0])
+                skipped = kind == markers.TRIAL_SKIPPED
+                cut[int(row["trial_id"])] = "the operator skipped it" if skipped else said or "it was interrupted"
+        return {number: reason for number, reason in sorted(cut.items()) if number > 0}
 
     @cached_property
     def video(self) -> SessionVideo | None:

@@ -174,6 +174,7 @@ def _copy_sound_part(session: Session, target: Path) -> RepairResult:
         last_us = _last_time_us(session)
         lost = "; ".join(result.losses) or "nothing that had been written was lost"
         text = encode_text(f"recording was interrupted; {lost}", 250).decode("utf-8")
+        _mark_open_trial(session, writer, last_us)
         writer.append(MARKERS.path, make_row(MARKERS, t_system_us=last_us, kind=markers.REPAIRED, message=text))
         writer.flush(force=True)
         writer.finish(t_system_us=last_us)
@@ -186,6 +187,22 @@ def _copy_sound_part(session: Session, target: Path) -> RepairResult:
             "nothing in it can be read any more; it was left as it was. Copy it again from the recording PC.",
         )
     return result
+
+
+def _mark_open_trial(session: Session, writer: SessionWriter, last_us: int) -> None:
+    """Mark the trial that the interruption cut off, as the engine would have done."""
+    try:
+        cut = session.cut_trials()
+        marked = session.table(MARKERS)[:]
+    except SessionFileError:
+        return
+    known = (markers.TRIAL_INTERRUPTED.encode(), markers.TRIAL_SKIPPED.encode())
+    for number in set(cut) - set(marked["trial_id"][np.isin(marked["kind"], known)].tolist()):
+        text = "the recording was interrupted in it"
+        row = make_row(
+            MARKERS, t_system_us=last_us, trial_id=number, kind=markers.TRIAL_INTERRUPTED, value=np.nan, message=text
+        )
+        writer.append(MARKERS.path, row)
 
 
 def _chunk_rates(session: Session) -> dict[str, float]:

@@ -74,6 +74,9 @@ def make_synthetic_session(
     with_video: bool = True,
     with_gaze: bool = True,
     config: StudyConfig | None = None,
+    continues_run: int = 0,
+    first_trial: int = 1,
+    cut_trial: bool = False,
 ) -> Path:
     """Write a complete session file.
 
@@ -95,6 +98,12 @@ def make_synthetic_session(
         Leave a stream out to test what follows.
     config : StudyConfig, optional
         Stored in the file.
+    continues_run : int
+        Run of the session that this file continues; 0 for none.
+    first_trial : int
+        Number of the first trial.
+    cut_trial : bool
+        One more trial begins and never ends; the session is marked as aborted.
 
     Returns
     -------
@@ -103,7 +112,8 @@ def make_synthetic_session(
     """
     rng = np.random.default_rng(seed)
     config = config or synthetic_config()
-    total_s = 0.5 + n_trials * (trial_s + 0.5)
+    numbers = range(first_trial, first_trial + n_trials + cut_trial)
+    total_s = 0.5 + len(numbers) * (trial_s + 0.5)
     encoder, stream = _encoder(fps) if with_video else (None, None)
     writer = SessionWriter.create(
         path,
@@ -121,13 +131,18 @@ def make_synthetic_session(
     )
     with writer:
         writer.marker(markers.RECORDING_STARTED, "synthetic recording", t_system_us=START_US)
+        if continues_run:
+            writer.marker(markers.CONTINUES_RUN, "synthetic", value=float(continues_run), t_system_us=START_US)
         if with_gaze:
             _write_eyes(writer, rng, total_s, rate_hz)
         if encoder is not None:
             _write_video(writer, encoder, rng, total_s, fps)
-        for trial_id in range(1, n_trials + 1):
-            onset_us = START_US + round((0.5 + (trial_id - 1) * (trial_s + 0.5)) * 1e6)
-            _write_trial(writer, rng, config, trial_id, onset_us, trial_s)
+        for index, trial_id in enumerate(numbers):
+            onset_us = START_US + round((0.5 + index * (trial_s + 0.5)) * 1e6)
+            cut = cut_trial and index == n_trials
+            _write_trial(writer, rng, config, trial_id, onset_us, trial_s, cut)
+        if cut_trial:
+            writer.marker(markers.RECORDING_ABORTED, "synthetic", t_system_us=START_US + round(total_s * 1e6))
         writer.flush(force=True)
         writer.finish(t_system_us=START_US + round(total_s * 1e6))
     return path
@@ -206,6 +221,7 @@ def _write_trial(
     trial_id: int,
     onset_us: int,
     trial_s: float,
+    cut: bool = False,
 ) -> None:
     stimulus = config.stimuli[(trial_id - 1) % len(config.stimuli)]
     felt, shown = rng.choice(EMOTIONS, 2)
@@ -217,6 +233,9 @@ def _write_trial(
     flips["t_flip_us"] = flips["t_due_us"] + rng.integers(0, 300, n_flips)
     flips["clip_time_us"] = np.round(np.arange(n_flips) * period_us)
     writer.append(FLIPS.path, flips)
+    if cut:
+        writer.marker(markers.TRIAL_STARTED, stimulus.id, t_system_us=onset_us, trial_id=trial_id)
+        return
     offset_us = int(flips["t_flip_us"][-1])
     writer.append(
         PRESENTATIONS.path,

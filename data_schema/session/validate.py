@@ -114,7 +114,7 @@ def _check_attributes(session: Session) -> list[Finding]:
         return findings
     named = parse_session_name(session.path)
     stored = (session.participant, session.session)
-    if named is not None and named != stored:
+    if named is not None and named[:2] != stored:
         findings.append(
             Finding(
                 "error",
@@ -124,11 +124,29 @@ def _check_attributes(session: Session) -> list[Finding]:
                 repairable=False,
             )
         )
+    findings += _check_run(session)
     try:
         session.config()
     except ConfigError as error:
         findings.append(Finding("warning", "/study", f"the stored configuration is of another version: {error}"))
     return findings
+
+
+def _check_run(session: Session) -> list[Finding]:
+    """Compare the run in the file's name with the marker that a resumed session begins with."""
+    named = parse_session_name(session.path)
+    if named is None or not isinstance(session.file.get(MARKERS.path), h5py.Dataset):
+        return []
+    earlier = session.continues_run
+    if named.run == 1 and earlier:
+        text = (
+            f"goes on where run {earlier} of the session ended, but is named as its first run. Was it renamed by hand?"
+        )
+        return [Finding("error", "/", f"{text} Give it back its name, such as ..._run-{earlier + 1:02d}.h5.", False)]
+    if named.run > 1 and not earlier:
+        text = f"is named run {named.run}, but no marker says that it goes on from an earlier run"
+        return [Finding("warning", MARKERS.path, text, False)]
+    return []
 
 
 def _check_status(session: Session) -> list[Finding]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from data_schema.study.config import Stimulus, StudyConfig, config_from_json, load_config, parse_config
-from data_schema.study.folder import StudyFolder, check_code, find_study, parse_session_name
+from data_schema.study.folder import SessionName, StudyFolder, check_code, find_study, parse_session_name
 from data_schema.study.scaffold import init_study
 
 __all__ = [
+    "SessionName",
     "Stimulus",
     "StudyConfig",
     "StudyFolder",

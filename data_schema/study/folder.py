@@ -5,13 +5,34 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from data_schema.errors import StudyError, UsageError
 from data_schema.study.config import Stimulus, StudyConfig, load_config
 
 CONFIG_NAME = "study.toml"
 _CODE = re.compile(r"[A-Za-z0-9]{1,32}")
-_SESSION_FILE = re.compile(r"^sub-(?P<participant>[A-Za-z0-9]+)_ses-(?P<session>[A-Za-z0-9]+)$")
+_SESSION_FILE = re.compile(
+    r"^sub-(?P<participant>[A-Za-z0-9]+)_ses-(?P<session>[A-Za-z0-9]+)(?:_run-(?P<run>[0-9]{2,4}))?$"
+)
+
+
+class SessionName(NamedTuple):
+    """What the name of a session file says.
+
+    A session is one file, run 1. One that was resumed after a crash or an abort goes on
+    in further files beside it, run 2 and so on: a file that was closed is never written again.
+    """
+
+    participant: str
+    session: str
+    run: int = 1
+
+    @property
+    def stem(self) -> str:
+        """Name of the file without its suffix; the first run is not numbered."""
+        run = f"_run-{self.run:02d}" if self.run > 1 else ""
+        return f"sub-{self.participant}_ses-{self.session}{run}"
 
 
 class StudyFolder:
@@ -88,8 +109,8 @@ class StudyFolder:
         """The frozen assignment of participants to folds."""
         return self.root / "folds.json"
 
-    def session_path(self, participant: str, session: str) -> Path:
-        """Return where the session file of a participant lies or will lie.
+    def session_path(self, participant: str, session: str, run: int = 1) -> Path:
+        """Return where a run of a participant's session lies or will lie.
 
         Raises
         ------
@@ -98,13 +119,20 @@ class StudyFolder:
         """
         check_code(participant, "participant")
         check_code(session, "session")
-        stem = f"sub-{participant}_ses-{session}"
-        return self.sessions_dir / f"sub-{participant}" / f"ses-{session}" / f"{stem}.h5"
+        name = SessionName(participant, session, run)
+        return self.sessions_dir / f"sub-{participant}" / f"ses-{session}" / f"{name.stem}.h5"
 
     def session_files(self) -> list[Path]:
-        """Return all session files, sorted by participant and session."""
-        found = self.sessions_dir.glob("sub-*/ses-*/sub-*_ses-*.h5")
-        return sorted(path for path in found if _SESSION_FILE.match(path.stem))
+        """Return all session files, sorted by participant, session and run."""
+        found = ((parse_session_name(path), path) for path in self.sessions_dir.glob("sub-*/ses-*/sub-*_ses-*.h5"))
+        return [path for _, path in sorted((name, path) for name, path in found if name is not None)]
+
+    def run_files(self, participant: str, session: str) -> list[Path]:
+        """Return the files of one session, its first run first; empty if it was never recorded."""
+        folder = self.session_path(participant, session).parent
+        found = ((parse_session_name(path), path) for path in folder.glob("sub-*_ses-*.h5"))
+        wanted = (participant, session)
+        return [path for _, path in sorted((name, path) for name, path in found if name and name[:2] == wanted)]
 
     def label_files(self) -> list[Path]:
         """Return all label files, sorted by name."""
@@ -185,7 +213,11 @@ def check_code(code: str, what: str) -> None:
         )
 
 
-def parse_session_name(path: Path) -> tuple[str, str] | None:
-    """Return participant and session from a session file's name, or None."""
+def parse_session_name(path: Path) -> SessionName | None:
+    """Return participant, session and run from a session file's name, or None."""
     match = _SESSION_FILE.match(path.stem)
-    return (match["participant"], match["session"]) if match else None
+    if match is None:
+        return None
+    name = SessionName(match["participant"], match["session"], int(match["run"] or 1))
+    # One spelling only, so that no two files can be the same run: run-01 and run-002 are nobody's names.
+    return name if name.stem == path.stem else None

@@ -9,7 +9,10 @@ import pandas as pd
 
 from data_schema.errors import SessionFileError, StudyError
 from data_schema.session import open_session
-from data_schema.study.folder import StudyFolder
+from data_schema.study.folder import StudyFolder, parse_session_name
+
+#: Status of a file that cannot be opened.
+UNREADABLE = "unreadable"
 
 
 @dataclass
@@ -19,8 +22,11 @@ class StudyStatus:
     title: str
     root: str
     n_stimuli: int
-    #: Sessions by status (complete, aborted, repaired, interrupted, recording, unreadable).
+    #: Sessions by status (complete, aborted, repaired, interrupted, recording, unreadable). A session that
+    #: was resumed is complete if its runs together are.
     sessions: dict[str, int] = field(default_factory=dict)
+    #: Sessions that were cut off and can be resumed, as (participant, session).
+    unfinished: list[tuple[str, str]] = field(default_factory=list)
     n_participants: int = 0
     n_clips: int = 0
     n_clips_included: int = 0
@@ -42,6 +48,11 @@ class StudyStatus:
                 f"{self.title} ({self.root})",
                 f"  stimuli      {self.n_stimuli}",
                 f"  sessions     {sessions}; {self.n_participants} participants",
+                *(
+                    f"  not ended    participant {participant}, session {session}: emer record resume {self.root} "
+                    f"--participant {participant} --session {session}"
+                    for participant, session in self.unfinished
+                ),
                 f"  clips        {self.n_clips}, of which {self.n_clips_included} included",
                 f"  label files  {', '.join(self.label_files) or 'none'}",
                 f"  exports      {', '.join(self.exports) or 'none'}",
@@ -63,14 +74,13 @@ def study_status(study: StudyFolder) -> StudyStatus:
     config = study.config
     status = StudyStatus(config.study.title, str(study.root), len(config.stimuli))
     participants = set()
-    for path in study.session_files():
-        try:
-            with open_session(path) as session:
-                name = session.status
-                participants.add(session.participant)
-        except SessionFileError:
-            name = "unreadable"
-        status.sessions[name] = status.sessions.get(name, 0) + 1
+    for name, statuses in _statuses_by_session(study).items():
+        if any(said != UNREADABLE for said in statuses):
+            participants.add(name[0])
+        said = session_status(statuses)
+        status.sessions[said] = status.sessions.get(said, 0) + 1
+        if said in ("aborted", "repaired", "interrupted"):
+            status.unfinished.append(name)
     status.n_participants = len(participants)
     if study.clip_index_path.is_file():
         included = pd.read_parquet(study.clip_index_path, columns=["included"])["included"]
@@ -81,6 +91,34 @@ def study_status(study: StudyFolder) -> StudyStatus:
     status.reports = sorted(path.name for path in study.reports_dir.glob("*.html"))
     status.next_step = _next_step(study, status)
     return status
+
+
+def session_status(statuses: list[str]) -> str:
+    """Return the status of a session from those of its runs, the first run first.
+
+    A run that is being recorded, cannot be read or was not closed decides; otherwise the last
+    run does: it is complete if it reached the end of the protocol, whatever cut off those before it.
+    """
+    for decisive in ("recording", UNREADABLE, "interrupted"):
+        if decisive in statuses:
+            return decisive
+    return statuses[-1]
+
+
+def _statuses_by_session(study: StudyFolder) -> dict[tuple[str, str], list[str]]:
+    """Return the statuses of all runs, by participant and session."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for path in study.session_files():
+        named = parse_session_name(path)
+        if named is None:
+            continue
+        try:
+            with open_session(path) as session:
+                said = session.status
+        except SessionFileError:
+            said = UNREADABLE
+        found.setdefault((named.participant, named.session), []).append(said)
+    return found
 
 
 def _folders_with(study: StudyFolder, folder: str, name: str) -> list[str]:
@@ -94,7 +132,7 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
     except StudyError:
         return f"emer doctor {root}    (the stimuli are not complete)"
     if status.sessions.get("interrupted"):
-        return f"emer repair {root}    (a recording was interrupted)"
+        return f"emer repair {root}    (a recording was interrupted; `emer record resume` repairs it and goes on)"
     if status.sessions.get("unreadable"):
         return f"emer check {root}    (a session file cannot be read)"
     if not status.sessions:
