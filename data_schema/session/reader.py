@@ -314,11 +314,11 @@ class Session:
         begun = set(numbers[kinds == markers.TRIAL_STARTED.encode()].tolist())
         ended = set(numbers[kinds == markers.TRIAL_ENDED.encode()].tolist())
         cut = dict.fromkeys(begun - ended, "the recording ended in it")
-        for kind in (markers.TRIAL_INTERRUPTED, markers.TRIAL_SKIPPED):
-            for row in rows[kinds == kind.encode()]:
-                said = str(decode_text(row["message"][None])[0])
-                skipped = kind == markers.TRIAL_SKIPPED
-                cut[int(row["trial_id"])] = "the operator skipped it" if skipped else said or "it was interrupted"
+        said = decode_text(rows["message"])
+        for index in np.flatnonzero(kinds == markers.TRIAL_INTERRUPTED.encode()):
+            cut[int(numbers[index])] = str(said[index]) or "it was interrupted"
+        for index in np.flatnonzero(kinds == markers.TRIAL_SKIPPED.encode()):
+            cut[int(numbers[index])] = "the operator skipped it"
         return {number: reason for number, reason in sorted(cut.items()) if number > 0}
 
     @cached_property
