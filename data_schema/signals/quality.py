@@ -3,8 +3,8 @@
 References
 ----------
 Niehorster, Nyström, Hessels, Benjamins, Andersson and Hooge, ETDQualitizer
-(github.com/dcnieho/ETDQualitizer): the definitions of RMS-S2S, STD, data loss and
-effective frequency, which these functions equal.
+(github.com/dcnieho/ETDQualitizer): the definitions of accuracy, RMS-S2S, STD, BCEA, data
+loss and effective frequency, which these functions equal.
 Holmqvist et al. (2023), "Eye tracking: empirical foundations for a minimal
 reporting guideline", Behavior Research Methods 55.
 """
@@ -61,6 +61,121 @@ def sd_deg(gaze_deg: Float) -> float:
     """
     valid = gaze_deg[finite_rows(gaze_deg)]
     return float(np.sqrt(valid.var(axis=0).sum())) if len(valid) else float("nan")
+
+
+#: Share of gaze that a contour ellipse is to hold; one standard deviation, the customary choice
+#: (Crossland and Rubin 2002, "The use of an infrared eyetracker to measure fixation stability", Optom. Vis. Sci. 79).
+BCEA_SHARE = 0.68
+
+
+def bcea_deg2(gaze_deg: Float, share: float = BCEA_SHARE) -> float:
+    """Return the bivariate contour ellipse area of gaze.
+
+    Parameters
+    ----------
+    gaze_deg : ndarray of float64, shape (n, 2)
+        Azimuth and elevation; NaN where missing.
+    share : float
+        Share of a normal distribution that the ellipse holds, between 0 and 1.
+
+    Returns
+    -------
+    float
+        Square degrees; NaN with fewer than two valid samples.
+
+    References
+    ----------
+    Steinman (1965), "Effect of target size, luminance, and color on monocular fixation", J. Opt. Soc. Am. 55:
+    2 k pi sd_x sd_y sqrt(1 - rho^2) with k = -ln(1 - share), which is 2 k pi times the root of the covariance's
+    determinant.
+    """
+    valid = gaze_deg[finite_rows(gaze_deg)]
+    if len(valid) < 2:
+        return float("nan")
+    determinant = max(0.0, float(np.linalg.det(np.cov(valid.T))))
+    return float(-2.0 * np.log(1.0 - share) * np.pi * np.sqrt(determinant))
+
+
+def contour_ellipse(points: Float, share: float = BCEA_SHARE, n_corners: int = 24) -> Float:
+    """Return the outline of the contour ellipse whose area :func:`bcea_deg2` gives, in the points' own unit.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 2)
+        NaN where missing.
+    share : float
+        Share of a normal distribution that the ellipse holds.
+    n_corners : int
+        Corners of the outline.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_corners, 2)
+        Not closed; shape (0, 2) with fewer than two valid points.
+    """
+    valid = points[finite_rows(points)]
+    if len(valid) < 2:
+        return np.empty((0, 2))
+    variance, axes = np.linalg.eigh(np.cov(valid.T))
+    radii = np.sqrt(-2.0 * np.log(1.0 - share) * np.maximum(variance, 0.0))
+    turn = np.linspace(0.0, 2.0 * np.pi, n_corners, endpoint=False)
+    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    outline: Float = valid.mean(axis=0) + (circle * radii) @ axes.T
+    return outline
+
+
+def _fick_to_vector(angles_deg: Float) -> Float:
+    azimuth, elevation = np.radians(angles_deg[..., 0]), np.radians(angles_deg[..., 1])
+    flat = np.cos(elevation)
+    vectors: Float = np.stack([flat * np.sin(azimuth), np.sin(elevation), flat * np.cos(azimuth)], axis=-1)
+    return vectors
+
+
+def mean_offset_deg(gaze_deg: Float, target_deg: Float) -> tuple[float, float]:
+    """Return how far the mean direction of gaze lies from a target, right and down positive.
+
+    The mean direction is that of the mean unit vector; right and down are seen when looking at the target.
+
+    Parameters
+    ----------
+    gaze_deg : ndarray of float64, shape (n, 2)
+        Fick angles, as ``ScreenGeometry.norm_to_deg`` gives them; NaN where missing.
+    target_deg : ndarray of float64, shape (2,)
+
+    Returns
+    -------
+    tuple of float
+        Fick angles, degrees; NaN if all gaze is missing.
+    """
+    to_right, to_down, ahead = _seen_from_target(gaze_deg, target_deg)
+    return float(np.degrees(np.arctan2(to_right, ahead))), float(
+        np.degrees(np.arctan2(to_down, np.hypot(to_right, ahead)))
+    )
+
+
+def accuracy_deg(gaze_deg: Float, target_deg: Float) -> float:
+    """Return the visual angle between the mean direction of gaze and a target: the inaccuracy; NaN without gaze.
+
+    Parameters
+    ----------
+    gaze_deg : ndarray of float64, shape (n, 2)
+        Fick angles; NaN where missing.
+    target_deg : ndarray of float64, shape (2,)
+    """
+    to_right, to_down, ahead = _seen_from_target(gaze_deg, target_deg)
+    return float(np.degrees(np.arctan2(np.hypot(to_right, to_down), ahead)))
+
+
+def _seen_from_target(gaze_deg: Float, target_deg: Float) -> Float:
+    """Return the mean direction of gaze along three axes: to the right of the target, below it, at it."""
+    valid = gaze_deg[finite_rows(gaze_deg)]
+    if not len(valid):
+        return np.full(3, np.nan)
+    at: Float = np.asarray(target_deg, dtype=np.float64)
+    to_right = _fick_to_vector(np.array([at[0] + 90.0, 0.0]))
+    to_down = _fick_to_vector(np.array([at[0], at[1] + 90.0]))
+    seen: Float = np.stack([to_right, to_down, _fick_to_vector(at)]) @ _fick_to_vector(valid).mean(axis=0)
+    return seen
 
 
 def data_loss(valid: Bool) -> float:

@@ -6,11 +6,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 from data_schema.signals.quality import (
+    accuracy_deg,
+    bcea_deg2,
+    contour_ellipse,
     data_loss,
     effective_rate_hz,
     find_gaps,
     frame_quality,
     gaze_quality,
+    mean_offset_deg,
     rms_s2s_deg,
     sd_deg,
     windowed_precision_deg,
@@ -32,6 +36,10 @@ def test_equals_etdqualitizer_on_its_own_example(shared_data):
         t_us = np.round(part["timestamp"].to_numpy() * 1000).astype(np.int64)
         assert_allclose(rms_s2s_deg(gaze), row.rms_s2s, rtol=1e-6)
         assert_allclose(sd_deg(gaze), row.std, rtol=1e-6)
+        target_px = part[["tar_x", "tar_y"]].to_numpy()[0]
+        target = SCREEN.norm_to_deg(target_px / [SCREEN.width_px, SCREEN.height_px] + 0.5)
+        assert_allclose(accuracy_deg(gaze, target), row.accuracy, rtol=1e-6)
+        assert_allclose(bcea_deg2(gaze), row.bcea, rtol=1e-6)
         assert_allclose(100 * data_loss(valid), row.data_loss, rtol=1e-6, atol=1e-12)
         assert_allclose(effective_rate_hz(t_us, valid), row.effective_frequency, rtol=1e-6)
 
@@ -49,6 +57,35 @@ def test_known_noise_is_measured():
     gaze[30_000:] += 10.0
     assert sd_deg(gaze) > 5.0
     assert windowed_precision_deg(t_us, gaze)[1] == pytest.approx(0.141, rel=0.02)
+
+
+def test_offset_has_a_size_and_a_direction():
+    target = np.array([10.0, -5.0])
+    gaze = np.tile(target, (50, 1)) + [0.6, 0.0]
+    gaze[7] = np.nan
+    # An azimuth of 0.6 deg at an elevation of 5 deg is a little less of visual angle.
+    right, down = mean_offset_deg(gaze, target)
+    assert right == pytest.approx(0.6 * np.cos(np.radians(5.0)), rel=1e-3)
+    assert abs(down) < 0.02
+    assert mean_offset_deg(np.tile(target, (9, 1)), target) == pytest.approx((0.0, 0.0), abs=1e-9)
+    below = mean_offset_deg(np.tile(target, (9, 1)) + [0.0, 0.4], target)
+    assert below[1] == pytest.approx(0.4, rel=1e-2)
+    assert np.isnan(accuracy_deg(np.full((4, 2), np.nan), target))
+
+
+def test_contour_ellipse_has_the_area_and_holds_its_share():
+    rng = np.random.default_rng(3)
+    gaze = rng.multivariate_normal([1.0, 2.0], [[0.09, 0.04], [0.04, 0.04]], 20_000)
+    outline = contour_ellipse(gaze, n_corners=720)
+    x, y = outline.T
+    area = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
+    assert area == pytest.approx(bcea_deg2(gaze), rel=1e-3)
+    inverse = np.linalg.inv(np.cov(gaze.T))
+    centred = gaze - gaze.mean(axis=0)
+    inside = np.einsum("ni,ij,nj->n", centred, inverse, centred) <= -2 * np.log(1 - 0.68)
+    assert inside.mean() == pytest.approx(0.68, abs=0.01)
+    assert contour_ellipse(np.full((5, 2), np.nan)).shape == (0, 2)
+    assert np.isnan(bcea_deg2(np.full((5, 2), np.nan)))
 
 
 def test_loss_per_eye_rate_and_holes():
