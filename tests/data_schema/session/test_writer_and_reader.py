@@ -14,10 +14,14 @@ from hypothesis import strategies as st
 from data_schema.errors import RecordingError
 from data_schema.session import SessionWriter, markers, open_session
 from data_schema.session.layout import (
+    FRAMES,
     GAZE,
     MARKERS,
+    PACKETS,
     RESPONSES,
     ROOT_ATTRIBUTES,
+    SECOND_FRAMES,
+    SECOND_PACKETS,
     STUDY_ATTRIBUTES,
     TABLES,
     Growth,
@@ -215,3 +219,74 @@ def test_rows_whose_time_went_back_are_kept_and_found(tmp_path: Path) -> None:
         found = view.between(low, high)
         assert len(found) == int(((rows["t_system_us"] >= low) & (rows["t_system_us"] < high)).sum())
         assert np.all(np.diff(found["t_system_us"]) >= 0)
+
+
+def test_a_row_left_over_from_a_chunk_keeps_its_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows behind a chunk's end wait from when they came, not from when the chunk was written."""
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    with new_writer(tmp_path, rates_hz={GAZE.path: 100.0}, flush_interval_s=0.5) as writer:
+        chunk = 40
+        writer.append(GAZE.path, gaze_rows(chunk - 4))
+        now_s = 100.2
+        writer.append(GAZE.path, gaze_rows(6, chunk - 4))
+        now_s = 100.4
+        assert writer.flush()[GAZE.path] == chunk
+        now_s = 100.69
+        assert writer.flush()[GAZE.path] == chunk
+        now_s = 100.71
+        assert writer.flush()[GAZE.path] == chunk + 2
+
+
+def test_rows_that_come_one_by_one_are_those_that_come_at_once(tmp_path: Path) -> None:
+    rows = gaze_rows(1000)
+    rng = np.random.default_rng(4)
+    with new_writer(tmp_path, rates_hz={GAZE.path: 600.0}) as writer:
+        first = 0
+        while first < len(rows):
+            n = int(rng.integers(1, 30))
+            # Not contiguous: every second row of a longer array.
+            writer.append(GAZE.path, np.repeat(rows[first : first + n], 2)[::2])
+            writer.flush()
+            first += n
+    with open_session(tmp_path / "sub-P001_ses-01.h5") as session:
+        assert session.table(GAZE)[:].tobytes() == rows.tobytes()
+
+
+def test_what_flush_returned_stays_as_it_was(tmp_path: Path) -> None:
+    """Another thread compares what it acknowledged with what is on file now."""
+    with new_writer(tmp_path) as writer:
+        writer.marker(markers.OPERATOR_NOTE)
+        before = writer.flush()
+        writer.marker(markers.OPERATOR_NOTE)
+        after = writer.flush()
+    assert (before[MARKERS.path], after[MARKERS.path]) == (1, 2)
+
+
+def test_packets_of_two_cameras_are_kept_apart(tmp_path: Path) -> None:
+    with new_writer(tmp_path) as writer:
+        for number in range(6):
+            camera = 1 + number % 2
+            table = FRAMES if camera == 1 else SECOND_FRAMES
+            writer.append_packet(bytes([number]) * (number + 1), make_row(table, t_capture_us=number), camera)
+        counts = writer.flush(force=True)
+    assert (counts[PACKETS.path], counts[SECOND_PACKETS.path]) == (1 + 3 + 5, 2 + 4 + 6)
+    with h5py.File(tmp_path / "sub-P001_ses-01.h5") as file:
+        for table, blob, numbers in ((FRAMES, PACKETS, (0, 2, 4)), (SECOND_FRAMES, SECOND_PACKETS, (1, 3, 5))):
+            frames, packets = file[table.path][:], file[blob.path][:]
+            starts = frames["packet_offset"]
+            sizes = frames["packet_size"]
+            assert [packets[a : a + n].tolist() for a, n in zip(starts, sizes, strict=True)] == [
+                [number] * (number + 1) for number in numbers
+            ]
+
+
+def test_packets_do_not_wait_longer_than_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    with new_writer(tmp_path, rates_hz={FRAMES.path: 30.0}, flush_interval_s=0.5) as writer:
+        writer.append_packet(b"abc", make_row(FRAMES, t_capture_us=1))
+        assert writer.flush()[PACKETS.path] == 0
+        now_s = 100.51
+        counts = writer.flush()
+    assert (counts[PACKETS.path], counts[FRAMES.path]) == (3, 1)
