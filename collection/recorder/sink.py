@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,18 @@ from collection.recorder.queues import CountedQueue
 from collection.recorder.settings import FRAMES_STREAM
 from data_schema.clocks import HostClock
 from data_schema.session.layout import MARKERS, TABLE_BY_PATH, make_row
+
+
+class Observer(Protocol):
+    """Somebody who sees what passes through the sink; must be cheap and never wait."""
+
+    def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
+        """See rows of a table; they must not be changed."""
+        ...
+
+    def frame(self, stream: str, frame: CapturedFrame) -> None:
+        """See a frame of a camera's stream; it must not be changed."""
+        ...
 
 
 class RecordingSink:
@@ -35,18 +48,27 @@ class RecordingSink:
         self._queue_of = queue_of
         self._clock = clock
         self._open = False
+        #: Replaced as a whole, never changed in place: devices read it from their threads.
+        self.observers: tuple[Observer, ...] = ()
         self._last_arrival_s: dict[str, float] = {}
         self._arrived = threading.Condition()
 
     def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
         """Take rows of a table."""
-        if rows.dtype != TABLE_BY_PATH[table].dtype:
+        dtype = TABLE_BY_PATH[table].dtype
+        if rows.dtype is not dtype and rows.dtype != dtype:
             raise TypeError(f"{table}: rows have the columns {rows.dtype.names}, expected those of the layout")
         if not len(rows):
             return
         self._note(table)
         if self._open:
             self._queue_of(table).put(rows, len(rows))
+            self.show(table, rows)
+
+    def show(self, table: str, rows: npt.NDArray[np.void]) -> None:
+        """Let the observers see rows."""
+        for observer in self.observers:
+            observer.rows(table, rows)
 
     def frame(self, frame: CapturedFrame) -> None:
         """Take a camera frame."""
@@ -69,6 +91,7 @@ class RecordingSink:
         row = make_row(MARKERS, t_system_us=stamp, trial_id=0, kind=kind, value=value, message=message)
         if self._open:
             self._queue_of(MARKERS.path).put(row, block=block)
+            self.show(MARKERS.path, row)
 
     def open(self) -> None:
         """Keep what arrives from now on."""

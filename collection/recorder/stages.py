@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -23,6 +24,7 @@ from collection.recorder.queues import RECORDER_STOPPED, CountedQueue
 from collection.recorder.settings import FRAMES_STREAM, PACKETS_STREAM
 from data_schema.errors import EmerError, RecordingError
 from data_schema.session import markers
+from data_schema.session.declaration import join_rows
 from data_schema.session.layout import FRAMES, TABLE_BY_PATH
 from data_schema.session.writer import SessionWriter
 
@@ -97,6 +99,16 @@ class EncoderStage:
         self._packets.put((encoded.payload, encoded.row))
 
 
+class _Payload:
+    """Bytes that somebody waits to see on file."""
+
+    def __init__(self, blob_path: str, payload: bytes) -> None:
+        self.blob_path = blob_path
+        self.payload = payload
+        self.offset = -1
+        self.done = threading.Event()
+
+
 class WriterStage:
     """Own the session writer: the only thread that touches the file.
 
@@ -122,6 +134,7 @@ class WriterStage:
         self._last_stamp: dict[str, int] = {}
         self._drops: dict[tuple[str, str], int] = {}
         self._drops_marked_s = 0.0
+        self._payloads: deque[_Payload] = deque()
         self._wake = threading.Event()
         self._draining = threading.Event()
         self.durable: dict[str, int] = writer.durable
@@ -140,6 +153,26 @@ class WriterStage:
         """Write one more stream from now on."""
         self._queues[name] = queue
 
+    def store(self, blob_path: str, payload: bytes, timeout_s: float) -> int:
+        """Store bytes in a blob and wait until they are on file.
+
+        Returns
+        -------
+        int
+            Offset of the first byte.
+
+        Raises
+        ------
+        RecordingError
+            If the writer has ended, has failed or does not get to it in time.
+        """
+        item = _Payload(blob_path, payload)
+        self._payloads.append(item)
+        self._wake.set()
+        if not self._thread.is_alive() or not item.done.wait(timeout_s) or item.offset < 0:
+            raise RecordingError(f"{len(payload)} bytes for {blob_path} could not be stored: the recorder is not writing.")
+        return item.offset
+
     def finish(self) -> None:
         """Write everything that waits and end the thread; the writer stays open."""
         self._draining.set()
@@ -154,8 +187,11 @@ class WriterStage:
                 self._wake.clear()
                 draining = self._draining.is_set()
                 n_taken = self._append_waiting()
+                payloads = self._append_payloads()
                 self._mark_drops(at_once=draining)
                 self.durable = self._writer.flush()
+                for payload in payloads:
+                    payload.done.set()
                 if draining and not n_taken:
                     self.durable = self._writer.flush(force=True)
                     break
@@ -167,6 +203,16 @@ class WriterStage:
                 for queue in self._drop_sources().values():
                     queue.close()
                     queue.discard_waiting(RECORDER_STOPPED)
+            for payload in self._payloads:
+                payload.done.set()
+
+    def _append_payloads(self) -> list[_Payload]:
+        taken: list[_Payload] = []
+        while self._payloads:
+            item = self._payloads.popleft()
+            item.offset = self._writer.append_blob(item.blob_path, item.payload)
+            taken.append(item)
+        return taken
 
     def _append_waiting(self) -> int:
         n_taken = 0
@@ -178,9 +224,9 @@ class WriterStage:
             if name == PACKETS_STREAM:
                 for payload, row in items:
                     self._writer.append_packet(payload, row)
-                self._note_order(FRAMES.path, np.concatenate([row for _, row in items]))
+                self._note_order(FRAMES.path, join_rows([row for _, row in items]))
                 continue
-            rows = items[0] if len(items) == 1 else np.concatenate(items)
+            rows = join_rows(items)
             self._writer.append(name, rows)
             self._note_order(name, rows)
         return n_taken
