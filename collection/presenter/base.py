@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,21 @@ class CalibrationScreen(Protocol):
         ...
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """A presenter that can load a clip before its time; nobody needs to have it."""
+
+    def prepare(self, clip: PlayClip) -> None:
+        """Load a clip that plays soon, while nothing is shown that time matters for.
+
+        Raises
+        ------
+        MediaError
+            If the file is missing or cannot be decoded.
+        """
+        ...
+
+
 class Presenter(Protocol):
     """Show steps to a participant.
 
@@ -109,7 +124,13 @@ class Presenter(Protocol):
         ...
 
     def play(self, clip: PlayClip, t_due_us: int, take_flips: TakeFlips, should_stop: ShouldStop) -> Presentation:
-        """Play a clip from `t_due_us` on and report each flip."""
+        """Play a clip from `t_due_us` on and report each flip.
+
+        Raises
+        ------
+        MediaError
+            If the file is missing or cannot be decoded; the session goes on without it.
+        """
         ...
 
     def ask(self, step: AskItems, should_stop: ShouldStop) -> Iterator[Answer]:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from data_schema.vocabularies import SAM_POINTS, sam_to_unit
 
+#: Scale of an item with a prescribed answer, and what its stored text begins with.
+ATTENTION_CHECK = "attention_check"
+EXPECTED = "expected "
+
 
 class ItemKind(str, Enum):
     """How an answer is given."""
@@ -52,7 +56,8 @@ class Item:
     def stored_value(self, rating: int) -> tuple[float, str]:
         """Return value and text of ``/responses/items`` for a rating.
 
-        A SAM rating is stored on [-1, 1]; the text keeps the rating itself.
+        A SAM rating is stored on [-1, 1]; the text keeps the rating itself. The text of
+        a choice is its label, that of an attention check the answer that was prescribed.
 
         Raises
         ------
@@ -63,6 +68,10 @@ class Item:
             raise ValueError(f"{self.scale}: a rating lies between {self.low} and {self.high}, got {rating}")
         if self.kind is ItemKind.SAM:
             return sam_to_unit(rating), f"SAM {rating} of {SAM_POINTS}"
+        if self.expected is not None:
+            return float(rating), f"{EXPECTED}{self.expected}"
+        if self.kind is ItemKind.CHOICE and len(self.labels) == self.high - self.low + 1:
+            return float(rating), self.labels[rating - self.low]
         return float(rating), ""
 
 
@@ -141,11 +150,12 @@ class Fixation(Step):
 
 @dataclass(frozen=True)
 class PlayClip(Step):
-    """A stimulus, from its first to its last frame."""
+    """A stimulus, from its first to its last frame. `sha256` is that of its file, taken before the session."""
 
     stimulus_id: str = ""
     target_emotion: str = "neutral"
     file: Path = field(default_factory=Path)
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
