@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import data_schema.errors as errors
 from collection.devices.base import PlantedReaction
+from collection.live.address import LiveAddress
+from collection.recorder.answers import Answers, FollowedRows, error_from_words
 from collection.recorder.process import run_recorder
 from collection.recorder.queues import CountedQueue
 from collection.recorder.settings import (
@@ -30,7 +31,7 @@ from collection.recorder.settings import (
     RecordingStarted,
     RecordingSummary,
 )
-from data_schema.errors import EmerError, RecordingError
+from data_schema.errors import DeviceError, EmerError, RecordingError
 from data_schema.session import markers
 from data_schema.session.layout import TABLE_BY_PATH
 
@@ -91,6 +92,9 @@ class Recorder:
         self._acknowledged: dict[str, int] = {}
         self._progress_s = time.monotonic()
         self._stop_order: tuple[Any, ...] | None = None
+        self._answers = Answers()
+        self._followed = FollowedRows()
+        self._live: LiveAddress | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
         self._threads: list[threading.Thread] = []
 
@@ -120,6 +124,19 @@ class Recorder:
     def acknowledged(self) -> dict[str, int]:
         """Rows by table path that the recorder said are on file; answers after its death, too."""
         return dict(self._acknowledged)
+
+    @property
+    def live(self) -> LiveAddress:
+        """Where the recorder's live feed can be listened to.
+
+        Raises
+        ------
+        RecordingError
+            If the recorder was not started.
+        """
+        if self._live is None:
+            raise RecordingError("the recorder was not started, so there is no live feed")
+        return self._live
 
     def start(self, timeout_s: float = 60.0) -> RecordingStarted:
         """Start the process, wait until it writes.
@@ -194,6 +211,64 @@ class Recorder:
     def react(self, reaction: PlantedReaction) -> None:
         """Tell simulated devices what the simulated participant feels and shows."""
         self._order(("react", reaction), 1)
+
+    def look_at(self, t_us: int, target_norm: tuple[float, float] | None) -> None:
+        """Tell a simulated tracker what its participant looks at from `t_us` on; None: as before."""
+        self._order(("look_at", t_us, target_norm), 1)
+
+    def request(self, verb: str, *args: Any, timeout_s: float = 30.0) -> Any:
+        """Ask something of the eye tracker, in the recorder's process, and wait for the answer.
+
+        Parameters
+        ----------
+        verb : str
+            Of `collection.recorder.requests.VERBS`: the verbs of a tracker that can be
+            calibrated, 'is_calibratable', 'display_area', 'set_display_area', and
+            'store_calibration', which answers (offset, size) in ``/calibration/data``.
+        args
+            What the verb takes.
+        timeout_s : float
+            Real seconds to wait.
+
+        Raises
+        ------
+        DeviceError
+            As the device says, or if it does not answer in time. The recording goes on.
+        RecordingError
+            If the recorder has died, is ending or had to stop.
+        """
+        self._check_alive()
+        with self._state:
+            number = self._answers.expect()
+        self._order(("request", number, verb, args, timeout_s), 1)
+        with self._state:
+            self._state.wait_for(
+                lambda: self._answers.has(number) or self._failure or self._gone or self._summary, timeout_s
+            )
+            given = self._answers.take(number)
+        if given is None:
+            self._check_alive()
+            raise DeviceError(
+                f"the eye tracker did not answer '{verb}' within {timeout_s:g} s; the recording goes on. Check its "
+                "cable. If it stays so, end the session and switch the tracker off and on."
+            )
+        good, answer = given
+        if not good:
+            raise error_from_words(*answer)
+        return answer
+
+    def follow(self, *tables: str) -> None:
+        """Have rows of these tables sent here from now on, for `recent`; none ends it."""
+        for table in tables:
+            if table not in TABLE_BY_PATH or not TABLE_BY_PATH[table].time_column:
+                raise RecordingError(f"rows of {table} cannot be followed: there is no such table with times")
+        self._order(("follow", *tables), 1)
+
+    def recent(self, table: str, since_us: int) -> npt.NDArray[np.void]:
+        """Return rows of a followed table with a time not before `since_us`; at most the last minute is kept."""
+        self._check_alive()
+        with self._state:
+            return self._followed.since(table, since_us)
 
     def status(self) -> RecorderStatus:
         """Return the recorder's last report.
@@ -310,25 +385,27 @@ class Recorder:
     def _take_report(self, report: tuple[Any, ...]) -> None:
         word = report[0]
         # A recorder that hangs reports as ever: only what changes counts.
-        if word != "status" or report[1].progress != self._status.progress:
+        if word not in ("status", "followed") or (word == "status" and report[1].progress != self._status.progress):
             self._progress_s = time.monotonic()
         if word == "status":
             self._status = report[1]
             self._acknowledged = report[1].durable
         elif word == "durable":
             self._acknowledged = report[1]
+        elif word == "answer":
+            self._answers.take_in(*report[1:])
+        elif word == "followed":
+            for table, rows in report[1]:
+                self._followed.add(table, rows)
+        elif word == "live":
+            self._live = report[1]
         elif word == "started":
             self._started = report[1]
         elif word == "closed":
             self._summary = report[1]
             self._status = self._summary.status if self._summary else self._status
         elif word == "failed":
-            _, name, message, _summary = report
-            kind = getattr(errors, name, RecordingError)
-            # Not by calling the class: some take more than a message.
-            failure = kind.__new__(kind, message) if issubclass(kind, EmerError) else RecordingError(message)
-            failure.args = (message,)
-            self._failure = failure
+            self._failure = error_from_words(report[1], report[2])
 
     # ------------------------------------------------------------------ ends
 

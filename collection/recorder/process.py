@@ -1,7 +1,8 @@
 """The recorder's own process: a recording, a pipe of orders in, a pipe of reports out.
 
 Orders (tuples, first item is the word): ``rows``, ``marker``, ``react``,
-``stop``. Reports: ``started``, ``status``, ``durable``, ``failed``, ``closed``.
+``look_at``, ``request``, ``follow``, ``stop``. Reports: ``live``, ``started``,
+``status``, ``durable``, ``answer``, ``followed``, ``failed``, ``closed``.
 
 The process ignores Ctrl-C: the parent decides what it means. If the parent
 disappears, the file is closed in good order and marked as aborted.
@@ -16,11 +17,15 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from collection.recorder.answers import error_as_words
+from collection.recorder.follow import FollowTap
 from collection.recorder.recording import Recording
+from collection.recorder.requests import RequestDesk
 from collection.recorder.settings import ABORTED, RecorderSettings, RecordingSummary
 from collection.recorder.stages import first_failure
 from data_schema.errors import EmerError, RecordingError
@@ -59,9 +64,44 @@ def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connec
     logging.shutdown()
 
 
-def _record(recording: Recording, orders: Connection, reports: Connection, terminated: threading.Event) -> None:
+class _Reports:
+    """The pipe to the parent; several threads report."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def send(self, *report: Any) -> bool:
+        """Send a report; returns False if the parent is gone."""
+        with self._lock:
+            return _send(self._pipe, report)
+
+
+class _Session:
+    """A recording, and what serves its orders beside it."""
+
+    def __init__(self, recording: Recording, reports: _Reports) -> None:
+        self.recording = recording
+        self.tap = FollowTap()
+        self.reports = reports
+        self.desk = RequestDesk(lambda: recording.tracker, recording.store_calibration, self._answer)
+
+    def follow(self, *tables: str) -> None:
+        """Send rows of these tables from now on; of none if there are none."""
+        self.tap.follow(tables)
+        self.recording.ignore(self.tap)
+        if tables:
+            self.recording.observe(self.tap)
+
+    def _answer(self, number: int, good: bool, answer: Any) -> None:
+        self.reports.send("answer", number, good, answer if good else error_as_words(answer))
+
+
+def _record(recording: Recording, orders: Connection, pipe: Connection, terminated: threading.Event) -> None:
+    reports = _Reports(pipe)
+    session = _Session(recording, reports)
     ended = threading.Event()
-    reporter = threading.Thread(target=_report, args=(recording, reports, ended), name="recorder-reports", daemon=True)
+    reporter = threading.Thread(target=_report, args=(session, ended), name="recorder-reports", daemon=True)
     reporter.start()
     failure: EmerError | None = None
     summary: RecordingSummary | None = None
@@ -69,13 +109,14 @@ def _record(recording: Recording, orders: Connection, reports: Connection, termi
     at_us: int | None = None
     # Whatever happens, the file is closed and the parent hears of it.
     try:
-        reason, message, at_us = _serve(recording, orders, terminated)
+        reason, message, at_us = _serve(session, orders, terminated)
     except EmerError as error:
         logger.error("%s", error)
         failure = error
     except Exception as error:
         logger.exception("the recorder failed")
         failure = first_failure(error)
+    session.desk.close()
     try:
         summary = recording.finish(reason, message if failure is None else str(failure), at_us)
     except EmerError as error:
@@ -87,14 +128,23 @@ def _record(recording: Recording, orders: Connection, reports: Connection, termi
     ended.set()
     reporter.join()
     if failure is not None:
-        _send(reports, ("failed", type(failure).__name__, str(failure), summary))
+        reports.send("failed", *error_as_words(failure), summary)
     else:
         logger.info("closed: %s %s", reason, message)
-        _send(reports, ("closed", summary))
+        reports.send("closed", summary)
 
 
-def _serve(recording: Recording, orders: Connection, terminated: threading.Event) -> tuple[str, str, int | None]:
+def _serve(session: _Session, orders: Connection, terminated: threading.Event) -> tuple[str, str, int | None]:
     """Carry out orders until one says stop; returns reason, message and time of the end."""
+    recording = session.recording
+    verbs: dict[str, Callable[..., None]] = {
+        "rows": recording.rows,
+        "marker": recording.marker,
+        "react": recording.react,
+        "look_at": recording.look_at,
+        "request": session.desk.put,
+        "follow": session.follow,
+    }
     while True:
         recording.tick()
         if terminated.is_set():
@@ -106,20 +156,17 @@ def _serve(recording: Recording, orders: Connection, terminated: threading.Event
         except (EOFError, OSError):
             return ABORTED, "the process that controls the recorder has ended", None
         word, arguments = order[0], order[1:]
-        if word == "rows":
-            recording.rows(*arguments)
-        elif word == "marker":
-            recording.marker(*arguments)
-        elif word == "react":
-            recording.react(*arguments)
-        elif word == "stop":
+        if word == "stop":
             return arguments[0], arguments[1], arguments[2]
+        if word in verbs:
+            verbs[word](*arguments)
         else:
             logger.error("unknown order '%s'", word)
 
 
-def _report(recording: Recording, reports: Connection, ended: threading.Event) -> None:
+def _report(session: _Session, ended: threading.Event) -> None:
     """Acknowledge what is on file as soon as it is, and send a snapshot now and then."""
+    recording, reports = session.recording, session.reports
     acknowledged: dict[str, int] = {}
     sent_s = -math.inf
     silent = False
@@ -127,8 +174,11 @@ def _report(recording: Recording, reports: Connection, ended: threading.Event) -
         durable = recording.durable
         if durable != acknowledged:
             acknowledged = durable
-            if not _send(reports, ("durable", dict(durable))):
+            if not reports.send("durable", dict(durable)):
                 return
+        followed = session.tap.fetch()
+        if followed and not reports.send("followed", followed):
+            return
         if time.monotonic() - sent_s >= REPORT_EVERY_S:
             sent_s = time.monotonic()
             try:
@@ -139,7 +189,7 @@ def _report(recording: Recording, reports: Connection, ended: threading.Event) -
                     logger.exception("the recorder's counters cannot be read")
                 silent = True
                 continue
-            if not _send(reports, ("status", status)):
+            if not reports.send("status", status):
                 return
 
 

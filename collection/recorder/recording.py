@@ -21,7 +21,16 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from collection.devices.base import CAMERA, Device, DeviceInfo, PlantedReaction, Reactive, Scheduled
+from collection.devices.base import (
+    CAMERA,
+    EYE_TRACKER,
+    Attentive,
+    Device,
+    DeviceInfo,
+    PlantedReaction,
+    Reactive,
+    Scheduled,
+)
 from collection.recorder.disk import DiskGuard, FileSyncer, bytes_per_second, free_bytes
 from collection.recorder.encoder import PIXEL_FORMAT, TIME_BASE, VideoEncoder
 from collection.recorder.footprint import cpu_seconds, memory_bytes
@@ -38,13 +47,13 @@ from collection.recorder.settings import (
     StreamStatus,
     devices_as_json,
 )
-from collection.recorder.sink import RecordingSink
+from collection.recorder.sink import Observer, RecordingSink
 from collection.recorder.stages import EncoderStage, WriterStage, first_failure
 from collection.recorder.stopping import close_devices, problems_of, stop_devices
 from collection.recorder.watch import ClockWatch, DiskWatch, SilenceWatch
 from data_schema.errors import DeviceError, EmerError, RecordingError
 from data_schema.session import markers
-from data_schema.session.layout import ANCHORS, FRAMES, GAZE, MARKERS, make_row
+from data_schema.session.layout import ANCHORS, CALIBRATION_DATA, FRAMES, GAZE, MARKERS, make_row
 from data_schema.session.video import VideoStream
 from data_schema.session.writer import SessionWriter
 
@@ -56,6 +65,8 @@ MAX_FRAMES_WAITING = 30
 _EVENT_ROWS = 20_000
 #: Slower streams (time synchronisation: one a second) may pause for a while.
 _WATCHED_FROM_HZ = 5.0
+#: Real seconds that calibration data may wait for the disk.
+_STORE_PATIENCE_S = 20.0
 
 
 class Recording:
@@ -242,6 +253,7 @@ class Recording:
     def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
         """Add rows that came from the presenter; waits for room."""
         self._queue_of(table).put(rows, len(rows), block=True)
+        self._sink.show(table, rows)
 
     def marker(self, kind: str, message: str, value: float, t_system_us: int | None, trial_id: int) -> None:
         """Add a marker."""
@@ -254,6 +266,38 @@ class Recording:
         for device in self._devices:
             if isinstance(device, Reactive):
                 device.react(reaction)
+
+    def look_at(self, t_us: int, target_norm: tuple[float, float] | None) -> None:
+        """Tell simulated trackers what their participant looks at."""
+        for device in self._devices:
+            if isinstance(device, Attentive):
+                device.look_at(t_us, target_norm)
+
+    @property
+    def tracker(self) -> Device | None:
+        """The eye tracker, once it is connected."""
+        pairs = zip(self._devices, self._infos, strict=False)
+        return next((device for device, info in pairs if info.role == EYE_TRACKER), None)
+
+    def store_calibration(self, data: bytes) -> tuple[int, int]:
+        """Store calibration data; returns offset and size in ``/calibration/data`` once they are on file.
+
+        Raises
+        ------
+        RecordingError
+            If they could not be stored.
+        """
+        if self._writer_stage is None:
+            raise RecordingError("nothing is being recorded, so no calibration data can be stored")
+        return self._writer_stage.store(CALIBRATION_DATA.path, data, _STORE_PATIENCE_S), len(data)
+
+    def observe(self, observer: Observer) -> None:
+        """Let `observer` see all rows and frames from now on."""
+        self._sink.observers = (*self._sink.observers, observer)
+
+    def ignore(self, observer: Observer) -> None:
+        """Let `observer` see nothing more."""
+        self._sink.observers = tuple(other for other in self._sink.observers if other is not observer)
 
     def tick(self) -> None:
         """Look after the recording; call it several times a second.

@@ -170,7 +170,9 @@ class WriterStage:
         self._payloads.append(item)
         self._wake.set()
         if not self._thread.is_alive() or not item.done.wait(timeout_s) or item.offset < 0:
-            raise RecordingError(f"{len(payload)} bytes for {blob_path} could not be stored: the recorder is not writing.")
+            raise RecordingError(
+                f"{len(payload)} bytes for {blob_path} could not be stored: the recorder is not writing."
+            )
         return item.offset
 
     def finish(self) -> None:

@@ -8,7 +8,17 @@ import threading
 
 import numpy as np
 
-from collection.devices.base import CAMERA, EYE_TRACKER, CapturedFrame, Device, DeviceInfo, PlantedReaction, Sink
+from collection.devices.base import (
+    CAMERA,
+    EYE_TRACKER,
+    CalibrationOutcome,
+    CalibrationSample,
+    CapturedFrame,
+    Device,
+    DeviceInfo,
+    PlantedReaction,
+    Sink,
+)
 from collection.recorder import stopping
 from collection.recorder.settings import RecorderSettings
 from data_schema.clocks import SystemClock
@@ -64,6 +74,61 @@ class PulseDevice:
 
     def close(self) -> None:
         self.stop()
+
+
+class CalibratedPulse(PulseDevice):
+    """A tracker that can be calibrated, refuses what it is told to refuse, and hangs at the point (0, 0)."""
+
+    def __init__(self, info: DeviceInfo, interval_s: float) -> None:
+        super().__init__(info, interval_s)
+        self._collected: list[tuple[float, float]] = []
+        self._area: dict[str, float] = {"width_mm": 528.0}
+        self._data = b"factory"
+
+    def calibration_begin(self, eyes: str) -> None:
+        if eyes != "both":
+            raise DeviceError(f"this tracker cannot calibrate the {eyes} eye alone; set eyes = 'both'.")
+
+    def calibration_collect(self, x: float, y: float) -> bool:
+        if (x, y) == (0.0, 0.0):
+            never()
+        if x > 1.0:
+            raise ZeroDivisionError("driver")
+        self._collected.append((x, y))
+        return True
+
+    def calibration_discard(self, x: float, y: float) -> None:
+        self._collected.remove((x, y))
+
+    def calibration_compute(self) -> CalibrationOutcome:
+        samples = tuple(CalibrationSample(point, "left", point, 1) for point in self._collected)
+        self._data = b"calibration" * 1000
+        return CalibrationOutcome(bool(samples), "calibration_status_success", samples)
+
+    def calibration_end(self) -> None:
+        self._collected.clear()
+
+    def calibration_data(self) -> bytes:
+        return self._data
+
+    def calibration_apply(self, data: bytes) -> None:
+        self._data = data
+
+    def display_area(self) -> dict[str, float]:
+        return dict(self._area)
+
+    def set_display_area(self, area: dict[str, float]) -> None:
+        self._area = area
+
+    def look_at(self, t_us: int, target_norm: tuple[float, float] | None) -> None:
+        if self._sink is not None:
+            self._sink.event(markers.OPERATOR_NOTE, f"looks at {target_norm}", float(t_us))
+
+
+def calibrated(settings: RecorderSettings) -> list[Device]:
+    """A tracker that can be calibrated, and a camera."""
+    _, camera = pulses(settings)
+    return [CalibratedPulse(DeviceInfo(EYE_TRACKER, "pulse", "test", rates_hz={GAZE.path: 600.0}), 0.01), camera]
 
 
 def pulses(settings: RecorderSettings) -> list[Device]:
