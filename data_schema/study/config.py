@@ -276,6 +276,16 @@ class StudyConfig(_Section):
             seen.add(stimulus.id)
         return self
 
+    @property
+    def trial_stimuli(self) -> tuple[Stimulus, ...]:
+        """The stimuli of the trials: all but those for practice."""
+        return tuple(stimulus for stimulus in self.stimuli if not stimulus.practice)
+
+    @property
+    def practice_stimuli(self) -> tuple[Stimulus, ...]:
+        """The stimuli of the practice trials, in the order in which they are listed."""
+        return tuple(stimulus for stimulus in self.stimuli if stimulus.practice)
+
     def to_json(self) -> str:
         """Return the resolved configuration as JSON, keys sorted."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
