@@ -1,7 +1,7 @@
 """From the words of a study or a command line to devices.
 
 ======================================  =============================================
-``tobii``, ``tobii:ADDRESS``            a Tobii Pro tracker
+``tobii``, ``tobii:SERIAL_OR_ADDRESS``  a Tobii Pro tracker; by name where several answer
 ``simulated``                           the simulated participant's eyes, or face
 ``replay:FILE_OR_FOLDER``               a session file or a Tobii folder, again
 ``0``, ``1``, ...                       a camera by its index
@@ -77,7 +77,14 @@ def create_eye_tracker(
     if kind == "tobii":
         from collection.devices.tobii import TobiiEyeTracker
 
-        return TobiiEyeTracker(clock, rate_hz=config.eye_tracker.rate_hz, address=rest)
+        return TobiiEyeTracker(
+            clock,
+            rate_hz=config.eye_tracker.rate_hz,
+            which=rest,
+            mode=config.eye_tracker.mode,
+            licence_file=config.eye_tracker.licence_file,
+            screen_mm=(config.screen.width_mm, config.screen.height_mm),
+        )
     if spec and Path(spec).exists():
         raise UsageError(f"'{spec}' is a file, not an eye tracker. To replay it, write: replay:{spec}")
     raise UsageError(_unknown("eye tracker", spec, ("tobii", "simulated", "replay:FILE")))

@@ -65,9 +65,13 @@ class EyeTrackerSection(_Section):
     kind: str = Field(
         "simulated",
         pattern=r"^(tobii|simulated|replay|faulty)(:.*)?$",
-        description="tobii, simulated, or replay:FILE_OR_FOLDER.",
+        description="tobii, tobii:SERIAL_OR_ADDRESS, simulated, or replay:FILE_OR_FOLDER.",
     )
     rate_hz: float = Field(600.0, gt=0, le=2000, description="Gaze samples per second.")
+    mode: str = Field("", description="Eye tracking mode to set on a Tobii tracker; empty leaves the one it has.")
+    licence_file: str = Field(
+        "", description="Full path of a licence that a Tobii tracker needs; empty if it needs none."
+    )
 
 
 class CalibrationSection(_Section):
