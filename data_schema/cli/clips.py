@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
@@ -31,45 +30,4 @@ def clips(study: Path | None = _STUDY) -> None:
     for reason, count in table.loc[~table["included"], "exclusion_reason"].value_counts().items():
         typer.echo(f"  {count} left out: {reason}")
     if not len(table):
-        raise typer.Exit(1)
-
-
-def quality(
-    study: Path | None = _STUDY,
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-) -> None:
-    """Say how good each recording is: loss, rate, precision, missed frames, warnings; over the whole session."""
-    from data_schema.cli.talk import progress_bar
-    from data_schema.errors import SessionFileError, StudyError
-    from data_schema.exports.session_quality import QUALITY_TABLE, measure_session
-    from data_schema.session import open_session
-    from data_schema.study import SessionName, find_study
-
-    folder = find_study(study)
-    files = folder.session_files()
-    if not files:
-        raise StudyError(
-            f"{folder.root}: the study has no sessions yet. Record one: emer record rehearse {folder.root}"
-        )
-    rows = []
-    failed = False
-    with progress_bar("sessions") as progress:
-        for done, path in enumerate(files):
-            progress(done, len(files), path.stem)
-            try:
-                with open_session(path) as session:
-                    rows.append(measure_session(session))
-            except SessionFileError as error:
-                typer.echo(f"error: {error}", err=True)
-                failed = True
-    if as_json:
-        typer.echo(json.dumps([row.as_json() for row in rows], indent=2))
-    else:
-        typer.echo("  ".join(title.rjust(width) for title, width, _ in QUALITY_TABLE))
-        for row in rows:
-            typer.echo("  ".join(text(row).rjust(width) for _, width, text in QUALITY_TABLE))
-        for row in rows:
-            for line in row.warnings:
-                typer.echo(f"{SessionName(row.participant, row.session, row.run).stem}: {line}")
-    if failed:
         raise typer.Exit(1)
