@@ -199,7 +199,7 @@ def test_package_imports_with_the_base_install_alone(package: str) -> None:
 import importlib, pkgutil, re
 package = importlib.import_module({package!r})
 for module in pkgutil.walk_packages(package.__path__, {package!r} + "."):
-    if not re.search(r"\\.views|\\.app$|__main__|\\.psychopy|\\.tobii$", module.name):
+    if not re.search(r"\\.views|\\.app$|__main__|\\.psychopy|\\.tobii$|\\.quality\\.plots$", module.name):
         importlib.import_module(module.name)
 """
     )
@@ -213,7 +213,10 @@ def test_every_import_is_declared() -> None:
     extras = {name: _requirements(text) for name, text in config["options.extras_require"].items()}
     allowed = {
         "data_schema": base,
-        "collection": base | extras["lab"] | extras["annotate"],  # the operator's console is a Qt program
+        "collection": base
+        | extras["lab"]
+        | extras["annotate"]
+        | extras["lsl"],  # the operator's console is a Qt program
         "annotation": base | extras["annotate"],
         "emer_model": base | extras["train"],
     }

@@ -52,7 +52,7 @@ def quality(
             for line in row.warnings:
                 typer.echo(f"{SessionName(row.participant, row.session, row.run).stem}: {line}")
     if pages and rows:
-        from collection.quality import make_study_page
+        from collection.quality.page import make_study_page
 
         with progress_bar("pages") as progress:
             made = make_study_page(folder, progress)

@@ -9,13 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
-from collection.quality import plots
 from collection.quality.gaps import CAUSES
 from collection.quality.measures import measure
-from collection.quality.series import read_series
+from collection.quality.series import Series, read_series
 from data_schema.atomic import write_atomically
 from data_schema.errors import EmerError, SessionFileError, StudyError
 from data_schema.session.reader import open_session
@@ -50,15 +46,7 @@ def make_session_page(path: Path, study: StudyFolder) -> QualityPagePaths:
     with open_session(path) as session:
         data = measure(session, study.config, _relative(path, study))
         series = read_series(session)
-    html = _render(
-        "session.html",
-        data=data,
-        causes=CAUSES,
-        validation_svg=Markup(_validation_svg(data)),
-        timeline_svg=Markup(plots.timeline_plot(series, data["trials"], data["events"])),
-        rates_svg=Markup(plots.rates_plot(series, data["gaze"]["nominal_hz"])),
-        intervals_svg=Markup(plots.intervals_plot(series)),
-    )
+    html = _render("session.html", data=data, causes=CAUSES, **_plots(data, series))
     paths = QualityPagePaths(
         path.with_name(f"{path.stem}_quality.html"),
         path.with_name(f"{path.stem}_quality.json"),
@@ -156,9 +144,20 @@ def _range(values: list[float | None]) -> dict[str, float | int | None]:
     return {"n": len(known), "median": median, "lowest": known[0], "highest": known[-1]}
 
 
-def _validation_svg(data: dict[str, Any]) -> str:
+def _plots(data: dict[str, Any], series: Series) -> dict[str, Any]:
+    """Draw the plots of a session's page; matplotlib is imported when one is drawn."""
+    from markupsafe import Markup
+
+    from collection.quality import plots
+
     limit = data["calibration"]["limits"]["max_accuracy_deg"]
-    return plots.validation_plot(data["calibration"]["validation"], data["screen"], limit)
+    drawn = {
+        "validation_svg": plots.validation_plot(data["calibration"]["validation"], data["screen"], limit),
+        "timeline_svg": plots.timeline_plot(series, data["trials"], data["events"]),
+        "rates_svg": plots.rates_plot(series, data["gaze"]["nominal_hz"]),
+        "intervals_svg": plots.intervals_plot(series),
+    }
+    return {name: Markup(svg) for name, svg in drawn.items()}
 
 
 def _session_link(item: dict[str, Any]) -> str:
@@ -179,6 +178,9 @@ def _json_bytes(data: dict[str, Any]) -> bytes:
 
 
 def _render(template: str, **given: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+    from markupsafe import Markup
+
     environment = Environment(
         loader=PackageLoader("collection.quality"),
         autoescape=select_autoescape(["html"]),

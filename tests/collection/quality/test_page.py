@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collection.quality import make_session_page, make_study_page
+from collection.quality.page import make_session_page, make_study_page
 from data_schema.cli import main
 from data_schema.errors import StudyError
 from data_schema.study.folder import StudyFolder
