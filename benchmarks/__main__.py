@@ -21,7 +21,11 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 NAMES = tuple(
-    sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_") and path.stem != "figure")
+    sorted(
+        path.stem
+        for path in FOLDER.glob("*.py")
+        if not path.stem.startswith("_") and path.stem not in {"figure", "iohub_store"}
+    )
 )
 
 

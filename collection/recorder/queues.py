@@ -17,6 +17,7 @@ from typing import Any
 QUEUE_FULL = "queue full"
 RECORDER_STOPPED = "recorder stopped"
 WRONG_SIZE = "wrong picture size"
+ENCODER_FAILED = "encoder failed"
 
 
 class CountedQueue:
@@ -47,7 +48,10 @@ class CountedQueue:
         self._block = block
         self._on_pressure = on_pressure
         self._items: deque[tuple[Any, int]] = deque()
-        self._changed = threading.Condition()
+        # Entered directly, the lock costs a callback less than the condition around it.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._n_watching = 0
         self._closed = False
         self._waiting = 0
         self._received = 0
@@ -75,29 +79,31 @@ class CountedQueue:
         bool
             False if it was dropped (and counted).
         """
-        with self._changed:
+        with self._lock:
             self._received += n_rows
             if self._block if block is None else block:
                 self._n_blocked += 1
-                self._changed.wait_for(lambda: self._closed or self._has_room(n_rows))
+                self._wait_for(lambda: self._closed or self._has_room(n_rows))
                 self._n_blocked -= 1
             if self._closed or not self._has_room(n_rows):
                 self._count_dropped(n_rows, RECORDER_STOPPED if self._closed else QUEUE_FULL)
                 return False
             self._items.append((item, n_rows))
             self._waiting += n_rows
-            self._peak = max(self._peak, self._waiting)
+            if self._waiting > self._peak:
+                self._peak = self._waiting
             self._dropped_since_accepted = 0
             pressed = 2 * self._waiting > self.capacity
-            self._changed.notify_all()
+            if self._n_watching:
+                self._changed.notify_all()
         if pressed and self._on_pressure is not None:
             self._on_pressure()
         return True
 
     def take(self, timeout_s: float) -> Any | None:
         """Return the oldest item, or None if none came within `timeout_s`."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: bool(self._items) or self._closed, timeout_s) or not self._items:
+        with self._lock:
+            if not self._wait_for(lambda: bool(self._items) or self._closed, timeout_s) or not self._items:
                 return None
             item, n_rows = self._items.popleft()
             self._waiting -= n_rows
@@ -107,7 +113,7 @@ class CountedQueue:
 
     def take_all(self) -> list[Any]:
         """Return everything that waits, oldest first, without waiting."""
-        with self._changed:
+        with self._lock:
             items = [item for item, _ in self._items]
             self._items.clear()
             self._taken += self._waiting
@@ -118,13 +124,13 @@ class CountedQueue:
 
     def drop_taken(self, n_rows: int, reason: str) -> None:
         """Count rows that were taken but could not be used after all."""
-        with self._changed:
+        with self._lock:
             self._taken -= n_rows
             self._count_dropped(n_rows, reason)
 
     def discard_waiting(self, reason: str) -> None:
         """Count everything inside as dropped."""
-        with self._changed:
+        with self._lock:
             self._items.clear()
             n_rows, self._waiting = self._waiting, 0
             if n_rows:
@@ -133,13 +139,13 @@ class CountedQueue:
 
     def close(self) -> None:
         """Accept nothing more and wake whoever waits; what is inside can still be taken."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
 
     def unreported_drops(self) -> dict[str, int]:
         """Return drops by reason since the last call."""
-        with self._changed:
+        with self._lock:
             drops = dict(self._unreported)
             self._unreported.clear()
             return drops
@@ -177,19 +183,27 @@ class CountedQueue:
     @property
     def dropped(self) -> int:
         """Rows that were dropped, for whatever reason."""
-        with self._changed:
+        with self._lock:
             return sum(self._dropped.values())
 
     @property
     def dropped_by_reason(self) -> dict[str, int]:
         """Dropped rows by reason."""
-        with self._changed:
+        with self._lock:
             return dict(self._dropped)
 
     @property
     def dropped_since_accepted(self) -> int:
         """Rows dropped since the last one that was accepted."""
         return self._dropped_since_accepted
+
+    def _wait_for(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
+        """Wait with the lock held until something changed for good; returns whether it did."""
+        self._n_watching += 1
+        try:
+            return self._changed.wait_for(condition, timeout_s)
+        finally:
+            self._n_watching -= 1
 
     def _has_room(self, n_rows: int) -> bool:
         return not self._items or self._waiting + n_rows <= self.capacity

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from h5py import h5s, h5t
 
+from data_schema.session.chunks import pack_chunk, takes_packed_chunks
 from data_schema.session.declaration import Growth, Table, join_rows
 
 Rows = npt.NDArray[np.void]
@@ -32,6 +33,7 @@ class TableBuffer:
         self.n_on_file = int(dataset.shape[0])
         self.n_waiting = 0
         self._slow = table.growth is Growth.SLOW
+        self._takes_packed = takes_packed_chunks(dataset)
         self._dataset = dataset.id
         # h5py makes the type anew for each write, which for gaze takes a third of the time.
         self._type = h5t.py_create(self.dtype)
@@ -68,15 +70,27 @@ class TableBuffer:
 
     def write(self, n: int) -> None:
         """Write the oldest `n` rows and flush them to the operating system."""
-        block = join_rows(self._parts)
-        end = self.n_on_file + n
+        block = np.ascontiguousarray(join_rows(self._parts))
+        start, end = self.n_on_file, self.n_on_file + n
         self._dataset.set_extent((end,))
-        place = self._dataset.get_space()
-        place.select_hyperslab((self.n_on_file,), (n,))
-        self._dataset.write(h5s.create_simple((n,)), place, np.ascontiguousarray(block[:n]), self._type)
+        # From `first` to `last` lie whole chunks; what is before and behind shares its chunk with other rows.
+        first = min(end, -(-start // self.chunk_rows) * self.chunk_rows) if self._takes_packed else end
+        last = max(first, end // self.chunk_rows * self.chunk_rows)
+        self._write_rows(start, block[: first - start])
+        for row in range(first, last, self.chunk_rows):
+            chunk = block[row - start : row - start + self.chunk_rows]
+            self._dataset.write_direct_chunk((row,), pack_chunk(chunk))
+        self._write_rows(last, block[last - start : n])
         self._dataset.flush()
         self.n_on_file = end
         self._keep(block[n:])
+
+    def _write_rows(self, start: int, rows: Rows) -> None:
+        """Write rows through HDF5's own filters."""
+        if len(rows):
+            place = self._dataset.get_space()
+            place.select_hyperslab((start,), (len(rows),))
+            self._dataset.write(h5s.create_simple((len(rows),)), place, rows, self._type)
 
     def _keep(self, rest: Rows) -> None:
         """Let `rest` wait on, with the age of its first row."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from data_schema import __version__
 from data_schema.session.attributes import write_attribute
+from data_schema.session.chunks import FILTERS
 from data_schema.session.layout import BLOBS, PACKETS, SECOND_PACKETS, TABLES, Growth
 from data_schema.session.video import VideoStream
 
@@ -55,12 +56,7 @@ def create_datasets(
         if table.growth is Growth.FAST:
             rate = rates_hz.get(table.path, _DEFAULT_RATE_HZ)
             chunk = max(8, round(rate * flush_interval_s * _CHUNK_SHARE))
-            filters: dict[str, Any] = {
-                "compression": "gzip",
-                "compression_opts": 1,
-                "shuffle": True,
-                "fletcher32": True,
-            }
+            filters = FILTERS
         else:
             chunk, filters = SLOW_CHUNK_ROWS, {}
         dataset = file.create_dataset(
