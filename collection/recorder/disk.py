@@ -12,6 +12,7 @@ import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,10 @@ VIDEO_BITS_PER_PIXEL = 0.2
 #: Below this the recording stops in good order while it still can.
 CRITICAL_FREE_BYTES = 64 * 1024**2
 GIGABYTE = 1e9
+_LOW_HYSTERESIS = 1.2
+#: Seconds over which the growth of the file is measured, and from which it is believed.
+_GROWTH_WINDOW_S = 60.0
+_GROWTH_FROM_S = 20.0
 
 
 def bytes_per_second(
@@ -106,16 +111,68 @@ class DiskGuard:
             return error
         return None
 
-    def low_now(self) -> int | None:
-        """Return the free bytes if the disk had become low at this look, else None. Says so once."""
+    def low_now(self, needed_bytes: float = 0.0) -> int | None:
+        """Return the free bytes if the disk had become low at this look, else None. Says so once.
+
+        Parameters
+        ----------
+        needed_bytes : float
+            What is still to be written, as far as it is known.
+        """
         if self.free < 0:
             return None
-        was_low, self._low = self._low, self.free < self._min_free
+        limit = max(self._min_free, needed_bytes)
+        # What is still to be written is an estimate that wavers: once low, a little more room is no news.
+        was_low, self._low = self._low, self.free < limit * (_LOW_HYSTERESIS if self._low and needed_bytes else 1.0)
         return self.free if self._low and not was_low else None
+
+    @property
+    def is_low(self) -> bool:
+        """True if the disk was low at the last look."""
+        return self._low
 
     def critical_now(self) -> int | None:
         """Return the free bytes if so little was left at the last look that recording must stop, else None."""
         return self.free if 0 <= self.free < CRITICAL_FREE_BYTES else None
+
+
+class Growth:
+    """How fast a file grows: as estimated at first, as measured later.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    estimate_bytes_s : float
+        Upper bound, bytes a second of the recording's clock.
+    speed : float
+        Seconds of the recording's clock per real second.
+    """
+
+    def __init__(self, path: Path, estimate_bytes_s: float, speed: float = 1.0) -> None:
+        self._path = path
+        self._speed = speed
+        self._points: deque[tuple[float, int]] = deque()
+        #: Bytes a second of the recording's clock.
+        self.bytes_per_s = estimate_bytes_s
+
+    def look(self, now_s: float | None = None) -> None:
+        """Measure the file's size now."""
+        now = time.monotonic() if now_s is None else now_s
+        try:
+            size = self._path.stat().st_size
+        except OSError:
+            return
+        self._points.append((now, size))
+        while now - self._points[0][0] > _GROWTH_WINDOW_S:
+            self._points.popleft()
+        first_s, first_size = self._points[0]
+        if now - first_s >= _GROWTH_FROM_S:
+            self.bytes_per_s = max(1.0, (size - first_size) / (now - first_s) / self._speed)
+
+    def seconds_for(self, n_bytes: float) -> float:
+        """Return the seconds of recording after which `n_bytes` more are written."""
+        return n_bytes / max(1.0, self.bytes_per_s)
 
 
 class FileSyncer:

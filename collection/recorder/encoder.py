@@ -174,6 +174,12 @@ class VideoEncoder:
         self._costs_ms.append((time.perf_counter() - started) * 1e3)
         return EncodedFrame(payload, row)
 
+    def resume_after(self, other: VideoEncoder) -> None:
+        """Go on with the time stamps where an encoder that failed left off."""
+        self._first_us = other._first_us
+        self._last_pts = other._last_pts
+        self.n_encoded = other.n_encoded
+
     def cost_ms(self) -> tuple[float, float]:
         """Return the median and 95th percentile of milliseconds a frame; NaN before the first."""
         costs = list(self._costs_ms)

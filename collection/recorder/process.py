@@ -22,7 +22,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from collection.live import LiveServer
 from collection.recorder.answers import error_as_words
+from collection.recorder.feed import LiveFeed
 from collection.recorder.follow import FollowTap
 from collection.recorder.recording import Recording
 from collection.recorder.requests import RequestDesk
@@ -45,23 +47,48 @@ def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connec
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     log = _begin_log()
+    server = _live_server()
     try:
         recording = Recording(settings, settings.make_devices())
         started = recording.start()
     except EmerError as error:
-        _send(reports, ("failed", type(error).__name__, str(error), None))
+        _give_up(reports, server, error)
         return
     except Exception as error:
         # A bug or a driver's own exception: the parent shows one line, not a traceback.
         logger.exception("the recorder could not start")
-        text = f"the recorder could not start: {type(error).__name__}: {error}"
-        _send(reports, ("failed", RecordingError.__name__, text, None))
+        _give_up(reports, server, RecordingError(f"the recorder could not start: {type(error).__name__}: {error}"))
         return
     _write_log_to(log, settings.path.with_suffix(".log"))
     logger.info("recording %s", settings.path.name)
+    feed = None
+    if server is not None:
+        feed = LiveFeed(server, recording, settings.planned_s)
+        _send(reports, ("live", server.address))
     _send(reports, ("started", started))
-    _record(recording, orders, reports, terminated)
+    try:
+        _record(recording, orders, reports, terminated)
+    finally:
+        if feed is not None:
+            feed.close()
+        if server is not None:
+            server.close()
     logging.shutdown()
+
+
+def _live_server() -> LiveServer | None:
+    """Open the live feed's door; a recording needs none."""
+    try:
+        return LiveServer()
+    except OSError as error:
+        logger.error("there is no live view of this recording: %s", error)
+        return None
+
+
+def _give_up(reports: Connection, server: LiveServer | None, error: EmerError) -> None:
+    if server is not None:
+        server.close()
+    _send(reports, ("failed", *error_as_words(error), None))
 
 
 class _Reports:

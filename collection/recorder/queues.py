@@ -226,12 +226,15 @@ class RateMeter:
     def __init__(self, window_s: float = 2.0) -> None:
         self._window_s = window_s
         self._points: deque[tuple[float, int]] = deque()
+        # The parent's reports and the live feed ask from two threads.
+        self._lock = threading.Lock()
 
     def update(self, count: int, now_s: float | None = None) -> float:
         """Take the counter's value now and return its rate in 1/s."""
         now = time.monotonic() if now_s is None else now_s
-        self._points.append((now, count))
-        while len(self._points) > 2 and now - self._points[1][0] >= self._window_s:
-            self._points.popleft()
-        first_s, first_count = self._points[0]
+        with self._lock:
+            self._points.append((now, count))
+            while len(self._points) > 2 and now - self._points[1][0] >= self._window_s:
+                self._points.popleft()
+            first_s, first_count = self._points[0]
         return (count - first_count) / (now - first_s) if now > first_s else 0.0

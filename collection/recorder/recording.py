@@ -30,16 +30,16 @@ from collection.devices.base import (
     PlantedReaction,
     Reactive,
     Scheduled,
+    Sink,
 )
-from collection.recorder.disk import DiskGuard, FileSyncer, bytes_per_second, free_bytes
-from collection.recorder.encoder import PIXEL_FORMAT, TIME_BASE, VideoEncoder
+from collection.recorder.alarms import alarm_sentences
+from collection.recorder.cameras import CameraLine
+from collection.recorder.disk import DiskGuard, FileSyncer, Growth, bytes_per_second, free_bytes
 from collection.recorder.footprint import cpu_seconds, memory_bytes
 from collection.recorder.queues import CountedQueue, RateMeter
 from collection.recorder.settings import (
     CHECKING,
     COMPLETE,
-    FRAMES_STREAM,
-    PACKETS_STREAM,
     RecorderSettings,
     RecorderStatus,
     RecordingStarted,
@@ -48,21 +48,19 @@ from collection.recorder.settings import (
     devices_as_json,
 )
 from collection.recorder.sink import Observer, RecordingSink
-from collection.recorder.stages import EncoderStage, WriterStage, first_failure
+from collection.recorder.stages import WriterStage, first_failure
 from collection.recorder.stopping import close_devices, problems_of, stop_devices
-from collection.recorder.watch import ClockWatch, DiskWatch, SilenceWatch
+from collection.recorder.watch import ClockWatch, DiskWatch, RateWatch, SilenceWatch
 from data_schema.errors import DeviceError, EmerError, RecordingError
 from data_schema.session import markers
-from data_schema.session.layout import ANCHORS, CALIBRATION_DATA, FRAMES, GAZE, MARKERS, make_row
-from data_schema.session.video import VideoStream
+from data_schema.session.layout import ANCHORS, CALIBRATION_DATA, GAZE, LSL_SAMPLES, MARKERS, make_row
 from data_schema.session.writer import SessionWriter
 
 logger = logging.getLogger(__name__)
 
-#: A raw 1280x720 frame is 2.8 MB: one second of them may wait, not ten.
-MAX_FRAMES_WAITING = 30
 #: Rows that may wait in tables without a declared rate.
 _EVENT_ROWS = 20_000
+_MAX_CAMERAS = 2
 #: Slower streams (time synchronisation: one a second) may pause for a while.
 _WATCHED_FROM_HZ = 5.0
 #: Real seconds that calibration data may wait for the disk.
@@ -96,12 +94,12 @@ class Recording:
         self._sink = RecordingSink(self._queue_of, settings.clock)
         self._guard = DiskGuard(settings.path, self._config.min_free_gb * 1e9, probe_free)
         self._queue_lock = threading.Lock()
-        self._encoder: VideoEncoder | None = None
-        self._encoder_stage: EncoderStage | None = None
+        self._cameras: list[CameraLine] = []
         self._writer: SessionWriter | None = None
         self._writer_stage: WriterStage | None = None
         self._syncer: FileSyncer | None = None
-        self._watches: tuple[SilenceWatch, ClockWatch, DiskWatch] | None = None
+        self._watches: tuple[SilenceWatch, ClockWatch, DiskWatch, RateWatch] | None = None
+        self._estimate_bytes_s = 0.0
         self._state = "preparing"
         self._started_us = 0
         self._started_s = 0.0
@@ -122,7 +120,7 @@ class Recording:
             self._connect()
             self._check_disk()
             for device in self._devices:
-                device.start(self._sink)
+                device.start(self._sink_of(device))
             self._wait_for_data()
             self._create_file()
         except BaseException:
@@ -143,43 +141,52 @@ class Recording:
         for device in self._devices:
             device.connect()
         self._infos = tuple(device.describe() for device in self._devices)
-        camera_info = next((info for info in self._infos if info.role == CAMERA), None)
-        for info in self._infos:
-            self._rates.update(info.rates_hz)
-        if camera_info is not None:
-            camera = self._settings.config.camera
-            fps = camera_info.rates_hz.get(FRAMES.path, camera.fps)
-            self._rates[FRAMES.path] = fps
-            self._encoder = VideoEncoder(
-                camera_info.width_px, camera_info.height_px, fps,
-                codec=camera.codec, preset=camera.preset, crf=camera.crf, keyframe_every=camera.keyframe_every,
-            )  # fmt: skip
-            frames = CountedQueue(
-                FRAMES_STREAM,
-                max(2, min(MAX_FRAMES_WAITING, round(fps * self._config.queue_seconds))),
-                block=self._settings.paced,
-            )
-            # Blocks on purpose: frames are dropped before they are encoded, never after.
-            packets = CountedQueue(PACKETS_STREAM, max(2, round(fps * self._config.queue_seconds)), block=True)
-            self._queues.update({FRAMES_STREAM: frames, PACKETS_STREAM: packets})
-            self._encoder_stage = EncoderStage(self._encoder, frames, packets)
+        for device, info in zip(self._devices, self._infos, strict=True):
+            if info.role == CAMERA:
+                self._add_camera(device, info)
+            else:
+                for path, rate in info.rates_hz.items():
+                    # Several streams of the Lab Streaming Layer share a table.
+                    self._rates[path] = rate + (self._rates.get(path, 0.0) if path == LSL_SAMPLES.path else 0.0)
+        lines = {id(line.device): line for line in self._cameras}
+        self._infos = tuple(
+            lines[id(device)].info if id(device) in lines else info
+            for device, info in zip(self._devices, self._infos, strict=True)
+        )
+
+    def _add_camera(self, device: Device, info: DeviceInfo) -> None:
+        number = len(self._cameras) + 1
+        if number > _MAX_CAMERAS:
+            raise RecordingError(f"{_MAX_CAMERAS} cameras can be recorded, {number} were named")
+        line = CameraLine(number, device, info, self._settings, self._sink, self._mark)
+        self._cameras.append(line)
+        self._rates[line.table] = line.fps
+        self._queues.update({line.frames_stream: line.frames, line.packets_stream: line.packets})
+
+    def _sink_of(self, device: Device) -> Sink:
+        return next((line.sink for line in self._cameras if line.device is device), self._sink)
 
     def _check_disk(self) -> None:
-        width, height = (self._encoder.width_px, self._encoder.height_px) if self._encoder else (0, 0)
-        rate = bytes_per_second(self._rates, width, height, self._rates.get(FRAMES.path, 0.0))
+        tables = dict(self._rates)
+        rate = bytes_per_second(tables, 0, 0, 0.0)
+        for line in self._cameras:
+            rate += bytes_per_second({}, line.encoder.width_px, line.encoder.height_px, line.fps)
+        self._estimate_bytes_s = rate
         self._guard.check_room(rate, self._settings.planned_s)
 
     def _wait_for_data(self) -> None:
-        streams = [FRAMES_STREAM] if self._encoder is not None else []
+        streams = [line.frames_stream for line in self._cameras]
         if self._rates.get(GAZE.path, 0.0) > 0:
             streams.append(GAZE.path)
         timeout_s = self._settings.first_data_timeout_s
         silent = self._sink.wait_for(streams, timeout_s)
-        if FRAMES_STREAM in silent:
-            raise DeviceError(
-                f"the camera ({self._settings.camera}) delivered no frame within {timeout_s:.0f} s. Check its "
-                "cable and that no other program uses it, or rehearse with --camera simulated."
-            )
+        named = (self._settings.camera, self._settings.second_camera)
+        for line in self._cameras:
+            if line.frames_stream in silent:
+                raise DeviceError(
+                    f"{line.name} ({named[line.number - 1]}) delivered no frame within {timeout_s:.0f} s. Check its "
+                    "cable and that no other program uses it, or rehearse with --camera simulated."
+                )
         if silent:
             raise DeviceError(
                 f"the eye tracker ({self._settings.eye_tracker}) delivered no gaze sample within {timeout_s:.0f} s. "
@@ -188,16 +195,7 @@ class Recording:
 
     def _create_file(self) -> None:
         settings = self._settings
-        video = None
-        if self._encoder is not None:
-            video = VideoStream(
-                codec=self._encoder.codec,
-                extradata=self._encoder.extradata,
-                width_px=self._encoder.width_px,
-                height_px=self._encoder.height_px,
-                time_base=TIME_BASE,
-                pixel_format=PIXEL_FORMAT,
-            )
+        videos = {line.number: line.video for line in self._cameras}
         self._writer = SessionWriter.create(
             settings.path,
             participant=settings.participant,
@@ -205,7 +203,8 @@ class Recording:
             config_json=settings.config.to_json(),
             devices=devices_as_json(self._infos),
             seeds=settings.seeds,
-            video=video,
+            video=videos.get(1),
+            second_video=videos.get(2),
             rates_hz=self._rates,
             simulated=settings.simulated or any(info.simulated for info in self._infos),
             clock=self._clock,
@@ -219,18 +218,23 @@ class Recording:
             self._writer.marker(markers.DEVICE_CONNECTED, text, t_system_us=self._started_us)
         # There from the beginning, so that nothing depends on who says something first.
         self._queue_of(MARKERS.path)
-        self._writer_stage = WriterStage(self._writer, self._file_queues(), lambda: dict(self._queues))
+        self._writer_stage = WriterStage(self._writer, self._file_queues(), lambda: dict(self._queues), self._sink.show)
         self._syncer = FileSyncer(settings.path, self._config.fsync_interval_s)
-        watched = {name: self._queue_of(name) for name in self._watched_streams()}
+        watched = {name: self._queue_of(name) for name in self._watched_rates()}
+        silence = SilenceWatch(self._sink, watched, self._config.silence_s, self._mark)
+        growth = Growth(settings.path, self._estimate_bytes_s, self._clock.speed)
+        # Simulated devices that run ahead of real time wait for each other: they have no rate of their own.
+        rated = {} if settings.paced else watched
         self._watches = (
-            SilenceWatch(self._sink, watched, self._config.silence_s, self._mark),
+            silence,
             ClockWatch(self._clock, lambda row: self.rows(ANCHORS.path, row), self._mark),
-            DiskWatch(self._guard, self._mark),
+            DiskWatch(self._guard, self._mark, growth, self._remaining_s),
+            RateWatch(rated, self._watched_rates(), silence, self._mark),
         )
         self._state = "recording"
         self._writer_stage.start()
-        if self._encoder_stage is not None:
-            self._encoder_stage.start()
+        for line in self._cameras:
+            line.stage.start()
         self._sink.open()
 
     def _undo_file(self) -> None:
@@ -243,10 +247,13 @@ class Recording:
         except OSError as error:
             logger.error("%s: the empty file could not be removed: %s", self._settings.path, error)
 
-    def _watched_streams(self) -> list[str]:
-        """Streams that must never pause: those fast enough that silence is no chance."""
-        tables = [path for path, rate in self._rates.items() if rate >= _WATCHED_FROM_HZ and path != FRAMES.path]
-        return tables + ([FRAMES_STREAM] if self._encoder is not None else [])
+    def _watched_rates(self) -> dict[str, float]:
+        """Streams that must never pause, with their rates: those fast enough that silence is no chance."""
+        cameras = {line.table: line.frames_stream for line in self._cameras}
+        return {cameras.get(path, path): rate for path, rate in self._rates.items() if rate >= _WATCHED_FROM_HZ}
+
+    def _remaining_s(self) -> float:
+        return self._settings.planned_s - (self._clock.now_us() - self._started_us) / 1e6
 
     # ------------------------------------------------------------ while it runs
 
@@ -314,6 +321,8 @@ class Recording:
             return
         for watch in self._watches:
             watch.tick()
+        for line in self._cameras:
+            line.look(self._watches[0].silent_s(line.frames_stream))
         critical = self._watches[2].critical
         if critical is not None:
             raise RecordingError(
@@ -323,11 +332,13 @@ class Recording:
 
     @property
     def failure(self) -> EmerError | None:
-        """Why a stage has failed, or None."""
-        return first_failure(
-            self._writer_stage.failure if self._writer_stage else None,
-            self._encoder_stage.failure if self._encoder_stage else None,
-        )
+        """Why the writer has failed, or None. A camera that fails does not count: the gaze goes on."""
+        return first_failure(self._writer_stage.failure if self._writer_stage else None)
+
+    @property
+    def minutes_left(self) -> float:
+        """Minutes of recording that the disk has room for; NaN if nobody knows."""
+        return self._watches[2].minutes_left if self._watches else math.nan
 
     @property
     def durable(self) -> dict[str, int]:
@@ -337,19 +348,24 @@ class Recording:
     def status(self) -> RecorderStatus:
         """Return a snapshot of all counters."""
         durable = dict(self.durable)
-        silence = self._watches[0] if self._watches else None
+        silence, rates = (self._watches[0], self._watches[3]) if self._watches else (None, None)
+        announced = self._watched_rates()
+        lines = {name: line for line in self._cameras for name in (line.frames_stream, line.packets_stream)}
         streams: dict[str, StreamStatus] = {}
         for name, queue in dict(self._queues).items():
-            path = FRAMES.path if name in (FRAMES_STREAM, PACKETS_STREAM) else name
+            line = lines.get(name)
             streams[name] = StreamStatus(
                 received=queue.received,
-                written=durable.get(path, 0),
+                written=durable.get(line.table if line else name, 0),
                 dropped=queue.dropped,
                 waiting=queue.waiting,
                 capacity=queue.capacity,
                 peak=queue.peak,
                 rate_hz=self._meters.setdefault(name, RateMeter()).update(queue.received),
                 silent_s=silence.silent_s(name) if silence else 0.0,
+                expected_hz=announced.get(name, 0.0),
+                slow=rates is not None and name in rates.slow,
+                lost=line.lost if line and name == line.frames_stream else "",
             )
         memory, peak = memory_bytes()
         return RecorderStatus(
@@ -361,8 +377,9 @@ class Recording:
             memory_peak_bytes=peak,
             cpu_s=cpu_seconds() - self._cpu_at_start_s,
             uptime_s=time.monotonic() - self._started_s if self._started_s else 0.0,
-            encode_ms=self._encoder_stage.cost_ms() if self._encoder_stage else (math.nan, math.nan),
+            encode_ms=self._cameras[0].stage.cost_ms() if self._cameras else (math.nan, math.nan),
             free_bytes=self._guard.free,
+            alarms=alarm_sentences(streams, self._watches[1], self._watches[2]) if self._watches else (),
         )
 
     # -------------------------------------------------------------------- end
@@ -406,6 +423,8 @@ class Recording:
     def _stop_devices(self, at_us: int | None) -> None:
         # What is simulated ends at the same moment for all devices, however late this is called.
         end_us = self._clock.now_us() if at_us is None else at_us
+        for line in self._cameras:
+            line.leave_alone()
         for device in self._devices:
             if isinstance(device, Scheduled):
                 device.stop_at(end_us)
@@ -421,8 +440,8 @@ class Recording:
 
     def _drain(self) -> None:
         """Encode and write what waits."""
-        if self._encoder_stage is not None:
-            self._encoder_stage.finish()
+        for line in self._cameras:
+            line.stage.finish()
         if self._watches is not None and self.failure is None:
             try:
                 self._watches[1].take()
@@ -479,7 +498,8 @@ class Recording:
             return queue
 
     def _file_queues(self) -> dict[str, CountedQueue]:
-        return {name: queue for name, queue in self._queues.items() if name != FRAMES_STREAM}
+        raw = {line.frames_stream for line in self._cameras}
+        return {name: queue for name, queue in self._queues.items() if name not in raw}
 
     def _pressed(self) -> None:
         if self._writer_stage is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from collection.devices.base import Device, DeviceInfo
 from data_schema.clocks import HostClock, SystemClock
+from data_schema.errors import UsageError
 from data_schema.study.config import StudyConfig
 
 #: Reasons for which a session ends; the second word of a file's life.
@@ -24,6 +25,9 @@ CHECKING = "checking"
 #: The stream of camera frames, before and after encoding.
 FRAMES_STREAM = "frames"
 PACKETS_STREAM = "packets"
+#: The same of a second camera.
+SECOND_FRAMES_STREAM = "frames_2"
+SECOND_PACKETS_STREAM = "packets_2"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class RecorderSettings:
     eye_tracker, camera : str
         Device specifications as the registry reads them; an empty camera
         specification records without a camera.
+    second_camera : str
+        Specification of a second camera; empty for none.
+    lsl_inlets : tuple of str
+        Names or types of LSL streams that are recorded as well.
     clock : HostClock
         Shared by the presenter and the devices.
     planned_s : float
@@ -65,6 +73,8 @@ class RecorderSettings:
     config: StudyConfig
     eye_tracker: str = "simulated"
     camera: str = "simulated"
+    second_camera: str = ""
+    lsl_inlets: tuple[str, ...] = ()
     clock: HostClock = field(default_factory=SystemClock)
     planned_s: float = 600.0
     seeds: dict[str, Any] = field(default_factory=dict)
@@ -87,7 +97,13 @@ class RecorderSettings:
 
 
 def registry_devices(settings: RecorderSettings) -> list[Device]:
-    """Make the tracker and the camera that the settings name."""
+    """Make the tracker, the cameras and the LSL inlets that the settings name.
+
+    Raises
+    ------
+    UsageError
+        If a second camera is named without a first.
+    """
     from collection.devices.registry import create_camera, create_eye_tracker
 
     participant = None
@@ -104,12 +120,24 @@ def registry_devices(settings: RecorderSettings) -> list[Device]:
     devices: list[Device] = [create_eye_tracker(settings.eye_tracker, **given)]
     if settings.camera:
         devices.append(create_camera(settings.camera, **given))
+    if settings.second_camera:
+        if not settings.camera:
+            raise UsageError("a second camera needs a first one: name both, or none")
+        devices.append(create_camera(settings.second_camera, **given))
+    if settings.lsl_inlets:
+        from collection.devices.lsl import LslInlet
+
+        devices += [LslInlet(settings.clock, name, stream) for stream, name in enumerate(settings.lsl_inlets, start=1)]
     return devices
 
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """Counters of one stream; rows, or frames."""
+    """Counters of one stream; rows, or frames.
+
+    `expected_hz` is the rate that the device announced, 0 if none; `slow` is True
+    while it delivers clearly less; `lost` says why a camera is not recorded now.
+    """
 
     received: int = 0
     written: int = 0
@@ -119,6 +147,9 @@ class StreamStatus:
     peak: int = 0
     rate_hz: float = 0.0
     silent_s: float = 0.0
+    expected_hz: float = 0.0
+    slow: bool = False
+    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +176,8 @@ class RecorderStatus:
         Median and 95th percentile per frame.
     free_bytes : int
         Room on the disk at the last look; -1 if it is not known.
+    alarms : tuple of str
+        What is wrong now, each with what to do; empty if all is well.
     """
 
     t_us: int = 0
@@ -157,6 +190,7 @@ class RecorderStatus:
     uptime_s: float = 0.0
     encode_ms: tuple[float, float] = (math.nan, math.nan)
     free_bytes: int = 0
+    alarms: tuple[str, ...] = ()
 
     def stream(self, name: str) -> StreamStatus:
         """Return the counters of a stream; zeros if there is no such stream."""

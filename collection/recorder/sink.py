@@ -70,12 +70,14 @@ class RecordingSink:
         for observer in self.observers:
             observer.rows(table, rows)
 
-    def frame(self, frame: CapturedFrame) -> None:
-        """Take a camera frame."""
-        self._note(FRAMES_STREAM)
+    def frame(self, frame: CapturedFrame, stream: str = FRAMES_STREAM) -> None:
+        """Take a camera frame of a camera's stream."""
+        self._note(stream)
         if self._open:
-            queue = self._queue_of(FRAMES_STREAM)
+            queue = self._queue_of(stream)
             queue.put((frame, queue.dropped_since_accepted))
+            for observer in self.observers:
+                observer.frame(stream, frame)
 
     def event(
         self,

@@ -1,9 +1,9 @@
-"""The two threads behind the queues: one encodes frames, one alone writes the file.
+"""The thread behind the queues that alone writes the file.
 
     devices -> sink -> queues -> EncoderStage -> packets queue -> WriterStage -> session file
                             \\_____________________________________/
 
-A stage that fails remembers why, closes its queues so that nobody waits for it,
+A writer that fails remembers why, closes its queues so that nobody waits for it,
 and leaves the rest to :class:`~collection.recorder.recording.Recording`.
 """
 
@@ -18,14 +18,17 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from collection.devices.base import CapturedFrame
-from collection.recorder.encoder import FrameRejected, VideoEncoder
 from collection.recorder.queues import RECORDER_STOPPED, CountedQueue
-from collection.recorder.settings import FRAMES_STREAM, PACKETS_STREAM
+from collection.recorder.settings import (
+    FRAMES_STREAM,
+    PACKETS_STREAM,
+    SECOND_FRAMES_STREAM,
+    SECOND_PACKETS_STREAM,
+)
 from data_schema.errors import EmerError, RecordingError
 from data_schema.session import markers
 from data_schema.session.declaration import join_rows
-from data_schema.session.layout import FRAMES, TABLE_BY_PATH
+from data_schema.session.layout import FRAMES, MARKERS, SECOND_FRAMES, TABLE_BY_PATH, make_row
 from data_schema.session.writer import SessionWriter
 
 logger = logging.getLogger(__name__)
@@ -34,69 +37,14 @@ logger = logging.getLogger(__name__)
 #: than waking for each of 1200 samples a second, and 20 ms is far below the
 #: flush interval.
 POLL_S = 0.02
-#: At most one marker about dropped rows per stream in this time, real seconds.
+#: At most one marker about dropped rows per stream and reason in this time, real seconds; the
+#: longer it goes on, the rarer, up to the second number.
 _DROP_MARKER_EVERY_S = 1.0
+_DROP_MARKER_LONGEST_S = 60.0
 
-
-class EncoderStage:
-    """Take frames, encode them, hand packets on.
-
-    A full packets queue makes this stage wait: a packet that is thrown away
-    after encoding would damage all frames up to the next key frame, a frame
-    thrown away before encoding costs one frame.
-    """
-
-    def __init__(self, encoder: VideoEncoder, frames: CountedQueue, packets: CountedQueue) -> None:
-        self._encoder = encoder
-        self._frames = frames
-        self._packets = packets
-        self._rejected_before = 0
-        self.failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="recorder-encoder", daemon=True)
-
-    def start(self) -> None:
-        """Begin to encode."""
-        self._thread.start()
-
-    def finish(self) -> None:
-        """Encode what waits, flush the encoder and end. Frames that come later are dropped."""
-        self._frames.close()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def cost_ms(self) -> tuple[float, float]:
-        """Return median and 95th percentile of milliseconds a frame."""
-        return self._encoder.cost_ms()
-
-    def _run(self) -> None:
-        try:
-            while True:
-                item = self._frames.take(0.2)
-                if item is None:
-                    if self._frames.closed:
-                        break
-                    continue
-                self._encode(*item)
-            n_late = self._encoder.close()
-            if n_late:
-                logger.error("the encoder still held %d packets at the end", n_late)
-        except Exception as error:
-            logger.exception("the encoder stage failed")
-            self.failure = error
-            self._frames.close()
-            self._frames.discard_waiting(RECORDER_STOPPED)
-
-    def _encode(self, frame: CapturedFrame, dropped_before: int) -> None:
-        missed = frame.missed_before + dropped_before + self._rejected_before
-        try:
-            encoded = self._encoder.encode(frame.image, frame.t_capture_us, frame.t_device_us, missed)
-        except FrameRejected as error:
-            logger.warning("frame not encoded: %s", error)
-            self._frames.drop_taken(1, error.reason)
-            self._rejected_before += 1
-            return
-        self._rejected_before = 0
-        self._packets.put((encoded.payload, encoded.row))
+#: Number of the camera and table of its frames, by the stream of its packets.
+_CAMERAS = {PACKETS_STREAM: (1, FRAMES.path), SECOND_PACKETS_STREAM: (2, SECOND_FRAMES.path)}
+_FRAME_STREAMS = (FRAMES_STREAM, PACKETS_STREAM, SECOND_FRAMES_STREAM, SECOND_PACKETS_STREAM)
 
 
 class _Payload:
@@ -120,6 +68,8 @@ class WriterStage:
         By table path, and 'packets'. May grow while the stage runs.
     drop_sources : callable
         Returns all queues whose drops are to be marked, by name.
+    show : callable, optional
+        Sees the markers that the stage itself makes.
     """
 
     def __init__(
@@ -127,13 +77,15 @@ class WriterStage:
         writer: SessionWriter,
         queues: dict[str, CountedQueue],
         drop_sources: Callable[[], dict[str, CountedQueue]],
+        show: Callable[[str, npt.NDArray[np.void]], None] | None = None,
     ) -> None:
         self._writer = writer
         self._queues = queues
         self._drop_sources = drop_sources
         self._last_stamp: dict[str, int] = {}
         self._drops: dict[tuple[str, str], int] = {}
-        self._drops_marked_s = 0.0
+        self._drops_due: dict[tuple[str, str], tuple[float, float]] = {}
+        self._show = show
         self._payloads: deque[_Payload] = deque()
         self._wake = threading.Event()
         self._draining = threading.Event()
@@ -183,17 +135,18 @@ class WriterStage:
             self._thread.join()
 
     def _run(self) -> None:
+        storing: list[_Payload] = []
         try:
             while True:
                 self._wake.wait(POLL_S)
                 self._wake.clear()
                 draining = self._draining.is_set()
                 n_taken = self._append_waiting()
-                payloads = self._append_payloads()
+                self._append_payloads(storing)
                 self._mark_drops(at_once=draining)
                 self.durable = self._writer.flush()
-                for payload in payloads:
-                    payload.done.set()
+                while storing:
+                    storing.pop().done.set()
                 if draining and not n_taken:
                     self.durable = self._writer.flush(force=True)
                     break
@@ -205,16 +158,15 @@ class WriterStage:
                 for queue in self._drop_sources().values():
                     queue.close()
                     queue.discard_waiting(RECORDER_STOPPED)
-            for payload in self._payloads:
+            for payload in (*storing, *self._payloads):
+                payload.offset = -1
                 payload.done.set()
 
-    def _append_payloads(self) -> list[_Payload]:
-        taken: list[_Payload] = []
+    def _append_payloads(self, storing: list[_Payload]) -> None:
         while self._payloads:
             item = self._payloads.popleft()
+            storing.append(item)
             item.offset = self._writer.append_blob(item.blob_path, item.payload)
-            taken.append(item)
-        return taken
 
     def _append_waiting(self) -> int:
         n_taken = 0
@@ -223,10 +175,11 @@ class WriterStage:
             n_taken += len(items)
             if not items:
                 continue
-            if name == PACKETS_STREAM:
+            if name in _CAMERAS:
+                camera, frames = _CAMERAS[name]
                 for payload, row in items:
-                    self._writer.append_packet(payload, row)
-                self._note_order(FRAMES.path, join_rows([row for _, row in items]))
+                    self._writer.append_packet(payload, row, camera)
+                self._note_order(frames, join_rows([row for _, row in items]))
                 continue
             rows = join_rows(items)
             self._writer.append(name, rows)
@@ -246,7 +199,7 @@ class WriterStage:
         highest = np.maximum.accumulate(np.concatenate(([last], stamps)))
         n_back = int(np.count_nonzero(stamps < highest[:-1]))
         if n_back:
-            self._writer.marker(markers.TIME_WENT_BACK, name, float(n_back))
+            self._mark(markers.TIME_WENT_BACK, name, float(n_back))
         self._last_stamp[name] = int(highest[-1])
 
     def _mark_drops(self, at_once: bool) -> None:
@@ -254,13 +207,25 @@ class WriterStage:
             for reason, n in queue.unreported_drops().items():
                 self._drops[name, reason] = self._drops.get((name, reason), 0) + n
         now = time.monotonic()
-        if not self._drops or (not at_once and now - self._drops_marked_s < _DROP_MARKER_EVERY_S):
-            return
-        for (name, reason), n in self._drops.items():
-            kind = markers.FRAMES_DROPPED if name in (FRAMES_STREAM, PACKETS_STREAM) else markers.SAMPLES_DROPPED
-            self._writer.marker(kind, f"{name}: {reason}", float(n))
-        self._drops.clear()
-        self._drops_marked_s = now
+        for key in list(self._drops):
+            due_s, interval_s = self._drops_due.get(key, (0.0, _DROP_MARKER_EVERY_S))
+            if now < due_s and not at_once:
+                continue
+            name, reason = key
+            kind = markers.FRAMES_DROPPED if name in _FRAME_STREAMS else markers.SAMPLES_DROPPED
+            self._mark(kind, f"{name}: {reason}", float(self._drops.pop(key)))
+            # Something that goes on is told less and less often; after a pause it is news again.
+            again = now - due_s < interval_s
+            interval_s = min(2 * interval_s, _DROP_MARKER_LONGEST_S) if again else _DROP_MARKER_EVERY_S
+            self._drops_due[key] = (now + interval_s, interval_s)
+
+    def _mark(self, kind: str, message: str, value: float) -> None:
+        row = make_row(
+            MARKERS, t_system_us=self._writer.clock.now_us(), trial_id=0, kind=kind, value=value, message=message
+        )
+        self._writer.append(MARKERS.path, row)
+        if self._show is not None:
+            self._show(MARKERS.path, row)
 
 
 def first_failure(*failures: Exception | None) -> EmerError | None:

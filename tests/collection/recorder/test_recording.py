@@ -280,31 +280,6 @@ def test_silence_and_return_are_marked_once(settings: RecorderSettings, lab: Sim
         assert len(_values(session, markers.STREAM_BACK)) == 1
 
 
-def test_an_encoder_that_fails_aborts_in_good_order(
-    settings: RecorderSettings, lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recording = Recording(settings, [lab.tracker(lab.steady_gaze), lab.camera(lab.steady_frames)])
-    recording.start()
-    lab.until(lambda: recording.status().durable.get(FRAMES.path, 0) >= 5)
-
-    def broken(*_: object) -> None:
-        raise OSError("no codec today")
-
-    monkeypatch.setattr("collection.recorder.encoder.VideoEncoder.encode", broken)
-
-    def failed() -> bool:
-        return recording.failure is not None
-
-    lab.until(failed)
-    with pytest.raises(RecordingError, match="no codec today"):
-        recording.tick()
-    summary = recording.finish(ABORTED, "encoder failed")
-    assert summary.problems == ()
-    with open_session(settings.path) as session:
-        assert session.status == "aborted"
-        assert len(session.table(FRAMES)) >= 5
-
-
 def test_a_writer_that_fails_leaves_what_was_safe_and_does_not_hang(
     settings: RecorderSettings, lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +337,7 @@ def test_the_folder_is_made_with_the_file(settings: RecorderSettings, lab: Simpl
     [
         "collection.recorder.recording.FileSyncer",
         "collection.recorder.stages.WriterStage.start",
-        "collection.recorder.stages.EncoderStage.start",
+        "collection.recorder.encoder_stage.EncoderStage.start",
     ],
 )
 def test_a_start_that_fails_after_the_file_was_made_leaves_none(
