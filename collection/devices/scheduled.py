@@ -115,9 +115,9 @@ class ScheduledDevice:
                 self._connected = False
                 self._release()
 
-    def _require_connected(self) -> None:
+    def _require_connected(self, verb: str = "describe") -> None:
         if not self._connected:
-            raise DeviceError(f"{self.name}: describe() was called before connect().")
+            raise DeviceError(f"{self.name}: {verb}() was called before connect().")
 
     def _run(self, sink: Sink) -> None:
         try:

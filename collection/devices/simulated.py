@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from collection.devices.base import EYE_TRACKER, DeviceInfo, PlantedReaction, Sink
+from collection.devices.base import EYE_TRACKER, CalibrationOutcome, DeviceInfo, PlantedReaction, Sink
 from collection.devices.device_clock import DeviceClock
 from collection.devices.scheduled import ScheduledDevice
+from collection.devices.simulated_calibration import SimulatedCalibrator
 from collection.simulation.eye_movements import CLOSURE_LOST, EyeMovements, EyeState
 from collection.simulation.participant import SimulatedParticipant
 from data_schema.clocks import HostClock
@@ -47,6 +50,36 @@ _OPEN_MM = 10.3
 _SCREEN_BOTTOM_MM = 20.0
 _BOX_MM = (340.0, 260.0, 200.0)
 _BOX_NEAREST_MM = 550.0
+
+
+#: A participant who sits badly at first: how far off, and how fast the chair is moved (seconds).
+_OFF_CENTRE_MM = (60.0, -40.0, 110.0)
+_SETTLES_S = 8.0
+_CORNERS = ("top_left", "top_right", "bottom_left")
+
+
+@dataclass(frozen=True)
+class TrackerOptions:
+    """How a simulated tracker and its participant differ from well-behaved ones.
+
+    Parameters
+    ----------
+    uncalibrated : bool
+        Nobody has calibrated the tracker before: gaze is wrong by about two degrees until somebody does.
+    wandering : bool
+        In four of ten fixations at a target the participant looks elsewhere.
+    offcentre : bool
+        The head is far off at first and comes to the middle within some ten seconds.
+    """
+
+    uncalibrated: bool = False
+    wandering: bool = False
+    offcentre: bool = False
+
+
+#: Words of a device specification, such as ``simulated:uncalibrated,offcentre``.
+OPTION_WORDS = ("uncalibrated", "wandering", "offcentre")
+_INATTENTION = 0.4
 
 
 class Screen(Protocol):
@@ -84,6 +117,8 @@ class SimulatedEyeTracker(ScheduledDevice):
     drift_ppm : float, optional
         Speed of the device clock against the host's; drawn from the
         participant's seed if None.
+    options : TrackerOptions
+        What is to go wrong.
 
     Raises
     ------
@@ -98,6 +133,7 @@ class SimulatedEyeTracker(ScheduledDevice):
         screen: Screen,
         rate_hz: float = 600.0,
         drift_ppm: float | None = None,
+        options: TrackerOptions | None = None,
     ) -> None:
         super().__init__(clock, "simulated eye tracker")
         if not 0 < rate_hz <= MAX_RATE_HZ:
@@ -115,8 +151,14 @@ class SimulatedEyeTracker(ScheduledDevice):
         self._eye_bias_deg = device.normal(0.0, 0.15, (2, 2))
         self._anisocoria_mm = float(device.normal(0.0, 0.06))
         self._sway_phase = device.uniform(0, 2 * np.pi, (3, 2))
+        self.options = options if options is not None else TrackerOptions()
+        self._calibrator = SimulatedCalibrator(
+            clock, participant, self._to_deg, self._to_norm, self._eye_bias_deg, uncalibrated=self.options.uncalibrated
+        )
+        self._area = self._default_area()
         self._run_number = 0
         self._reactions: list[PlantedReaction] = []
+        self._looks: list[tuple[int, tuple[float, float] | None]] = []
         self._reactions_lock = threading.Lock()
 
     def describe(self) -> DeviceInfo:
@@ -135,7 +177,12 @@ class SimulatedEyeTracker(ScheduledDevice):
                 USER_POSITION.path: min(USER_POSITION_HZ, self.rate_hz),
                 TIME_SYNC.path: TIME_SYNC_HZ,
             },
-            details={"drift_ppm": self._drift_ppm, "seed": self.participant.seed},
+            details={
+                "drift_ppm": self._drift_ppm,
+                "seed": self.participant.seed,
+                "options": [word for word in OPTION_WORDS if getattr(self.options, word)],
+                "display_area_mm": self.display_area(),
+            },
         )
 
     def react(self, reaction: PlantedReaction) -> None:
@@ -146,6 +193,76 @@ class SimulatedEyeTracker(ScheduledDevice):
         """
         with self._reactions_lock:
             self._reactions.append(reaction)
+
+    def look_at(self, t_us: int, target_norm: tuple[float, float] | None) -> None:
+        """Let the participant look at a target from `t_us` on, after a human latency; None views freely again."""
+        with self._reactions_lock:
+            self._looks.append((t_us, target_norm))
+
+    # -- calibration (Calibratable) and display area ---------------------------------------
+
+    def calibration_begin(self, eyes: str) -> None:
+        """Enter calibration mode; gaze is wrong by about two degrees until one is computed."""
+        self._require_connected("calibration_begin")
+        self._calibrator.begin(eyes)
+
+    def calibration_collect(self, x: float, y: float) -> bool:
+        """Collect half a second of samples from now on; blocks as long."""
+        return self._calibrator.collect(x, y, lambda: self._thread is not None)
+
+    def calibration_discard(self, x: float, y: float) -> None:
+        """Forget the data of a target."""
+        self._calibrator.discard(x, y)
+
+    def calibration_compute(self) -> CalibrationOutcome:
+        """Compute a calibration from what was collected, and use it."""
+        return self._calibrator.compute()
+
+    def calibration_end(self) -> None:
+        """Leave calibration mode; idempotent."""
+        self._calibrator.end()
+
+    def calibration_data(self) -> bytes:
+        """Return the calibration in use; empty if none was computed or applied."""
+        return self._calibrator.data()
+
+    def calibration_apply(self, data: bytes) -> None:
+        """Use a calibration that ``calibration_data`` returned before."""
+        self._calibrator.apply(data)
+
+    def display_area(self) -> dict[str, list[float]]:
+        """Return the corners of the display area, mm in the user coordinate system."""
+        return {name: list(corner) for name, corner in self._area.items()}
+
+    def set_display_area(self, area: Mapping[str, Sequence[float]]) -> None:
+        """Take another display area; it is reported and changes no gaze."""
+        missing = [name for name in _CORNERS if len(area.get(name, ())) != 3]
+        if missing:
+            raise DeviceError(
+                f"A display area needs three numbers for each of {', '.join(_CORNERS)}; got {dict(area)}."
+            )
+        self._area = {name: [float(v) for v in area[name]] for name in _CORNERS}
+
+    def _default_area(self) -> dict[str, list[float]]:
+        half, top = self._screen.width_mm / 2, _SCREEN_BOTTOM_MM + self._screen.height_mm
+        return {
+            "top_left": [-half, top, 0.0],
+            "top_right": [half, top, 0.0],
+            "bottom_left": [-half, _SCREEN_BOTTOM_MM, 0.0],
+        }
+
+    def _to_deg(self, norm: FloatArray) -> FloatArray:
+        size = (self._screen.width_mm, self._screen.height_mm)
+        return np.asarray(np.degrees(np.arctan((norm - 0.5) * size / self._screen.distance_mm)))
+
+    def _to_norm(self, angle_deg: FloatArray) -> FloatArray:
+        size = (self._screen.width_mm, self._screen.height_mm)
+        return np.asarray(self._screen.distance_mm * np.tan(np.radians(angle_deg)) / size + 0.5)
+
+    # -- samples ---------------------------------------------------------------------------
+
+    def _release(self) -> None:
+        self._calibrator.end()
 
     def _open(self) -> None:
         self._device_clock = DeviceClock(self.clock.now_us(), self._offset_us, self._drift_ppm)
@@ -160,7 +277,7 @@ class SimulatedEyeTracker(ScheduledDevice):
             math.degrees(math.atan(self._screen.width_mm / 2 / self._screen.distance_mm)),
             math.degrees(math.atan(self._screen.height_mm / 2 / self._screen.distance_mm)),
         )
-        self._eyes = EyeMovements(self.participant, run, half)
+        self._eyes = EyeMovements(self.participant, run, half, _INATTENTION if self.options.wandering else 0.0)
         self._stamp_rng = self.participant.rng("stamps", run)
         self._noise_rng = self.participant.rng("noise", run)
         self._sync_rng = self.participant.rng("time sync", run)
@@ -181,9 +298,16 @@ class SimulatedEyeTracker(ScheduledDevice):
     def _take_reactions(self) -> None:
         with self._reactions_lock:
             waiting, self._reactions = self._reactions, []
+            looks, self._looks = self._looks, []
         for reaction in sorted(waiting, key=lambda r: r.t_us):
             at_s = (reaction.t_us - self._t0_us) / 1e6
             self._eyes.react(at_s, self.participant.eye_behaviour(reaction))
+        for t_us, target in sorted(looks, key=lambda look: look[0]):
+            at_deg = None
+            if target is not None:
+                x_deg, y_deg = self._to_deg(np.array([target], dtype=np.float64))[0]
+                at_deg = (float(x_deg), float(y_deg))
+            self._eyes.look_at((t_us - self._t0_us) / 1e6, at_deg)
 
     def _deliver(self, sink: Sink, n: int) -> None:
         first = self._n_samples
@@ -204,13 +328,20 @@ class SimulatedEyeTracker(ScheduledDevice):
         openness["t_device_us"] = gaze["t_device_us"]
         openness["t_system_us"] = gaze["t_system_us"]
         head_mm = self._head_mm(index * (self._interval_us / 1e6))
+        angles = self._angles(gaze["t_system_us"], state, noise)
         for side, eye in enumerate(("left", "right")):
-            self._fill_eye(gaze, openness, eye, side, state, head_mm, noise)
+            self._fill_eye(gaze, openness, eye, side, state, angles[:, side], head_mm, noise)
         sink.rows(GAZE.path, gaze)
         sink.rows(OPENNESS.path, openness)
         chosen = np.flatnonzero(index % self._position_every == 0)
         if len(chosen):
             sink.rows(USER_POSITION.path, self._user_position(gaze[chosen]))
+
+    def _angles(self, t_us: npt.NDArray[np.int64], state: EyeState, noise: FloatArray) -> FloatArray:
+        """Return where the tracker sees both eyes look, degrees, shape (n, 2, 2)."""
+        white = np.stack([noise[:, 0:2], noise[:, 4:6]], axis=1) * self.participant.traits.precision_deg
+        valid = ~state.lost & (state.closure < CLOSURE_LOST)[:, None]
+        return self._calibrator.measure(t_us, state.gaze_deg, white, valid)
 
     def _fill_eye(
         self,
@@ -219,16 +350,16 @@ class SimulatedEyeTracker(ScheduledDevice):
         eye: str,
         side: int,
         state: EyeState,
+        angle_deg: FloatArray,
         head_mm: FloatArray,
         noise: FloatArray,
     ) -> None:
         seen = ~state.lost[:, side]
         valid = seen & (state.closure < CLOSURE_LOST)
         screen = self._screen
-        white_deg = self.participant.traits.precision_deg * noise[:, 4 * side : 4 * side + 2]
         # A lid that comes down drags the gaze estimate with it and hides part of the pupil.
         lid = np.clip(state.closure, 0.0, CLOSURE_LOST)
-        angle = state.gaze_deg + self._eye_bias_deg[side] + white_deg
+        angle = angle_deg.copy()
         angle[:, 1] += 1.5 * lid**2
         point_mm = screen.distance_mm * np.tan(np.radians(angle))
         norm = point_mm / (screen.width_mm, screen.height_mm) + 0.5
@@ -254,6 +385,8 @@ class SimulatedEyeTracker(ScheduledDevice):
         for axis, size_mm in enumerate((4.0, 2.5, 6.0)):
             slow, fast = self._sway_phase[axis]
             sway[:, axis] = size_mm * (np.sin(0.31 * t_s + slow) + 0.3 * np.sin(1.7 * t_s + fast))
+        if self.options.offcentre:
+            sway += np.exp(-t_s / _SETTLES_S)[:, None] * _OFF_CENTRE_MM
         return sway + centre
 
     def _user_position(self, gaze: npt.NDArray[np.void]) -> npt.NDArray[np.void]:

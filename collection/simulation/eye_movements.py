@@ -8,8 +8,9 @@ chunks. White noise is drawn in the order of samples, which keeps that property.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,22 @@ PUPIL_LATENCY_S = 0.25
 #: The tracker loses an eye whose lid hides more than this share. Ours: on a
 #: Spectrum, gaze goes before openness does.
 CLOSURE_LOST = 0.6
+
+#: A human needs this long to start a saccade to a target that has just appeared: about 200 ms, with
+#: a spread of a few tens (Carpenter 1988, "Movements of the Eyes", ch. 3). The log spread is ours.
+LOOK_LATENCY_S = 0.20
+_LOOK_LATENCY_SPREAD = 0.15
+#: Primary saccades fall short by about a tenth of their amplitude and are corrected after a further
+#: 100 to 200 ms (Becker 1991, in "Eye Movements", ed. Carpenter, ch. 5).
+_UNDERSHOOT = 0.08
+_CORRECTION_S = 0.14
+#: Where an eye lands around the point it looks at, degrees; fixation at a target scatters by some
+#: tenths of a degree. Ours.
+_LANDING_SD_DEG = 0.15
+_REFIXATION_S = 0.6
+#: A participant who wanders looks this far away, for about this long.
+_WANDER_DEG = 6.0
+_WANDER_S = 0.4
 #: Length of the plan that is kept behind the newest sample, seconds.
 _MEMORY_S = 1.0
 _MIN_FIXATION_S = 0.08
@@ -107,10 +124,16 @@ class EyeMovements:
         Number of the start, so that a restarted device does not repeat itself.
     half_screen_deg : tuple of float
         Half width and half height of the screen; gaze seldom leaves it.
+    inattention : float
+        Share of the fixations at a target in which the participant looks elsewhere, 0 to 1.
     """
 
     def __init__(
-        self, participant: SimulatedParticipant, run: int = 0, half_screen_deg: tuple[float, float] = (22.0, 12.9)
+        self,
+        participant: SimulatedParticipant,
+        run: int = 0,
+        half_screen_deg: tuple[float, float] = (22.0, 12.9),
+        inattention: float = 0.0,
     ) -> None:
         self._participant = participant
         self._limit = half_screen_deg
@@ -129,6 +152,26 @@ class EyeMovements:
         self._losses: deque[tuple[float, float, int]] = deque()
         self._blink_budget = float(self._blink_rng.exponential())
         self._loss_budget = float(self._loss_rng.exponential())
+        # A generator of its own, so that looking at targets leaves free viewing as it was.
+        self._look_rng = participant.rng("looks", run)
+        self._inattention = inattention
+        self._looks: list[tuple[float, int, tuple[float, float] | None]] = []
+        self._n_looks = 0
+        self._sampled_s = -1.0
+
+    def look_at(self, at_s: float, target_deg: tuple[float, float] | None) -> None:
+        """Look at a target that appears at `at_s`, after a human latency; None views freely again.
+
+        What has been sampled already stays; an order that comes late is carried out at once.
+        """
+        latency_s = LOOK_LATENCY_S * float(np.exp(_LOOK_LATENCY_SPREAD * self._look_rng.standard_normal()))
+        due_s = max(at_s + latency_s, self._sampled_s)
+        self._n_looks += 1
+        insort(self._looks, (due_s, self._n_looks, target_deg), key=lambda look: look[:2])
+        last = self._movements[-1]
+        if due_s < last.end_s:
+            # The fixation that goes on is cut short; a saccade in flight is finished first.
+            self._movements[-1] = replace(last, end_s=max(due_s, last.landing_s, self._sampled_s))
 
     def react(self, at_s: float, behaviour: EyeBehaviour) -> None:
         """Behave otherwise from `at_s` on; reactions are given in order of time."""
@@ -139,6 +182,7 @@ class EyeMovements:
         last_s = float(t_s[-1])
         while self._movements[-1].end_s <= last_s:
             self._plan_next()
+        self._sampled_s = last_s
         state = EyeState(self._gaze(t_s), self._pupil(t_s), self._closure(t_s), self._lost(t_s))
         self._forget(last_s - _MEMORY_S)
         return state
@@ -158,6 +202,48 @@ class EyeMovements:
         last = self._movements[-1]
         start_s = last.end_s
         behaviour = self._behaviour_at(start_s)
+        target, next_due_s = self._look_of(start_s)
+        if target is not None:
+            movement = self._movement_to(last, target)
+        else:
+            movement = self._free_movement(last, behaviour)
+        # The next target interrupts a fixation, never a saccade.
+        end_s = max(movement.landing_s, min(movement.end_s, next_due_s))
+        self._movements.append(replace(movement, end_s=end_s))
+        self._plan_blinks(start_s, end_s, behaviour.blink_rate_hz)
+        self._plan_losses(start_s, end_s)
+
+    def _look_of(self, t_s: float) -> tuple[tuple[float, float] | None, float]:
+        """Return the target that is looked at from `t_s` on, and when that changes."""
+        target: tuple[float, float] | None = None
+        for due_s, _, wanted in self._looks:
+            if due_s > t_s:
+                return target, due_s
+            target = wanted
+        return target, np.inf
+
+    def _movement_to(self, last: _Movement, target: tuple[float, float]) -> _Movement:
+        """Plan a saccade to a target, or a small one around it, or a lapse of attention."""
+        rng = self._look_rng
+        z = rng.standard_normal(4)
+        wanders = bool(rng.random() < self._inattention)
+        away = np.subtract(target, last.to_deg)
+        distance = float(np.hypot(*away))
+        landing = np.asarray(target, dtype=np.float64) + _LANDING_SD_DEG * z[:2]
+        stay_s = _REFIXATION_S * float(np.exp(0.3 * z[2]))
+        if wanders:
+            landing = landing + _WANDER_DEG * z[:2] / max(float(np.hypot(*z[:2])), 0.1)
+            stay_s = _WANDER_S * float(np.exp(0.3 * z[2]))
+        elif distance > 2.0:
+            landing = landing - _UNDERSHOOT * abs(1.0 + 0.5 * z[3]) * away
+            stay_s = _CORRECTION_S
+        to = (float(landing[0]), float(landing[1]))
+        landing_s = last.end_s + saccade_duration_s(float(np.hypot(to[0] - last.to_deg[0], to[1] - last.to_deg[1])))
+        return _Movement(last.end_s, landing_s, landing_s + stay_s, last.to_deg, to)
+
+    def _free_movement(self, last: _Movement, behaviour: EyeBehaviour) -> _Movement:
+        """Plan a saccade of free viewing with its fixation."""
+        start_s = last.end_s
         rng = self._fixation_rng
         bias_x, bias_y = self._participant.traits.gaze_bias_deg
         z = rng.standard_normal(5)
@@ -173,9 +259,7 @@ class EyeMovements:
         covered = float(np.hypot(to_x - last.to_deg[0], to_y - last.to_deg[1]))
         landing_s = start_s + saccade_duration_s(covered)
         end_s = landing_s + max(_MIN_FIXATION_S, behaviour.fixation_s * float(np.exp(0.35 * z[3])))
-        self._movements.append(_Movement(start_s, landing_s, end_s, last.to_deg, (to_x, to_y)))
-        self._plan_blinks(start_s, end_s, behaviour.blink_rate_hz)
-        self._plan_losses(start_s, end_s)
+        return _Movement(start_s, landing_s, end_s, last.to_deg, (to_x, to_y))
 
     def _plan_blinks(self, start_s: float, end_s: float, rate_hz: float) -> None:
         """Blink when the accumulated rate has used up a budget drawn from the unit exponential."""
@@ -208,6 +292,8 @@ class EyeMovements:
             self._blinks.popleft()
         while self._losses and self._losses[0][1] < before_s:
             self._losses.popleft()
+        while len(self._looks) > 1 and self._looks[1][0] < before_s:
+            self._looks.pop(0)
         # A reaction shapes the pupil for some seconds after the next one begins.
         settled_s = before_s - _STEP_T_S[-1]
         while len(self._reactions) > 1 and self._reactions[1][0] < settled_s:
