@@ -203,7 +203,7 @@ def rate_check(
     # One sample more or less lies at the window's edge.
     if share >= 1 - config.preflight.rate_tolerance - 1 / (asked * window_s):
         return Check(name, GOOD, text, value=delivered)
-    if table in FRAME_PATHS and _HALVED[0] <= share <= _HALVED[1] and _steady(times):
+    if table in FRAME_PATHS and _HALVED[0] <= share <= _HALVED[1] and _steady(times, delivered):
         text += (
             ": a steady part of its rate, as cameras do in a dark room, where the exposure takes longer than a frame"
         )
@@ -213,10 +213,10 @@ def rate_check(
     return Check(name, ERROR, text, remedy, delivered)
 
 
-def _steady(times_us: npt.NDArray[np.int64]) -> bool:
-    """Tell a slow but even stream from one with holes."""
+def _steady(times_us: npt.NDArray[np.int64], delivered_hz: float) -> bool:
+    """Tell a slow but even stream from one with holes, whose median interval is still the fast one."""
     steps = np.diff(times_us)
-    return bool(len(steps) > 5 and np.percentile(steps, 90) < 1.5 * np.median(steps))
+    return bool(len(steps) > 5 and delivered_hz > 0 and np.median(steps) * delivered_hz > 0.8e6)
 
 
 def _plain(error: EmerError) -> str:
