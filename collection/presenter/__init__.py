@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from collection.presenter.base import Answer, Presentation, Presenter
-from collection.presenter.headless import HeadlessPresenter, ScriptedParticipant
+from collection.presenter.base import Answer, CalibrationScreen, HeadPosition, Presentation, Presenter
+from collection.presenter.headless import HeadlessPresenter
+from collection.presenter.scripted import ScriptedParticipant
 
-__all__ = ["Answer", "HeadlessPresenter", "Presentation", "Presenter", "ScriptedParticipant"]
+__all__ = [
+    "Answer",
+    "CalibrationScreen",
+    "HeadPosition",
+    "HeadlessPresenter",
+    "Presentation",
+    "Presenter",
+    "ScriptedParticipant",
+]

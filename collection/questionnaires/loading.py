@@ -33,7 +33,7 @@ STUDY_FOLDER = "questionnaires"
 def known_questionnaires(study: StudyFolder | Path | None = None) -> dict[str, str]:
     """Return the names of all questionnaires that can be found, and where each comes from."""
     known = {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINTS)}
-    known |= {name: "the toolkit" for name in _shipped()}
+    known |= dict.fromkeys(_shipped(), "the toolkit")
     folder = _study_folder(study)
     if folder is not None and folder.is_dir():
         known |= {path.stem: f"{STUDY_FOLDER}/{path.name}" for path in sorted(folder.glob("*.toml"))}

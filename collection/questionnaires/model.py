@@ -6,9 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from collection.protocol.steps import Item, ItemKind
-from data_schema.errors import StudyError
-
 #: Room of the columns `questionnaire` and `scale` of ``/responses/items``.
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=32)]
 #: A text in each language, by the language's name.
@@ -165,47 +162,6 @@ class Questionnaire(_Part):
         missing += [item.id for item in self.items if not item.text.get(language)]
         scales = {"scale": self.scale} | {f"{item.id}.scale": item.scale for item in self.items if item.scale}
         for name, scale in scales.items():
-            if scale.labels and language not in scale.labels:
-                missing.append(f"{name}.labels")
-            elif scale.kind == "choice" and not scale.labels:
+            if (scale.labels and language not in scale.labels) or (scale.kind == "choice" and not scale.labels):
                 missing.append(f"{name}.labels")
         return missing
-
-    def as_items(self, language: str) -> tuple[Item, ...]:
-        """Return the items as a presenter asks them.
-
-        Raises
-        ------
-        StudyError
-            If a word is missing in this language.
-        """
-        missing = self.missing_in(language)
-        if missing:
-            raise StudyError(_what_is_missing(self, language, missing))
-        return tuple(self._as_item(item, language) for item in self.items)
-
-    def _as_item(self, item: QuestionnaireItem, language: str) -> Item:
-        scale = self.scale_of(item)
-        kind = ItemKind(scale.kind)
-        low, high = {ItemKind.TEXT: (0, 0), ItemKind.SAM: (1, 9), ItemKind.YES_NO: (0, 1)}.get(
-            kind, (scale.low, scale.high)
-        )
-        return Item(item.id, kind, low, high, item.text[language], scale.labels.get(language, ()))
-
-
-def _what_is_missing(questionnaire: Questionnaire, language: str, missing: list[str]) -> str:
-    name = questionnaire.id
-    few = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
-    if not questionnaire.form_only:
-        return (
-            f"questionnaire '{name}': no words in the language '{language}' for {few}. Add them, or choose a language "
-            f"that it has ({', '.join(questionnaire.languages) or 'none'})."
-        )
-    return (
-        f"questionnaire '{name}' is a form without the words of its items ({few}), because its terms of use do not allow "
-        f"to ship them: {questionnaire.terms} Write the words from your own copy into the study's file "
-        f"questionnaires/{name}.toml:\n"
-        f'  completes = "{name}"\n'
-        f"  [words.{language}]\n" + "".join(f'  {item} = "..."\n' for item in missing[:2]) + "  ...\n"
-        f"or take '{name}' out of [protocol] questionnaires_before and questionnaires_after."
-    )

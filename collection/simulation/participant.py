@@ -227,8 +227,8 @@ class SimulatedParticipant:
         self.appearance = self._draw_appearance()
 
     def rng(self, *purpose: int | str) -> np.random.Generator:
-        """Return a generator for one purpose, the same whenever it is asked for."""
-        keys = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in purpose]
+        """Return a generator for one purpose, the same whenever it is asked for; practice trials are negative."""
+        keys = [zlib.crc32(part.encode()) if isinstance(part, str) else part % 2**32 for part in purpose]
         return np.random.default_rng(np.random.SeedSequence([self.seed, zlib.crc32(self.code.encode()), *keys]))
 
     def _draw_traits(self) -> Traits:
