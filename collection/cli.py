@@ -2,43 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from data_schema.errors import UsageError
 
 if TYPE_CHECKING:
-    from collection.protocol.engine import Progress
-    from collection.protocol.plan import SessionPlan
-    from collection.recorder import RecorderStatus, RecordingSummary
-    from collection.rehearsal import Rehearsal, RehearsalResult
+    from collection.runner import SessionRequest
 
 app = typer.Typer(
     name="record",
-    help="Record a session: print its plan, rehearse it without hardware, run it.",
+    help="Record a session: print its plan, rehearse it without hardware, run it, go on with one that was cut off.",
     no_args_is_help=True,
     add_completion=False,
 )
 
 Study = Annotated[Path | None, typer.Argument(help="The study folder; the current one by default.", show_default=False)]
 Participant = Annotated[
-    str, typer.Option("--participant", "-p", help="Pseudonym, letters and digits; a new random one by default.")
+    str,
+    typer.Option(
+        "--participant", "-p", help="Pseudonym, letters and digits; asked on the console or drawn by default."
+    ),
 ]
 SessionCode = Annotated[str, typer.Option("--session", "-s", help="Code of the session.")]
 EyeTracker = Annotated[
-    str, typer.Option("--eye-tracker", help="simulated, replay:FILE_OR_FOLDER or tobii; the study's by default.")
+    str,
+    typer.Option(
+        "--eye-tracker",
+        help="tobii, tobii:SERIAL_OR_ADDRESS, simulated, replay:FILE_OR_FOLDER, or one that misbehaves: "
+        "faulty:FAULT@SECONDS+LASTING:DEVICE; the study's by default.",
+    ),
 ]
 Camera = Annotated[
-    str, typer.Option("--camera", help="simulated, a video file or a camera's index; the study's by default.")
+    str,
+    typer.Option(
+        "--camera", help="A camera's index, an address, a video file, simulated, or faulty:...; the study's by default."
+    ),
+]
+SecondCamera = Annotated[str, typer.Option("--second-camera", help="As --camera; the study's by default, often none.")]
+Paper = Annotated[
+    str,
+    typer.Option(
+        "--consent",
+        metavar="SCOPES",
+        help="What the participant agreed to on paper, of video,gaze,sharing (or none); asked on the screen by default.",
+    ),
+]
+Facts = Annotated[
+    list[str] | None,
+    typer.Option("--fact", metavar="KEY=VALUE", help="A fact such as age_years=24 or vision_aid=glasses; repeatable."),
+]
+Override = Annotated[
+    str,
+    typer.Option(
+        "--override-preflight", metavar="REASON", help="Start in spite of failed checks; the reason is stored."
+    ),
+]
+WithConsole = Annotated[bool, typer.Option("--console/--no-console", help="Open the operator's console.")]
+TestRecording = Annotated[
+    bool,
+    typer.Option(
+        "--preflight-test/--skip-preflight-test",
+        help="Make the test recording of the pre-flight; without it rates are measured for 1.5 s.",
+    ),
+]
+Headless = Annotated[
+    bool, typer.Option("--headless/--windows", help="Without any window; a scripted participant answers.")
+]
+Auto = Annotated[bool, typer.Option("--auto", help="A scripted participant answers in the window.")]
+Speed = Annotated[float, typer.Option("--speed", help="Times real time; simulated devices and --headless only.")]
+QualityPage = Annotated[
+    bool, typer.Option("--quality-page/--no-quality-page", help="Write the session's quality page.")
 ]
 
 
 @app.command()
 def plan(study: Study = None, participant: Participant = "P001", session: SessionCode = "01") -> None:
     """Print what a session would do, step by step, with its total minutes. Touches no hardware."""
+    from collection.commands.plan import print_plan
     from collection.preflight import stimulus_durations
     from collection.protocol.plan import make_plan
     from data_schema.study.folder import check_code, find_study
@@ -46,49 +89,7 @@ def plan(study: Study = None, participant: Participant = "P001", session: Sessio
     folder = find_study(study)
     check_code(participant, "participant")
     check_code(session, "session")
-    _print_plan(make_plan(folder, participant, session, stimulus_durations(folder)))
-
-
-@app.command()
-def rehearse(
-    study: Study = None,
-    participant: Participant = "",
-    session: SessionCode = "01",
-    eye_tracker: EyeTracker = "",
-    camera: Camera = "",
-    speed: Annotated[float, typer.Option("--speed", help="Times real time; simulated devices only.")] = 1.0,
-    headless: Annotated[
-        bool, typer.Option("--headless/--no-headless", help="Without a screen; a scripted participant answers.")
-    ] = True,
-) -> None:
-    """Record a whole session with a scripted participant; needs neither hardware nor screen.
-
-    Prints the path of the session file. Ctrl-C ends the session early; the file
-    is closed and valid, and marked as aborted.
-    """
-    if not headless:
-        raise UsageError(_NO_SCREEN + " Leave out --no-headless.")
-    from collection.preflight import new_participant
-    from collection.rehearsal import Rehearsal
-    from data_schema.study.folder import find_study
-
-    folder = find_study(study)
-    rehearsal = Rehearsal(
-        folder,
-        participant or new_participant(folder),
-        session,
-        eye_tracker=eye_tracker,
-        camera=camera,
-        speed=speed,
-    )
-    result = _rehearse_with_progress(rehearsal)
-    problems = [*result.summary.problems, *_warnings(result.summary.path)]
-    for problem in problems:
-        typer.echo(problem, err=True)
-    typer.echo(_summary_line(result), err=True)
-    typer.echo(str(result.summary.path))
-    if result.summary.reason != "complete" or problems:
-        raise typer.Exit(1)
+    print_plan(make_plan(folder, participant, session, stimulus_durations(folder)))
 
 
 @app.command()
@@ -98,118 +99,170 @@ def run(
     session: SessionCode = "01",
     eye_tracker: EyeTracker = "",
     camera: Camera = "",
+    second_camera: SecondCamera = "",
+    console: WithConsole = True,
+    consent: Paper = "",
+    fact: Facts = None,
+    override_preflight: Override = "",
+    preflight_test: TestRecording = True,
+    quality_page: QualityPage = True,
 ) -> None:
-    """Record a participant in front of the screen (comes with the lab's presenter, not in this version)."""
-    raise UsageError(_NO_SCREEN + " Record without a screen with: emer record rehearse")
+    """Record a participant, from the consent to the quality page.
+
+    Prints the path of the session file. Ctrl-C ends the session early; the file is
+    closed and valid, and marked as aborted.
+    """
+    options = _options(
+        study, participant, session, eye_tracker, camera, second_camera, console, consent, fact, override_preflight,
+        preflight_test, quality_page,
+    )  # fmt: skip
+    _run_session(_request(options))
 
 
-_NO_SCREEN = (
-    "presenting clips on a participant's screen comes with the lab's presenter and is not in this version yet; "
-    "recorder, devices and protocol are."
-)
+@app.command()
+def rehearse(
+    study: Study = None,
+    participant: Participant = "",
+    session: SessionCode = "01",
+    eye_tracker: EyeTracker = "",
+    camera: Camera = "",
+    second_camera: SecondCamera = "",
+    headless: Headless = False,
+    auto: Auto = False,
+    speed: Speed = 1.0,
+    console: WithConsole = True,
+    consent: Paper = "",
+    fact: Facts = None,
+    override_preflight: Override = "",
+    preflight_test: TestRecording = True,
+    quality_page: QualityPage = True,
+) -> None:
+    """Go through a session as with a participant, with simulated or replayed devices: to train staff, and to test.
+
+    The same windows, pre-flight, consent and quality page as `emer record run`; the file is
+    marked as simulated. With --headless nothing is shown, and a scripted participant answers.
+    """
+    options = _options(
+        study, participant, session, eye_tracker, camera, second_camera, console and not headless, consent, fact,
+        override_preflight, preflight_test, quality_page,
+    )  # fmt: skip
+    request = _request(options, rehearsal=True, headless=headless, auto=auto, speed=speed)
+    config = request.study.config
+    if (eye_tracker or config.eye_tracker.kind).partition(":")[0] == "tobii":
+        raise UsageError(
+            "a rehearsal has no participant, so a real eye tracker would record nobody. Add --eye-tracker simulated, "
+            "or replay:FILE; to record with the tracker: emer record run"
+        )
+    _run_session(request)
 
 
-def _print_plan(session_plan: SessionPlan) -> None:
-    from collection.protocol.steps import BeginTrial, EndTrial, PlayClip
+@app.command()
+def resume(
+    study: Study = None,
+    participant: Participant = "",
+    session: SessionCode = "01",
+    eye_tracker: EyeTracker = "",
+    camera: Camera = "",
+    second_camera: SecondCamera = "",
+    headless: Headless = False,
+    auto: Auto = False,
+    speed: Speed = 1.0,
+    console: WithConsole = True,
+    consent: Paper = "",
+    fact: Facts = None,
+    override_preflight: Override = "",
+    preflight_test: TestRecording = True,
+    quality_page: QualityPage = True,
+) -> None:
+    """Go on with a session that was cut off by a crash, a power cut or an abort.
 
-    typer.echo(f"sub-{session_plan.participant} ses-{session_plan.session}: {session_plan.n_trials} clips")
-    start_s = 0.0
-    for step in session_plan.steps:
-        if not isinstance(step, (BeginTrial, EndTrial)):
-            detail = f"{step.stimulus_id} ({step.target_emotion})" if isinstance(step, PlayClip) else ""
-            trial = f"trial {step.trial_id}" if step.trial_id else ""
-            minutes, seconds = divmod(start_s, 60)
-            line = f"{minutes:3.0f}:{seconds:04.1f}  {step.planned_s:6.1f} s  {trial:<9} {step.name:<12} {detail}"
-            typer.echo(line.rstrip())
-        start_s += step.planned_s
-    typer.echo(f"total: {session_plan.planned_s / 60:.1f} min (reading and answering are estimates)")
+    Repairs the file if that is needed, keeps the interrupted trial marked as such, and goes on
+    with the next one in a new file beside it (..._run-02.h5). The consent of the first run holds.
+    """
+    from collection.runner import prepare_resume
 
-
-def _warnings(path: Path) -> list[str]:
-    """Return what `emer check` warns of in the new file, so that the operator hears it before the participant leaves."""
-    from data_schema.session.validate import check_session
-
-    return [str(finding) for finding in check_session(path) if finding.level == "warning"]
-
-
-class _Alarm:
-    """Says once that a stream fell silent, and once that it is back."""
-
-    #: Streams that must not pause, by the recorder's name, and what an operator calls them.
-    STEADY: ClassVar[dict[str, str]] = {"/eye/gaze": "the eye tracker", "frames": "the camera"}
-
-    def __init__(self, silence_s: float, say: Callable[[str], None]) -> None:
-        self._silence_s = silence_s
-        self._say = say
-        self._silent: set[str] = set()
-
-    def look(self, status: RecorderStatus) -> None:
-        """Compare a snapshot of the recorder with the last one."""
-        for name, device in self.STEADY.items():
-            stream = status.streams.get(name)
-            if stream is None or status.state != "recording":
-                continue
-            if stream.silent_s > self._silence_s and name not in self._silent:
-                self._silent.add(name)
-                self._say(
-                    f"ALARM: {device} has delivered nothing for {stream.silent_s:.1f} s. "
-                    f"Check its cable and light; the recording goes on without it (Ctrl-C ends the session)."
-                )
-            elif stream.silent_s < self._silence_s and name in self._silent:
-                self._silent.remove(name)
-                self._say(f"{device} delivers again.")
-
-
-def _rehearse_with_progress(rehearsal: Rehearsal) -> RehearsalResult:
-    """Run a rehearsal with a line of progress on stderr; Ctrl-C aborts it in good order."""
-    import signal
-
-    from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as ProgressBar
-
-    n_trials = rehearsal.plan.n_trials
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
-    with ProgressBar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting the recorder", total=max(1, n_trials))
-
-        alarm = _Alarm(rehearsal.study.config.recording.silence_s, bar.console.print)
-
-        def show(progress: Progress | None, status: RecorderStatus) -> None:
-            alarm.look(status)
-            bar.update(task, description=_progress_text(progress, n_trials, status))
-            if progress is not None:
-                bar.update(task, completed=max(0, progress.trial - 1))
-
-        def interrupted(_number: int, _frame: object) -> None:
-            if rehearsal.abort_requested:
-                raise KeyboardInterrupt
-            rehearsal.request_abort("stopped by the operator (Ctrl-C)")
-            bar.console.print("stopping; the file will be closed (Ctrl-C again: at once)")
-
-        before = signal.signal(signal.SIGINT, interrupted)
-        try:
-            return rehearsal.run(show)
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-def _progress_text(progress: Progress | None, n_trials: int, status: RecorderStatus) -> str:
-    gaze, frames = status.stream("/eye/gaze"), status.stream("frames")
-    where = "writing what waits" if progress is None else f"trial {progress.trial} of {n_trials}, {progress.step}"
-    return (
-        f"{where} | gaze {gaze.written} | frames {frames.written} | dropped {status.dropped} | "
-        f"waiting {sum(stream.waiting for stream in status.streams.values())}"
+    if not participant:
+        raise UsageError("name the participant whose session goes on: --participant P001. `emer status` lists them.")
+    options = _options(
+        study, participant, session, eye_tracker, camera, second_camera, console and not headless, consent, fact,
+        override_preflight, preflight_test, quality_page,
+    )  # fmt: skip
+    resumption = prepare_resume(options["study"], participant, session)
+    _run_session(
+        _request(options, rehearsal=resumption.simulated, headless=headless, auto=auto, speed=speed, resume=resumption)
     )
 
 
-def _summary_line(result: RehearsalResult) -> str:
-    summary: RecordingSummary = result.summary
-    gaze, frames = summary.status.stream("/eye/gaze"), summary.status.stream("frames")
-    line = (
-        f"{summary.reason}: {result.outcome.n_trials_completed} of {result.plan.n_trials} trials, "
-        f"{summary.duration_s:.1f} s; gaze {gaze.written} rows ({summary.rate_hz('/eye/gaze'):.1f} Hz), "
-        f"frames {frames.written} ({summary.rate_hz('frames'):.1f} Hz), dropped {summary.status.dropped}; "
-        f"peak memory {summary.status.memory_peak_bytes / 1e6:.0f} MB"
-    )
-    return f"{line} ({summary.message})" if summary.message else line
+@app.command()
+def console(study: Study = None) -> None:
+    """Open the operator's console of a session that runs; a second one, or one that was closed."""
+    from collection.commands.console import open_console
+    from data_schema.study.folder import find_study
+
+    open_console(find_study(study))
+
+
+@app.command(name="sync-check")
+def sync_check(
+    study: Study = None,
+    camera: Camera = "",
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=6.0, max=600.0, help="How long the screen flashes.")
+    ] = 24.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the camera's delay and drift against the screen: flashes a pattern while the camera sees the screen."""
+    from collection.commands.sync_check import check_sync
+    from data_schema.study.folder import find_study
+
+    check_sync(find_study(study), camera, seconds, as_json=as_json)
+
+
+def _options(
+    study: Path | None,
+    participant: str,
+    session: str,
+    eye_tracker: str,
+    camera: str,
+    second_camera: str,
+    console: bool,
+    consent: str,
+    fact: list[str] | None,
+    override_preflight: str,
+    preflight_test: bool,
+    quality_page: bool,
+) -> dict[str, Any]:
+    """Return what `run`, `rehearse` and `resume` have in common, as arguments of a request."""
+    from collection.runner import parse_consent, parse_facts
+    from data_schema.study.folder import check_code, find_study
+
+    folder = find_study(study)
+    if participant:
+        check_code(participant, "participant")
+    check_code(session, "session")
+    return {
+        "study": folder,
+        "participant": participant,
+        "session": session,
+        "eye_tracker": eye_tracker,
+        "camera": camera,
+        "second_camera": second_camera,
+        "console": console,
+        "consent": parse_consent(consent) if consent else None,
+        "facts": parse_facts(fact or []),
+        "override_reason": override_preflight.strip(),
+        "test_recording": preflight_test,
+        "quality_page": quality_page,
+    }
+
+
+def _request(options: dict[str, Any], **more: Any) -> SessionRequest:
+    from collection.runner import SessionRequest
+
+    return SessionRequest(**options, **more)
+
+
+def _run_session(request: SessionRequest) -> None:
+    from collection.commands.terminal import run_session
+
+    run_session(request)

@@ -69,6 +69,12 @@ class StudyFolder:
         """The checked configuration, read once."""
         return load_config(self.config_path)
 
+    def with_config(self, config: StudyConfig) -> StudyFolder:
+        """Return the same folder with another configuration, such as the one that a session began with."""
+        folder = StudyFolder(self.root)
+        folder.__dict__["config"] = config
+        return folder
+
     @property
     def stimuli_dir(self) -> Path:
         """The clips that are shown."""

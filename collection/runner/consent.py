@@ -1,0 +1,86 @@
+"""Consent before the recorder starts: on the screen, on paper, taken over, or simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from collection.presenter.base import Presenter
+from collection.protocol.consent import SCOPES, consent_rows, consent_step
+from collection.protocol.steps import Consent
+from collection.texts import Texts
+from data_schema.clocks import HostClock
+
+#: What is said to an operator whose participant did not agree.
+DECLINED_TEXT = (
+    "The participant did not agree to the recording of eye movements and answers, so nothing was recorded and no file "
+    "was made. Thank them all the same; nothing has to be deleted."
+)
+UNDECIDED_TEXT = "The consent page was left without a decision, so nothing was recorded and no file was made."
+NO_VIDEO_TEXT = "No consent to video: the camera stays off, and the session has no picture."
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the participant decided, and the rows that say so.
+
+    Parameters
+    ----------
+    decisions : dict of str to bool
+        By scope.
+    way : str
+        screen, paper or simulated; empty if the rows are taken over from an earlier run.
+    """
+
+    decisions: Mapping[str, bool]
+    way: str
+    language: str
+    t_system_us: int
+    step: Consent | None = None
+    earlier: npt.NDArray[np.void] | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Tell whether a scope was agreed to."""
+        return bool(self.decisions.get(scope, False))
+
+    def rows(self) -> npt.NDArray[np.void]:
+        """Return the rows of ``/participant/consent``."""
+        if self.earlier is not None:
+            rows = self.earlier.copy()
+            # The earlier run's clock may have been another boot's.
+            rows["t_system_us"] = self.t_system_us
+            return rows
+        return consent_rows(
+            self.decisions,
+            way=self.way,  # type: ignore[arg-type]
+            language=self.language,
+            t_system_us=self.t_system_us,
+            step=self.step,
+        )
+
+
+def taken_over(earlier: npt.NDArray[np.void], decisions: Mapping[str, bool], clock: HostClock) -> Agreement:
+    """Return the consent of an earlier run of the same session."""
+    return Agreement(decisions, "", "", clock.now_us(), earlier=earlier)
+
+
+def on_paper(decisions: Mapping[str, bool], language: str, clock: HostClock) -> Agreement:
+    """Return what the operator has on paper."""
+    complete = {scope: bool(decisions.get(scope, False)) for scope in SCOPES}
+    return Agreement(complete, "paper", language, clock.now_us())
+
+
+def ask_on_screen(
+    presenter: Presenter, texts: Texts, clock: HostClock, *, simulated: bool, should_stop: Callable[[], bool]
+) -> Agreement | None:
+    """Ask the participant; None if the page was left without a decision."""
+    step = consent_step(texts)
+    decisions = presenter.consent(step, should_stop)
+    if decisions is None:
+        return None
+    complete = {scope: bool(decisions.get(scope, False)) for scope in SCOPES}
+    way = "simulated" if simulated else "screen"
+    return Agreement(complete, way, texts.language, clock.now_us(), step)

@@ -1,0 +1,93 @@
+"""Operators without a console: a script, and whoever sits at the terminal."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from collection.protocol.operator import Command, Decision, Question
+
+_LOOK_EVERY_S = 0.1
+#: The reason that a script gives where one is asked for.
+SCRIPT_REASON = "decided by a script: nobody was there to ask"
+
+
+class ScriptedOperator:
+    """Take the first choice of every question, and send no command."""
+
+    def poll(self) -> list[Command]:
+        """Return no command."""
+        return []
+
+    def decide(self, question: Question, should_stop: Callable[[], bool]) -> Decision | None:
+        """Take the first choice."""
+        if should_stop():
+            return None
+        choice = question.choices[0][0]
+        return Decision(choice, SCRIPT_REASON if choice in question.reason_for else "")
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Nobody to tell."""
+
+
+class TerminalOperator(ScriptedOperator):
+    """Ask on the terminal; commands come from elsewhere.
+
+    Parameters
+    ----------
+    say : callable
+        Takes lines for the operator.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader: threading.Thread | None = None
+
+    @staticmethod
+    def possible() -> bool:
+        """Tell whether somebody can type."""
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    def decide(self, question: Question, should_stop: Callable[[], bool]) -> Decision | None:
+        """Show the choices, read a number, and a reason where one is needed; None if `should_stop` said so."""
+        self._say(question.text)
+        for number, (_, label) in enumerate(question.choices, 1):
+            self._say(f"  {number}  {label}")
+        while True:
+            self._say(f"Type a number, 1 to {len(question.choices)}, and Enter:")
+            line = self._read(should_stop)
+            if line is None:
+                return None
+            if not (line.isdigit() and 1 <= int(line) <= len(question.choices)):
+                continue
+            choice = question.choices[int(line) - 1][0]
+            if choice not in question.reason_for:
+                return Decision(choice)
+            self._say("Type the reason, which is stored with the session, and Enter:")
+            reason = self._read(should_stop)
+            if reason is None:
+                return None
+            if reason:
+                return Decision(choice, reason)
+
+    def _read(self, should_stop: Callable[[], bool]) -> str | None:
+        """Return the next line that is typed; a thread reads it, so that Ctrl-C is heard meanwhile."""
+        if self._reader is None or not self._reader.is_alive():
+            self._reader = threading.Thread(target=self._read_line, name="terminal-input", daemon=True)
+            self._reader.start()
+        while not should_stop():
+            try:
+                return self._lines.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                continue
+        return None
+
+    def _read_line(self) -> None:
+        line = sys.stdin.readline()
+        # The end of the input can answer nothing: wait for Ctrl-C then.
+        if line:
+            self._lines.put(line.strip())
