@@ -15,6 +15,7 @@ from dataclasses import replace
 from collection.devices.base import CapturedFrame, Device, DeviceInfo, Scheduled
 from collection.recorder.encoder import PIXEL_FORMAT, TIME_BASE, VideoEncoder
 from collection.recorder.encoder_stage import EncoderStage
+from collection.recorder.encoding_choice import EncodingChoice, choose_encoding
 from collection.recorder.queues import CountedQueue
 from collection.recorder.settings import (
     FRAMES_STREAM,
@@ -86,6 +87,8 @@ class CameraLine:
         Where its frames go.
     mark : callable
         Takes a marker's kind, message and value; never waits.
+    n_cameras : int
+        Cameras that are encoded at the same time.
 
     Raises
     ------
@@ -94,7 +97,14 @@ class CameraLine:
     """
 
     def __init__(
-        self, number: int, device: Device, info: DeviceInfo, settings: RecorderSettings, sink: RecordingSink, mark: Mark
+        self,
+        number: int,
+        device: Device,
+        info: DeviceInfo,
+        settings: RecorderSettings,
+        sink: RecordingSink,
+        mark: Mark,
+        n_cameras: int = 1,
     ) -> None:
         self.number = number
         self.name = CAMERA_NAMES[number]
@@ -102,12 +112,17 @@ class CameraLine:
         self.frames_stream, self.packets_stream = _STREAMS[number]
         self.table = _TABLES[number]
         self.fps = info.rates_hz.get(FRAMES.path, settings.config.camera.fps)
-        #: As it is stored: the second camera fills its own table.
-        self.info = replace(info, rates_hz={self.table: self.fps}, details={**info.details, "camera": number})
         self.sink = CameraSink(sink, self.frames_stream)
         self._size = (info.width_px, info.height_px)
         self._settings = settings
         self._mark = mark
+        #: What this machine can encode; None if that was not asked.
+        self.choice = self._choose(n_cameras)
+        details = {**info.details, "camera": number}
+        if self.choice is not None:
+            details["encoding"] = self.choice.as_json()
+        #: As it is stored: the second camera fills its own table.
+        self.info = replace(info, rates_hz={self.table: self.fps}, details=details)
         self.encoder = self._make_encoder()
         recording = settings.config.recording
         n_frames = max(2, min(MAX_FRAMES_WAITING, round(self.fps * recording.queue_seconds)))
@@ -120,11 +135,22 @@ class CameraLine:
         self._ending = threading.Event()
         self._verbs = threading.Lock()
 
-    def _make_encoder(self) -> VideoEncoder:
+    def _choose(self, n_cameras: int) -> EncodingChoice | None:
+        """Measure what can be encoded, unless the study forbids to adapt or frames wait for the encoder anyway."""
         camera = self._settings.config.camera
+        if not camera.adapt or self._settings.paced:
+            return None
+        choice = choose_encoding(camera, *self._size, self.fps, n_cameras=n_cameras)
+        log = logger.info if choice.as_asked else logger.warning
+        log("%s: %s", self.name, choice.reason)
+        return choice
+
+    def _make_encoder(self) -> VideoEncoder:
+        camera, choice = self._settings.config.camera, self.choice
         return VideoEncoder(
             *self._size, self.fps,
-            codec=camera.codec, preset=camera.preset, crf=camera.crf, keyframe_every=camera.keyframe_every,
+            codec=camera.codec, preset=choice.preset if choice else camera.preset, crf=camera.crf,
+            keyframe_every=camera.keyframe_every, encoded_px=(choice.width, choice.height) if choice else None,
         )  # fmt: skip
 
     @property

@@ -31,6 +31,8 @@ TIME_BASE = Fraction(1, 1_000_000)
 PIXEL_FORMAT = "yuv420p"
 #: AV_CODEC_FLAG_GLOBAL_HEADER in libavcodec/avcodec.h.
 _FLAG_GLOBAL_HEADER = 1 << 22
+#: Averages the pixels that become one, in 3 to 4 ms from 1920x1080; bicubic takes up to 8 (measured).
+_SCALING = "AREA"
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,15 @@ class VideoEncoder:
     Parameters
     ----------
     width_px, height_px : int
-        Size of the pictures. An odd last row or column is cut off, because
-        H.264 with 4:2:0 colour has even sizes only.
+        Size of the pictures that come. An odd last row or column is cut off,
+        because H.264 with 4:2:0 colour has even sizes only.
     fps : float
         Nominal rate; rate control only, the times are the frames' own.
     codec, preset, crf, keyframe_every
         As in ``[camera]`` of study.toml.
+    encoded_px : tuple of int, optional
+        Width and height that the pictures are scaled to before they are encoded,
+        both even; the size of the pictures by default.
 
     Raises
     ------
@@ -79,9 +84,11 @@ class VideoEncoder:
         preset: str = "ultrafast",
         crf: int = 23,
         keyframe_every: int = 15,
+        encoded_px: tuple[int, int] | None = None,
     ) -> None:
-        self.width_px = width_px - width_px % 2
-        self.height_px = height_px - height_px % 2
+        # What is given to the encoder of a picture, and what it is scaled to.
+        self._even_px = (width_px - width_px % 2, height_px - height_px % 2)
+        self.width_px, self.height_px = encoded_px or self._even_px
         self.codec = codec
         self._source_shape = (height_px, width_px, 3)
         self._first_us: int | None = None
@@ -107,7 +114,7 @@ class VideoEncoder:
             context.open()
         except (FFmpegError, ValueError, ArithmeticError) as error:
             raise MediaError(
-                f"the video encoder {codec} with preset '{preset}' does not open at {width_px}x{height_px}, {fps} fps: "
+                f"the video encoder {codec} with preset '{preset}' does not open at {self.width_px}x{self.height_px}, {fps} fps: "
                 f"{error}. Check [camera] in study.toml."
             ) from error
         self._context = context
@@ -146,9 +153,11 @@ class VideoEncoder:
             self._first_us = t_capture_us
         # A stream's time stamps must rise; a capture stamp that went back stays as it is in the frame's row.
         pts = max(t_capture_us - self._first_us, self._last_pts + 1)
-        picture = np.ascontiguousarray(image[: self.height_px, : self.width_px])
+        picture = np.ascontiguousarray(image[: self._even_px[1], : self._even_px[0]])
         # The buffer is used in place: copying it first costs as much as converting it.
-        frame = av.VideoFrame.from_numpy_buffer(picture, format="bgr24").reformat(format=PIXEL_FORMAT)
+        frame = av.VideoFrame.from_numpy_buffer(picture, format="bgr24").reformat(
+            width=self.width_px, height=self.height_px, format=PIXEL_FORMAT, interpolation=_SCALING
+        )
         frame.pts, frame.time_base = pts, TIME_BASE
         try:
             packets = self._context.encode(frame)

@@ -95,6 +95,7 @@ class Recording:
         self._guard = DiskGuard(settings.path, self._config.min_free_gb * 1e9, probe_free)
         self._queue_lock = threading.Lock()
         self._cameras: list[CameraLine] = []
+        self._n_cameras = 0
         self._writer: SessionWriter | None = None
         self._writer_stage: WriterStage | None = None
         self._syncer: FileSyncer | None = None
@@ -141,6 +142,7 @@ class Recording:
         for device in self._devices:
             device.connect()
         self._infos = tuple(device.describe() for device in self._devices)
+        self._n_cameras = sum(info.role == CAMERA for info in self._infos)
         for device, info in zip(self._devices, self._infos, strict=True):
             if info.role == CAMERA:
                 self._add_camera(device, info)
@@ -158,7 +160,7 @@ class Recording:
         number = len(self._cameras) + 1
         if number > _MAX_CAMERAS:
             raise RecordingError(f"{_MAX_CAMERAS} cameras can be recorded, {number} were named")
-        line = CameraLine(number, device, info, self._settings, self._sink, self._mark)
+        line = CameraLine(number, device, info, self._settings, self._sink, self._mark, self._n_cameras)
         self._cameras.append(line)
         self._rates[line.table] = line.fps
         self._queues.update({line.frames_stream: line.frames, line.packets_stream: line.packets})
@@ -216,6 +218,10 @@ class Recording:
         for info in self._infos:
             text = " ".join(part for part in (info.role, info.kind, info.model, info.serial_number) if part)
             self._writer.marker(markers.DEVICE_CONNECTED, text, t_system_us=self._started_us)
+        for line in self._cameras:
+            if line.choice is not None:
+                text, rate = f"{line.name}: {line.choice.reason}", line.choice.measured_fps
+                self._writer.marker(markers.ENCODER_CHOSEN, text, rate, t_system_us=self._started_us)
         # There from the beginning, so that nothing depends on who says something first.
         self._queue_of(MARKERS.path)
         self._writer_stage = WriterStage(self._writer, self._file_queues(), lambda: dict(self._queues), self._sink.show)

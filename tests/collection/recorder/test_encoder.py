@@ -87,3 +87,19 @@ def test_cost_is_measured() -> None:
     encoder.encode(_shade(0), 1)
     median, high = encoder.cost_ms()
     assert 0 < median <= high
+
+
+def test_pictures_are_scaled_to_the_chosen_size() -> None:
+    encoder = VideoEncoder(129, 97, 30.0, encoded_px=(64, 48))
+    assert (encoder.width_px, encoder.height_px) == (64, 48)
+    image = np.zeros((97, 129, 3), dtype=np.uint8)
+    image[:, 64:] = 200
+    encoded = encoder.encode(image, 1)
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.extradata = encoder.extradata
+    frames = decoder.decode(av.Packet(encoded.payload)) + decoder.decode(None)
+    assert [(frame.width, frame.height) for frame in frames] == [(64, 48)]
+    picture = frames[0].to_ndarray(format="gray")
+    assert picture[:, :30].mean() < 40 < 150 < picture[:, 34:].mean(), "left is dark and right is bright, as given"
+    with pytest.raises(FrameRejected):
+        encoder.encode(np.zeros((48, 64, 3), dtype=np.uint8), 2)
