@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from data_schema.session.layout import ANCHORS, BLOBS, MARKERS, TABLES
 from data_schema.session.reader import Session, open_session
+from data_schema.session.video import SessionVideo
 
 
 def describe_session(path: Path | str) -> dict[str, Any]:
@@ -21,7 +23,6 @@ def describe_session(path: Path | str) -> dict[str, Any]:
     """
     with open_session(path) as session:
         streams = [_describe_table(session, table.path) for table in TABLES]
-        video = session.video
         start_us, stop_us = _span_us(session)
         return {
             "file": str(path),
@@ -39,24 +40,31 @@ def describe_session(path: Path | str) -> dict[str, Any]:
             "versions": session.versions,
             "seeds": session.seeds,
             "streams": streams,
-            "blobs": [
-                {"path": blob.path, "bytes": int(session.file[blob.path].shape[0])}
-                for blob in BLOBS
-                if blob.path in session.file
-            ],
-            "video": None
-            if video is None
-            else {
-                "codec": video.stream.codec,
-                "width_px": video.stream.width_px,
-                "height_px": video.stream.height_px,
-                "n_frames": len(video),
-                "frames_missed": int(video.frames["missed_before"].sum()),
-            },
+            "blobs": [{"path": blob.path, "bytes": _blob_size(session, blob.path)} for blob in BLOBS],
+            "video": _describe_video(session.video),
+            "second_video": _describe_video(session.second_video),
             "trials": [vars(trial) for trial in session.trials()],
             "cut_trials": {str(number): reason for number, reason in session.cut_trials().items()},
             "markers": _count_markers(session),
         }
+
+
+def _blob_size(session: Session, path: str) -> int:
+    """Return the bytes of a blob; 0 for one that an older file does not have."""
+    dataset = session.file.get(path)
+    return int(dataset.shape[0]) if isinstance(dataset, h5py.Dataset) else 0
+
+
+def _describe_video(video: SessionVideo | None) -> dict[str, Any] | None:
+    if video is None:
+        return None
+    return {
+        "codec": video.stream.codec,
+        "width_px": video.stream.width_px,
+        "height_px": video.stream.height_px,
+        "n_frames": len(video),
+        "frames_missed": int(video.frames["missed_before"].sum()),
+    }
 
 
 def _describe_table(session: Session, table_path: str) -> dict[str, Any]:
@@ -95,12 +103,13 @@ def as_text(item: dict[str, Any]) -> str:
     for device in item["devices"]:
         replayed = f", replays {device['replayed_from']}" if device.get("replayed_from") else ""
         lines.append(f"  {device.get('role', 'device')}: {device.get('kind', '')} {device.get('model', '')}{replayed}")
-    if item["video"]:
-        video = item["video"]
-        lines.append(
-            f"  video: {video['codec']} {video['width_px']}x{video['height_px']}, {video['n_frames']} frames, "
-            f"{video['frames_missed']} missed"
-        )
+    for key, name in (("video", "video"), ("second_video", "second video")):
+        video = item.get(key)
+        if video:
+            lines.append(
+                f"  {name}: {video['codec']} {video['width_px']}x{video['height_px']}, {video['n_frames']} frames, "
+                f"{video['frames_missed']} missed"
+            )
     lines.append(f"  {'stream':<28}{'rows':>10}{'rate Hz':>10}")
     for stream in item["streams"]:
         rate = "" if stream["rate_hz"] is None else f"{stream['rate_hz']:.1f}"

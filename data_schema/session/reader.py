@@ -26,7 +26,10 @@ from data_schema.session.layout import (
     MARKERS,
     PACKETS,
     PRESENTATIONS,
+    SECOND_FRAMES,
+    SECOND_PACKETS,
     TABLE_BY_PATH,
+    Blob,
     Table,
     decode_text,
 )
@@ -324,13 +327,21 @@ class Session:
     @cached_property
     def video(self) -> SessionVideo | None:
         """The face video, or None if there was no camera."""
-        packets = self.file.get(PACKETS.path)
+        return self._video(FRAMES, PACKETS)
+
+    @cached_property
+    def second_video(self) -> SessionVideo | None:
+        """The video of the second camera, or None if there was none."""
+        return self._video(SECOND_FRAMES, SECOND_PACKETS)
+
+    def _video(self, frames: Table, blob: Blob) -> SessionVideo | None:
+        packets = self.file.get(blob.path)
         if not isinstance(packets, h5py.Dataset):
             return None
         stream = VideoStream.from_attributes(packets)
         if stream is None:
             return None
-        return SessionVideo(self.path, packets, self.table(FRAMES)[:], stream)
+        return SessionVideo(self.path, packets, self.table(frames)[:], stream, frames.path, blob.path)
 
 
 def open_session(path: Path | str, *, salvage: bool = False) -> Session:

@@ -24,7 +24,10 @@ from data_schema.session.layout import (
     FRAMES,
     MARKERS,
     PACKETS,
+    SECOND_FRAMES,
+    SECOND_PACKETS,
     TABLES,
+    Blob,
     Growth,
     Table,
     encode_text,
@@ -39,6 +42,9 @@ from data_schema.session.writer import SessionWriter
 #: Rows and bytes that are copied at a time, so that memory stays bounded.
 _BLOCK_ROWS = 65_536
 _BLOCK_BYTES = 4 << 20
+
+#: Number of the camera and its packets, by the table of its frames.
+_CAMERAS = {FRAMES.path: (1, PACKETS), SECOND_FRAMES.path: (2, SECOND_PACKETS)}
 
 #: What `emer repair` appends to the name of the damaged file.
 BACKUP_SUFFIX = ".before-repair"
@@ -149,8 +155,6 @@ def _keep(path: Path) -> Path:
 
 def _copy_sound_part(session: Session, target: Path) -> RepairResult:
     result = RepairResult(target, repaired=True)
-    packets = _dataset(session, PACKETS.path)
-    video = VideoStream.from_attributes(packets) if packets is not None else None
     writer = SessionWriter.create(
         target,
         participant=session.participant,
@@ -158,7 +162,8 @@ def _copy_sound_part(session: Session, target: Path) -> RepairResult:
         config_json=session.config_json,
         devices=session.devices,
         seeds=session.seeds,
-        video=video,
+        video=_stream(session, PACKETS),
+        second_video=_stream(session, SECOND_PACKETS),
         rates_hz=_chunk_rates(session),
         simulated=session.simulated,
         created_utc=session.created_utc,
@@ -166,8 +171,8 @@ def _copy_sound_part(session: Session, target: Path) -> RepairResult:
     )
     try:
         for table in TABLES:
-            if table is FRAMES:
-                _copy_video(session, writer, result)
+            if table in (FRAMES, SECOND_FRAMES):
+                _copy_video(session, table, writer, result)
             else:
                 _copy_table(session, table, writer, result)
         _copy_blob(session, CALIBRATION_DATA.path, writer, result)
@@ -203,6 +208,12 @@ def _mark_open_trial(session: Session, writer: SessionWriter, last_us: int) -> N
             MARKERS, t_system_us=last_us, trial_id=number, kind=markers.TRIAL_INTERRUPTED, value=np.nan, message=text
         )
         writer.append(MARKERS.path, row)
+
+
+def _stream(session: Session, blob: Blob) -> VideoStream | None:
+    """Return what a decoder of the packets must know, or None if there is no such video."""
+    packets = _dataset(session, blob.path)
+    return VideoStream.from_attributes(packets) if packets is not None else None
 
 
 def _chunk_rates(session: Session) -> dict[str, float]:
@@ -284,16 +295,20 @@ def _copy_table(session: Session, table: Table, writer: SessionWriter, result: R
         result.losses.append(f"{n_blank} rows within {table.path} have lost their data")
 
 
-def _copy_video(session: Session, writer: SessionWriter, result: RepairResult) -> None:
+def _copy_video(session: Session, table: Table, writer: SessionWriter, result: RepairResult) -> None:
     """Copy frames as long as their bytes are there."""
+    camera, blob = _CAMERAS[table.path]
     try:
-        view = session.table(FRAMES.path)
+        view = session.table(table.path)
     except SessionFileError as error:
-        result.losses.append(f"{FRAMES.path} is lost ({error})")
+        result.losses.append(f"{table.path} is lost ({error})")
         return
-    packets = _dataset(session, PACKETS.path)
+    packets = _dataset(session, blob.path)
     if packets is None:
-        result.losses.append(f"{PACKETS.path} is lost, and with it {len(view)} frames")
+        if not len(view):
+            # A file of format 1.0 has no second camera.
+            return
+        result.losses.append(f"{blob.path} is lost, and with it {len(view)} frames")
         return
     sound = _readable_rows(view)
     copied = 0
@@ -302,19 +317,19 @@ def _copy_video(session: Session, writer: SessionWriter, result: RepairResult) -
         block = view[start : min(sound, start + 1024)]
         whole = _frames_with_bytes(block, size)
         for row in block[:whole]:
-            frame = np.array([row], dtype=FRAMES.dtype)
+            frame = np.array([row], dtype=table.dtype)
             offset = int(row["packet_offset"])
             try:
                 payload = packets[offset : offset + int(row["packet_size"])].tobytes()
             except (OSError, RuntimeError):
                 whole = -1
                 break
-            writer.append_packet(payload, frame)
+            writer.append_packet(payload, frame, camera)
             copied += 1
         writer.flush()
         if whole < len(block):
             break
-    result.rows[FRAMES.path] = copied
+    result.rows[table.path] = copied
     if copied < len(view):
         result.losses.append(f"{len(view) - copied} frames at the end had lost their bytes")
 

@@ -7,6 +7,7 @@ simulated devices of `collection`.
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,9 +24,11 @@ from data_schema.session.layout import (
     PLANTED,
     PRESENTATIONS,
     RESPONSES,
+    SECOND_FRAMES,
     TIME_SYNC,
     make_row,
 )
+from data_schema.session.synthetic_setup import write_free_text, write_luminance, write_setup
 from data_schema.session.video import VideoStream
 from data_schema.session.writer import SessionWriter
 from data_schema.study.config import StudyConfig, parse_config
@@ -73,6 +76,7 @@ def make_synthetic_session(
     fps: float = 30.0,
     with_video: bool = True,
     with_gaze: bool = True,
+    with_second_video: bool = False,
     config: StudyConfig | None = None,
     continues_run: int = 0,
     first_trial: int = 1,
@@ -96,6 +100,8 @@ def make_synthetic_session(
         Gaze samples and camera frames per second.
     with_video, with_gaze : bool
         Leave a stream out to test what follows.
+    with_second_video : bool
+        True for a second camera.
     config : StudyConfig, optional
         Stored in the file.
     continues_run : int
@@ -115,6 +121,9 @@ def make_synthetic_session(
     numbers = range(first_trial, first_trial + n_trials + cut_trial)
     total_s = 0.5 + len(numbers) * (trial_s + 0.5)
     encoder, stream = _encoder(fps) if with_video else (None, None)
+    second, second_stream = _encoder(fps) if with_second_video else (None, None)
+    # Of their own, so that what was there before stays as it was for the same seed.
+    setup_rng = np.random.default_rng([seed, 1])
     writer = SessionWriter.create(
         path,
         participant=participant,
@@ -126,17 +135,22 @@ def make_synthetic_session(
         ],
         seeds={"synthetic": seed},
         video=stream,
-        rates_hz={GAZE.path: rate_hz, FRAMES.path: fps},
+        second_video=second_stream,
+        rates_hz={GAZE.path: rate_hz, FRAMES.path: fps, SECOND_FRAMES.path: fps},
         simulated=True,
     )
     with writer:
         writer.marker(markers.RECORDING_STARTED, "synthetic recording", t_system_us=START_US)
         if continues_run:
             writer.marker(markers.CONTINUES_RUN, "synthetic", value=float(continues_run), t_system_us=START_US)
+        write_setup(writer, setup_rng, config, START_US)
+        write_luminance(writer, setup_rng, config, trial_s)
         if with_gaze:
             _write_eyes(writer, rng, total_s, rate_hz)
         if encoder is not None:
-            _write_video(writer, encoder, rng, total_s, fps)
+            _write_video(writer, encoder, rng, total_s, fps, 1)
+        if second is not None:
+            _write_video(writer, second, setup_rng, total_s, fps, 2)
         for index, trial_id in enumerate(numbers):
             onset_us = START_US + round((0.5 + index * (trial_s + 0.5)) * 1e6)
             cut = cut_trial and index == n_trials
@@ -199,8 +213,14 @@ def _encoder(fps: float) -> tuple[av.VideoCodecContext, VideoStream]:
 
 
 def _write_video(
-    writer: SessionWriter, encoder: av.VideoCodecContext, rng: np.random.Generator, total_s: float, fps: float
+    writer: SessionWriter,
+    encoder: av.VideoCodecContext,
+    rng: np.random.Generator,
+    total_s: float,
+    fps: float,
+    camera: int,
 ) -> None:
+    table = FRAMES if camera == 1 else SECOND_FRAMES
     ramp = np.add.outer(np.arange(240), np.arange(320))
     for index in range(int(total_s * fps)):
         t_us = START_US + round(index * 1e6 / fps + rng.uniform(0, 2000))
@@ -209,9 +229,9 @@ def _write_video(
         frame.pts, frame.time_base = t_us - START_US, _TIME_BASE
         for packet in encoder.encode(frame):
             row = make_row(
-                FRAMES, t_capture_us=t_us, t_device_us=-1, pts=packet.pts, keyframe=packet.is_keyframe, missed_before=0
+                table, t_capture_us=t_us, t_device_us=-1, pts=packet.pts, keyframe=packet.is_keyframe, missed_before=0
             )
-            writer.append_packet(bytes(packet), row)
+            writer.append_packet(bytes(packet), row, camera)
 
 
 def _write_trial(
@@ -250,8 +270,11 @@ def _write_trial(
             n_flips=n_flips,
             n_flips_late=0,
             completed=1,
+            duration_actual_s=trial_s,
+            stimulus_sha256=hashlib.sha256(stimulus.id.encode()).hexdigest(),
         ),
     )
+    write_free_text(writer, trial_id, offset_us + 10_000, offset_us + 95_000)
     for scale, value in (("valence", rng.integers(-4, 5) / 4), ("arousal", rng.integers(-4, 5) / 4)):
         writer.append(
             RESPONSES.path,

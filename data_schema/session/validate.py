@@ -12,18 +12,24 @@ from data_schema.errors import ConfigError, SessionFileError
 from data_schema.session import markers
 from data_schema.session.layout import (
     BLOBS,
+    CALIBRATION_ATTEMPTS,
+    CALIBRATION_DATA,
     FRAMES,
     GAZE,
     MARKERS,
     PACKETS,
     PRESENTATIONS,
     ROOT_ATTRIBUTES,
+    SECOND_FRAMES,
+    SECOND_PACKETS,
     STUDY_ATTRIBUTES,
     TABLES,
+    Blob,
     Table,
     decode_text,
 )
 from data_schema.session.reader import Session, open_session
+from data_schema.session.video import SessionVideo
 from data_schema.study.folder import parse_session_name
 
 _BLOCK_ROWS = 262_144
@@ -33,7 +39,7 @@ _BLOCK_ROWS = 262_144
 COVERAGE_TOLERANCE_S = 2.0
 
 #: Streams that deliver without pause while a session runs.
-_STEADY_STREAMS = (GAZE, FRAMES)
+_STEADY_STREAMS = (GAZE, FRAMES, SECOND_FRAMES)
 
 #: Markers that an operator must hear of, and what is said of them.
 _NOTABLE_MARKERS: dict[str, str] = {
@@ -41,10 +47,14 @@ _NOTABLE_MARKERS: dict[str, str] = {
     markers.REPAIRED: "was repaired: {detail}",
     markers.DEVICE_FAULT: "{n} device faults: {detail}",
     markers.STREAM_SILENT: "a stream fell silent {n} times: {detail}",
+    markers.CAMERA_LOST: "a camera was lost {n} times: {detail}",
+    markers.RATE_LOW: "a stream was too slow {n} times: {detail}",
     markers.SAMPLES_DROPPED: "{total:.0f} samples dropped, counted while recording: {detail}",
     markers.FRAMES_DROPPED: "{total:.0f} frames dropped, counted while recording: {detail}",
     markers.CLOCK_STEPPED: "the wall clock was set {n} times: {detail}",
     markers.DISK_LOW: "the disk ran low: {detail}",
+    markers.PREFLIGHT_OVERRIDDEN: "was started in spite of a failed check: {detail}",
+    markers.CLIP_ENDED_EARLY: "{n} clips ended early: {detail}",
 }
 
 
@@ -96,7 +106,9 @@ def check_session(path: Path | str) -> list[Finding]:
                 findings.append(Finding("error", blob.path, "is missing"))
         if not any(finding.level == "error" for finding in findings):
             findings += _check_coverage(session)
-            findings += _check_video(session)
+            findings += _check_video(session, session.video, FRAMES, PACKETS)
+            findings += _check_video(session, session.second_video, SECOND_FRAMES, SECOND_PACKETS)
+            findings += _check_calibration(session)
             findings += _check_trials(session)
         return findings
 
@@ -278,38 +290,49 @@ def _check_times(session: Session, table: Table) -> list[Finding]:
     return []
 
 
-def _check_video(session: Session) -> list[Finding]:
-    video = session.video
+def _check_video(session: Session, video: SessionVideo | None, table: Table, blob: Blob) -> list[Finding]:
     if video is None:
-        if len(session.table(FRAMES.path)):
-            return [Finding("error", PACKETS.path, "there are frames, but the stream's description is missing")]
+        if len(session.table(table.path)):
+            return [Finding("error", blob.path, "there are frames, but the stream's description is missing")]
         return []
     frames = video.frames
     if not len(frames):
-        return [Finding("warning", FRAMES.path, "the session has a camera, but no frame was stored")]
-    size = int(session.file[PACKETS.path].shape[0])
+        return [Finding("warning", table.path, "the session has a camera, but no frame was stored")]
+    size = int(session.file[blob.path].shape[0])
     offsets = frames["packet_offset"].astype(np.int64)
     ends = offsets + frames["packet_size"]
     if offsets[0] != 0 or np.any(offsets[1:] != ends[:-1]):
-        return [Finding("error", FRAMES.path, "the packets of the frames overlap or leave holes")]
+        return [Finding("error", table.path, "the packets of the frames overlap or leave holes")]
     if int(ends[-1]) > size:
         return [
             Finding(
                 "error",
-                FRAMES.path,
-                f"the last frame ends at byte {int(ends[-1])}, but {PACKETS.path} holds {size}. "
+                table.path,
+                f"the last frame ends at byte {int(ends[-1])}, but {blob.path} holds {size}. "
                 f"The recording probably stopped mid-write; run `emer repair {session.path}`",
             )
         ]
     if not frames["keyframe"][0]:
-        return [
-            Finding("error", FRAMES.path, "the first frame is no key frame, so nothing decodes before the next one")
-        ]
+        return [Finding("error", table.path, "the first frame is no key frame, so nothing decodes before the next one")]
     try:
         video.decode(len(frames) - 1)
     except SessionFileError as error:
-        return [Finding("error", PACKETS.path, f"the last frame does not decode: {error}")]
+        return [Finding("error", blob.path, f"the last frame does not decode: {error}")]
     return []
+
+
+def _check_calibration(session: Session) -> list[Finding]:
+    """Find attempts whose calibration data are not in the file."""
+    rows = session.table(CALIBRATION_ATTEMPTS)[:]
+    rows = rows[rows["blob_offset"] >= 0]
+    dataset = session.file.get(CALIBRATION_DATA.path)
+    size = int(dataset.shape[0]) if isinstance(dataset, h5py.Dataset) else 0
+    lost = rows[rows["blob_offset"] + rows["blob_size"] > size]
+    if not len(lost):
+        return []
+    numbers = ", ".join(str(number) for number in lost["attempt_id"])
+    message = f"the calibration data of attempt {numbers} are missing, so it cannot be used again on a tracker"
+    return [Finding("warning", CALIBRATION_ATTEMPTS.path, message)]
 
 
 def _check_trials(session: Session) -> list[Finding]:

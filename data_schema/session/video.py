@@ -92,12 +92,24 @@ class SessionVideo:
         All rows of ``/face/frames``.
     stream : VideoStream
         How the packets are to be decoded.
+    frames_path, packets_path : str
+        Where they lie in the file, for messages.
     """
 
-    def __init__(self, path: Path, packets: h5py.Dataset, frames: npt.NDArray[np.void], stream: VideoStream) -> None:
+    def __init__(
+        self,
+        path: Path,
+        packets: h5py.Dataset,
+        frames: npt.NDArray[np.void],
+        stream: VideoStream,
+        frames_path: str = FRAMES.path,
+        packets_path: str = PACKETS.path,
+    ) -> None:
         self.path = path
         self.stream = stream
         self.frames = frames
+        self.frames_path = frames_path
+        self.packets_path = packets_path
         self._packets = packets
         self._keyframes = np.flatnonzero(frames["keyframe"])
 
@@ -117,7 +129,7 @@ class SessionVideo:
         payload = self._packets[start : start + int(row["packet_size"])]
         if len(payload) != int(row["packet_size"]):
             raise SessionFileError(
-                self.path, f"frame {index} has lost its bytes; run `emer repair {self.path}`", PACKETS.path
+                self.path, f"frame {index} has lost its bytes; run `emer repair {self.path}`", self.packets_path
             )
         return bytes(payload.tobytes())
 
@@ -169,13 +181,13 @@ class SessionVideo:
                 image = self._decode_packet(decoder, position, wanted=position == index)
                 position += 1
             if image is None:
-                raise SessionFileError(self.path, f"frame {index} cannot be decoded", FRAMES.path)
+                raise SessionFileError(self.path, f"frame {index} cannot be decoded", self.frames_path)
             yield index, image
 
     def _keyframe_before(self, index: int) -> int:
         place = int(np.searchsorted(self._keyframes, index, side="right")) - 1
         if place < 0:
-            raise SessionFileError(self.path, f"no key frame before frame {index}", FRAMES.path)
+            raise SessionFileError(self.path, f"no key frame before frame {index}", self.frames_path)
         return int(self._keyframes[place])
 
     def _new_decoder(self) -> Any:
@@ -194,7 +206,7 @@ class SessionVideo:
         try:
             decoded = decoder.decode(packet)
         except av.error.FFmpegError as error:
-            raise SessionFileError(self.path, f"frame {index} does not decode: {error}", PACKETS.path) from error
+            raise SessionFileError(self.path, f"frame {index} does not decode: {error}", self.packets_path) from error
         if not wanted:
             return None
         for frame in decoded:
@@ -219,7 +231,7 @@ class SessionVideo:
             If there are no frames or the target exists.
         """
         if not len(self):
-            raise SessionFileError(self.path, "there are no frames to write", FRAMES.path)
+            raise SessionFileError(self.path, "there are no frames to write", self.frames_path)
         if target.exists():
             raise SessionFileError(self.path, f"{target} exists already; name another file")
         partial = target.with_name(f"{target.stem}.partial{target.suffix}")
@@ -240,7 +252,9 @@ class SessionVideo:
                     index += 1
         if index != len(self):
             partial.unlink(missing_ok=True)
-            raise SessionFileError(self.path, f"wrote {index} of {len(self)} frames to {target.name}", PACKETS.path)
+            raise SessionFileError(
+                self.path, f"wrote {index} of {len(self)} frames to {target.name}", self.packets_path
+            )
         partial.replace(target)
 
     def _mean_rate(self) -> float:
