@@ -11,9 +11,6 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from collection.presenter.base import Answer, HeadPosition, Presentation, ShouldStop, TakeFlips
 from collection.presenter.scripted import ScriptedParticipant
 from collection.protocol.steps import AskItems, Consent, ItemKind, PlayClip, Step

@@ -95,7 +95,7 @@ def _study(path: Path) -> list[Health]:
         study.check_stimuli()
     except EmerError as error:
         return [Health("error", "study", str(error).replace("\n", "; "))]
-    findings = [Health("good", "study", f"'{config.study.title}', {len(config.stimuli)} stimuli")]
+    findings = [Health("good", "study", f"'{config.study.title}', {len(config.trial_stimuli)} stimuli")]
     findings += [_stimulus(study.stimulus_path(stimulus)) for stimulus in config.stimuli]
     findings = [finding for finding in findings if finding.level == "error"] or findings[:1]
     if not os.access(study.root, os.W_OK):

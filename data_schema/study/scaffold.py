@@ -26,10 +26,92 @@ _HEADER = """\
 _STIMULI_README = """\
 The clips that participants watch, named in study.toml.
 
-The ones made by `emer init` are placeholders: moving shapes that induce nothing.
+The ones made by `emer init` are placeholders: moving shapes and a quiet tone that induce
+nothing. practice.mp4 is shown in the practice trial, which never becomes data.
 Put your own clips here, name them in study.toml with the emotion that each is meant
 to induce, and write down for each whether you may show it and to whom (licence).
 """
+
+_QUESTIONNAIRES_README = """\
+Questionnaires of this study, one TOML file each, named like its id.
+
+A questionnaire is asked when study.toml names it in [protocol] questionnaires_before or
+questionnaires_after. The toolkit brings `mood` (short, ours, not validated) and `panas`
+(a form: its words are APA's; `emer record plan` says what to write into panas.toml).
+example.toml shows every key. Check that you may use what you put here: source and terms
+are part of the file and are shown with the scores.
+"""
+
+_EXAMPLE_QUESTIONNAIRE = """\
+# An example: copy it, give it a name of your own, and name that in study.toml:
+#   [protocol]
+#   questionnaires_before = ["mood", "example"]
+id = "example"
+version = "1"
+source = "Written for this study."
+terms = "Free to use."
+validated = false
+
+[title]
+en = "Before you came"
+zh = "来实验室之前"
+
+[instruction]
+en = "Please answer for today."
+zh = "请根据今天的情况回答。"
+
+# The scale of all items: rating, choice, yes_no, sam or text. Labels: its two ends, or a word for each point.
+[scale]
+kind = "rating"
+low = 1
+high = 5
+[scale.labels]
+en = ["not at all", "very much"]
+zh = ["完全没有", "非常"]
+
+[[items]]
+id = "example_rested"
+[items.text]
+en = "I slept well last night."
+zh = "我昨晚睡得很好。"
+
+[[items]]
+id = "example_hurried"
+reverse = true
+[items.text]
+en = "I had to hurry to get here."
+zh = "我是匆忙赶来的。"
+
+# An item with a scale of its own.
+[[items]]
+id = "example_coffee"
+[items.text]
+en = "How much coffee or tea have you had today?"
+zh = "您今天喝了多少咖啡或茶？"
+[items.scale]
+kind = "choice"
+low = 0
+high = 2
+[items.scale.labels]
+en = ["none", "one or two cups", "more"]
+zh = ["没有", "一两杯", "更多"]
+
+# A score is the mean or the sum of items; reverse items count as low + high - answer.
+[[scores]]
+id = "rested"
+meaning = "High: rested and in no hurry. 1 to 5."
+items = ["example_rested", "example_hurried"]
+rule = "mean"
+"""
+
+#: The stimulus of the practice trial.
+_PRACTICE = {
+    "id": "practice",
+    "file": "practice.mp4",
+    "target_emotion": "neutral",
+    "licence": "placeholder made by emer init",
+    "practice": True,
+}
 
 
 def init_study(
@@ -40,10 +122,11 @@ def init_study(
     clip_s: float = 4.0,
     emotions: Iterable[str] = EMOTIONS,
     seed: int = 2025,
+    practice: bool = True,
     settings: dict[str, dict[str, object]] | None = None,
     progress: Progress | None = None,
 ) -> StudyFolder:
-    """Make a study folder with a complete ``study.toml`` and placeholder stimuli.
+    """Make a study folder with a complete ``study.toml``, placeholder stimuli and an example questionnaire.
 
     Parameters
     ----------
@@ -59,6 +142,8 @@ def init_study(
         Emotions to make placeholders for.
     seed : int
         The study's seed.
+    practice : bool
+        Make a clip for the practice trial as well; it does not count among the emotions' clips.
     settings : dict, optional
         Sections and keys that differ from the defaults.
     progress : callable, optional
@@ -78,7 +163,8 @@ def init_study(
     root = Path(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise StudyError(f"{root} exists and is not empty. Name a new folder; nothing was changed.")
-    stimuli = [
+    stimuli: list[dict[str, object]] = [dict(_PRACTICE)] if practice else []
+    stimuli += [
         {"id": f"{emotion}-{number}", "file": f"{emotion}-{number}.mp4", "target_emotion": emotion,
          "licence": "placeholder made by emer init"}
         for number in range(1, clips_per_emotion + 1)
@@ -105,16 +191,22 @@ def init_study(
 
 
 def _fill(folder: Path, config: StudyConfig, clip_s: float, progress: Progress | None) -> None:
-    for name in ("stimuli", "sessions", "labels", "exports", "models", "reports"):
+    for name in ("stimuli", "questionnaires", "sessions", "labels", "exports", "models", "reports"):
         (folder / name).mkdir()
     (folder / "stimuli" / "README.txt").write_text(_STIMULI_README, encoding="utf-8")
+    (folder / "questionnaires" / "README.txt").write_text(_QUESTIONNAIRES_README, encoding="utf-8")
+    (folder / "questionnaires" / "example.toml").write_text(_EXAMPLE_QUESTIONNAIRE, encoding="utf-8")
     total = len(config.stimuli)
     for done, stimulus in enumerate(config.stimuli):
         if progress:
             progress(done, total, stimulus.id)
-        number = int(stimulus.id.rsplit("-", 1)[1])
+        number = 1 if stimulus.practice else int(stimulus.id.rsplit("-", 1)[1])
         write_placeholder(
-            folder / "stimuli" / stimulus.file, emotion=stimulus.target_emotion, number=number, duration_s=clip_s
+            folder / "stimuli" / stimulus.file,
+            emotion=stimulus.target_emotion,
+            number=number,
+            duration_s=clip_s,
+            title="practice" if stimulus.practice else "",
         )
     if progress:
         progress(total, total, "stimuli")

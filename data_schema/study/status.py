@@ -72,7 +72,7 @@ def study_status(study: StudyFolder) -> StudyStatus:
         If ``study.toml`` cannot be used.
     """
     config = study.config
-    status = StudyStatus(config.study.title, str(study.root), len(config.stimuli))
+    status = StudyStatus(config.study.title, str(study.root), len(config.trial_stimuli))
     participants = set()
     for name, statuses in _statuses_by_session(study).items():
         if any(said != UNREADABLE for said in statuses):
@@ -136,7 +136,7 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
     if status.sessions.get("unreadable"):
         return f"emer check {root}    (a session file cannot be read)"
     if not status.sessions:
-        return f"emer record rehearse {root} --participant P001 --speed 10"
+        return f"emer record rehearse {root} --participant P001 --headless --speed 10"
     if not status.n_clips:
         return f"emer clips {root}"
     if not status.label_files:

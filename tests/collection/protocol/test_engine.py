@@ -279,7 +279,7 @@ def test_the_operator_is_told_where_the_session_is(
     assert told[-1]["remaining_s"] == 0.0
     steps = {message["step"] for message in told}
     assert {"welcome", "mood_before", "clip", "self_report", "end"} <= steps
-    assert [message["trial"] for message in told if message["step"] == "clip"][0] == 0  # practice
+    assert next(message["trial"] for message in told if message["step"] == "clip") == 0  # practice
     assert told[-1]["trial"] == told[-1]["n_trials"] == 3
     left = [message["remaining_s"] for message in told]
     assert left[0] == pytest.approx(plan.planned_s, abs=2.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from data_schema.errors import ConfigError, StudyError, UsageError
@@ -22,10 +23,31 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
 
 def test_a_new_study_has_stimuli_that_play(study: StudyFolder) -> None:
     study.check_stimuli()
-    assert len(study.config.stimuli) == 7
+    assert len(study.config.stimuli) == 8
+    assert len(study.config.trial_stimuli) == 7
+    assert [stimulus.id for stimulus in study.config.practice_stimuli] == ["practice"]
     for stimulus in study.config.stimuli:
         with av.open(str(study.stimulus_path(stimulus))) as container:
             assert sum(1 for _ in container.decode(video=0)) == 15
+
+
+def test_placeholders_have_a_quiet_tone_of_their_own(study: StudyFolder) -> None:
+    pitches = set()
+    for name in ("happiness-1", "anger-1"):
+        with av.open(str(study.stimulus_path(name))) as container:
+            sound = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+            rate = container.streams.audio[0].rate
+        assert 0.005 < np.abs(sound).max() < 0.1
+        assert len(sound) / rate == pytest.approx(0.5, abs=0.06)
+        spectrum = np.abs(np.fft.rfft(sound))
+        pitches.add(round(int(np.argmax(spectrum)) * rate / len(sound), -1))
+    assert len(pitches) == 2
+
+
+def test_practice_clips_count_nowhere(study: StudyFolder) -> None:
+    assert study_status(study).n_stimuli == 7
+    (finding,) = [finding for finding in examine(study.root) if finding.what == "study"]
+    assert "7 stimuli" in finding.message
 
 
 def test_nothing_is_overwritten(study: StudyFolder) -> None:
