@@ -2,64 +2,37 @@
 
 Wraps any device and spoils what it delivers, at a given time, so that the
 recorder, the quality page and an operator's training can meet each fault
-without breaking hardware.
+without breaking hardware. What the wrapped device can do, it still can: a
+calibratable tracker stays one.
 """
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from collection.devices.base import CapturedFrame, Device, DeviceInfo, PlantedReaction, Reactive, Scheduled, Sink
+from collection.devices.base import (
+    Attentive,
+    Calibratable,
+    CalibrationOutcome,
+    CalibrationSample,
+    Device,
+    DeviceInfo,
+    PlantedReaction,
+    Reactive,
+    Scheduled,
+    Sink,
+)
+from collection.devices.fault_sink import FaultySink
+from collection.devices.faults import FAULT_KINDS, Fault
 from data_schema.clocks import HostClock
 from data_schema.errors import DeviceError
-from data_schema.session import markers
-from data_schema.session.layout import NOTIFICATIONS, TABLE_BY_PATH
 
-Rows = npt.NDArray[np.void]
+__all__ = ["FAULT_KINDS", "Fault", "FaultyDevice", "FaultyTracker"]
 
-#: Kind of fault and what it does.
-FAULT_KINDS: dict[str, str] = {
-    "absent": "connect() fails as if the cable were out",
-    "disconnect": "says that the connection is lost and delivers nothing; with a duration it comes back",
-    "silence": "delivers nothing and says nothing",
-    "stall": "holds everything back and delivers it at once afterwards",
-    "clock_jump": "the device's own clock jumps by `amount_us`",
-    "duplicate": "delivers everything twice",
-}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault.
-
-    Parameters
-    ----------
-    kind : str
-        One of :data:`FAULT_KINDS`.
-    at_s : float
-        Seconds after the start of the device.
-    duration_s : float
-        How long it lasts; infinite by default.
-    amount_us : int
-        Size of a clock jump, microseconds.
-    """
-
-    kind: str
-    at_s: float = 0.0
-    duration_s: float = float("inf")
-    amount_us: int = 1_000_000
-
-    def __post_init__(self) -> None:
-        if self.kind not in FAULT_KINDS:
-            raise DeviceError(f"There is no fault '{self.kind}'. Known faults: {', '.join(FAULT_KINDS)}.")
-        if not self.at_s >= 0 or not self.duration_s > 0:
-            raise DeviceError(
-                f"A fault begins at 0 s or later and lasts more than 0 s, got {self.at_s:g}, {self.duration_s:g}."
-            )
+_FAILURE = "calibration_status_failure"
+_LOST_EYE, _SEEN_EYE = "right", "left"
 
 
 class FaultyDevice:
@@ -73,13 +46,23 @@ class FaultyDevice:
         What goes wrong, and when; none is allowed.
     clock : HostClock
         Clock of the recording.
+
+    Notes
+    -----
+    ``FaultyDevice(tracker, ...)`` of a calibratable tracker is a :class:`FaultyTracker`, so that
+    whoever asks whether a device can be calibrated gets the wrapped device's answer.
     """
+
+    def __new__(cls, device: Device, *arguments: Any, **named: Any) -> FaultyDevice:
+        """Make the kind of wrapper that has the wrapped device's verbs."""
+        kind = FaultyTracker if cls is FaultyDevice and isinstance(device, Calibratable) else cls
+        return super().__new__(kind)
 
     def __init__(self, device: Device, faults: tuple[Fault, ...], clock: HostClock) -> None:
         self.device = device
         self.faults = tuple(faults)
         self.clock = clock
-        self._filter: _FaultySink | None = None
+        self._filter: FaultySink | None = None
 
     def connect(self) -> None:
         """Connect the wrapped device, or fail if it is to be absent."""
@@ -95,7 +78,7 @@ class FaultyDevice:
 
     def start(self, sink: Sink) -> None:
         """Start the wrapped device; faults count from now."""
-        spoiled = _FaultySink(sink, self.faults, self.clock.now_us())
+        spoiled = FaultySink(sink, self.faults, self.clock.now_us())
         self.device.start(spoiled)
         self._filter = spoiled
 
@@ -121,118 +104,94 @@ class FaultyDevice:
         if isinstance(self.device, Reactive):
             self.device.react(reaction)
 
+    def look_at(self, t_us: int, target_norm: tuple[float, float] | None) -> None:
+        """Pass a target on, if the wrapped device's participant looks at any; not while attention wanders."""
+        if isinstance(self.device, Attentive):
+            self.device.look_at(t_us, None if self._is_on("wandering") else target_norm)
 
-class _FaultySink:
-    """Stands between a device and the sink and spoils what passes, by its stamps."""
+    def _is_on(self, kind: str) -> bool:
+        """Tell whether a fault holds now; faults count from the start of the device."""
+        return self._filter is not None and self._filter.is_on(kind, self.clock.now_us())
 
-    def __init__(self, sink: Sink, faults: tuple[Fault, ...], t_start_us: int) -> None:
-        self._sink = sink
-        self._faults = faults
-        self._t_start_us = t_start_us
-        self._held: list[tuple[str, Rows] | CapturedFrame] = []
-        self._said: set[tuple[int, str]] = set()
-        self._lock = threading.RLock()
 
-    def event(self, kind: str, message: str, value: float = float("nan"), t_system_us: int | None = None) -> None:
-        """Pass an event on."""
-        self._sink.event(kind, message, value, t_system_us)
+class FaultyTracker(FaultyDevice):
+    """A calibratable tracker with faults; see :class:`FaultyDevice`."""
 
-    def rows(self, table: str, rows: Rows) -> None:
-        """Pass rows on, spoiled."""
-        if not len(rows):
-            return
-        times = rows[TABLE_BY_PATH[table].time_column]
-        with self._lock:
-            self._announce(int(times[-1]), table)
-            stalled = self._during(times, "stall")
-            if not stalled[-1]:
-                # It is over, or it has not begun: what was held comes first, then all of these.
-                self._give_back()
-                stalled[:] = False
-            rows = self._jumped(rows, times)
-            keep = ~(self._during(times, "silence") | self._during(times, "disconnect"))
-            doubled = self._during(times, "duplicate")
-            now = rows[keep & ~stalled]
-            later = rows[keep & stalled]
-            if len(now):
-                self._sink.rows(table, now)
-            if len(later):
-                self._held.append((table, later))
-            again = rows[keep & doubled & ~stalled]
-            if len(again):
-                self._sink.rows(table, again)
+    device: Any
 
-    def frame(self, frame: CapturedFrame) -> None:
-        """Pass a frame on, spoiled."""
-        times = np.array([frame.t_capture_us])
-        with self._lock:
-            self._announce(frame.t_capture_us, "")
-            if self._during(times, "silence")[0] or self._during(times, "disconnect")[0]:
-                return
-            for fault in self._faults:
-                if fault.kind == "clock_jump" and frame.t_device_us >= 0 and self._inside(times, fault)[0]:
-                    frame = replace(frame, t_device_us=frame.t_device_us + fault.amount_us)
-            if self._during(times, "stall")[0]:
-                self._held.append(frame)
-                return
-            self._give_back()
-            self._sink.frame(frame)
-            if self._during(times, "duplicate")[0]:
-                self._sink.frame(frame)
+    def calibration_begin(self, eyes: str) -> None:
+        """Pass on; refused while the cable is out."""
+        self._require_cable()
+        self.device.calibration_begin(eyes)
 
-    def finish(self) -> None:
-        """Deliver what is held back."""
-        with self._lock:
-            self._give_back()
+    def calibration_collect(self, x: float, y: float) -> bool:
+        """Pass on; too little data with 'collect_fails'."""
+        self._require_cable()
+        collected: bool = self.device.calibration_collect(x, y)
+        if collected and self._is_on("collect_fails"):
+            self.device.calibration_discard(x, y)
+            return False
+        return collected
 
-    def _give_back(self) -> None:
-        held, self._held = self._held, []
-        for item in held:
-            if isinstance(item, CapturedFrame):
-                self._sink.frame(item)
-            else:
-                self._sink.rows(*item)
+    def calibration_discard(self, x: float, y: float) -> None:
+        """Pass on."""
+        self._require_cable()
+        self.device.calibration_discard(x, y)
 
-    def _inside(self, times: npt.NDArray[np.int64], fault: Fault) -> npt.NDArray[np.bool_]:
-        since_s = (times - self._t_start_us) / 1e6
-        return np.asarray((since_s >= fault.at_s) & (since_s < fault.at_s + fault.duration_s))
+    def calibration_compute(self) -> CalibrationOutcome:
+        """Pass on, unless it is to fail, to go wrong, or to lack an eye."""
+        self._require_cable()
+        if self._is_on("calibration_fails"):
+            return CalibrationOutcome(False, _FAILURE)
+        outcome: CalibrationOutcome = self.device.calibration_compute()
+        if self._is_on("one_eye"):
+            outcome = _without_the_lost_eye(outcome)
+        if outcome.success and self._filter is not None:
+            self._filter.calibrated(self.clock.now_us())
+        return outcome
 
-    def _during(self, times: npt.NDArray[np.int64], kind: str) -> npt.NDArray[np.bool_]:
-        inside = np.zeros(len(times), dtype=bool)
-        for fault in self._faults:
-            if fault.kind == kind:
-                inside |= self._inside(times, fault)
-        return inside
+    def calibration_end(self) -> None:
+        """Pass on; idempotent."""
+        self.device.calibration_end()
 
-    def _jumped(self, rows: Rows, times: npt.NDArray[np.int64]) -> Rows:
-        if "t_device_us" not in (rows.dtype.names or ()):
-            return rows
-        for fault in self._faults:
-            if fault.kind == "clock_jump":
-                inside = self._inside(times, fault)
-                if inside.any():
-                    rows = rows.copy()
-                    rows["t_device_us"][inside] += fault.amount_us
-        return rows
+    def calibration_data(self) -> bytes:
+        """Pass on."""
+        data: bytes = self.device.calibration_data()
+        return data
 
-    def _announce(self, until_us: int, table: str) -> None:
-        """Say once that the connection was lost, and once that it is back, as a tracker does."""
-        for number, fault in enumerate(self._faults):
-            if fault.kind != "disconnect":
-                continue
-            moments = (
-                (fault.at_s, "connection_lost", "the connection was lost"),
-                (fault.at_s + fault.duration_s, "connection_restored", "the connection is back"),
+    def calibration_apply(self, data: bytes) -> None:
+        """Pass on; a bad calibration is gone with it."""
+        self._require_cable()
+        self.device.calibration_apply(data)
+        if self._filter is not None:
+            self._filter.calibrated(self.clock.now_us())
+
+    def display_area(self) -> dict[str, list[float]] | None:
+        """Pass on; None if the wrapped device knows of none."""
+        found = getattr(self.device, "display_area", None)
+        return None if found is None else found()
+
+    def set_display_area(self, area: Mapping[str, Sequence[float]]) -> None:
+        """Pass on."""
+        self.device.set_display_area(area)
+
+    def _require_cable(self) -> None:
+        if self._is_on("disconnect"):
+            self.device.calibration_end()
+            raise DeviceError(
+                "The eye tracker is not connected (a simulated fault), and it has left its calibration mode. Check its "
+                "cable, then begin the calibration again."
             )
-            for at_s, kind, words in moments:
-                at_us = self._t_start_us + at_s * 1e6
-                if until_us < at_us or (number, kind) in self._said:
-                    continue
-                self._said.add((number, kind))
-                self._sink.event(markers.DEVICE_FAULT, f"{words} (a simulated fault)", t_system_us=round(at_us))
-                if table.startswith("/eye/"):
-                    row = NOTIFICATIONS.empty(1)
-                    row["t_system_us"] = round(at_us)
-                    row["kind"] = kind.encode()
-                    row["message"] = f"{words} (a simulated fault)".encode()
-                    self._sink.rows(NOTIFICATIONS.path, row)
+
+
+def _without_the_lost_eye(outcome: CalibrationOutcome) -> CalibrationOutcome:
+    samples = tuple(
+        CalibrationSample(sample.target_norm, sample.eye, (float("nan"), float("nan")), -1)
+        if sample.eye == _LOST_EYE
+        else sample
+        for sample in outcome.samples
+    )
+    seen = any(sample.validity == 1 for sample in samples)
+    if not outcome.success or not seen:
+        return CalibrationOutcome(False, _FAILURE)
+    return CalibrationOutcome(True, f"calibration_status_success_{_SEEN_EYE}_eye", samples)

@@ -3,11 +3,14 @@
 ======================================  =============================================
 ``tobii``, ``tobii:SERIAL_OR_ADDRESS``  a Tobii Pro tracker; by name where several answer
 ``simulated``                           the simulated participant's eyes, or face
+``simulated:OPTION,OPTION``             eyes that are ``uncalibrated``, ``wandering`` or ``offcentre``
 ``replay:FILE_OR_FOLDER``               a session file or a Tobii folder, again
 ``0``, ``1``, ...                       a camera by its index
 ``udp://...``, ``rtsp://...``           a camera on the network
 a file                                  a video file in place of a camera
 ``faulty:FAULT@AT[+LASTING]:DEVICE``    any of them with a fault, times in seconds
+``faulty:FAULT:DEVICE``                 the same from the start on: ``one_eye``, ``wrong_rate``, ``slow_camera``,
+                                        ``collect_fails``, ``calibration_fails``, ``bad_calibration``, ``wandering``
 ======================================  =============================================
 """
 
@@ -19,13 +22,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from collection.devices.base import Device
-from collection.devices.faulty import FAULT_KINDS, Fault, FaultyDevice
+from collection.devices.faults import FAULT_KINDS, FROM_THE_START, Fault
+from collection.devices.faulty import FaultyDevice
 from collection.simulation.participant import SimulatedParticipant
 from data_schema.clocks import HostClock
 from data_schema.errors import UsageError
 from data_schema.study.config import StudyConfig
 
-_FAULTY = re.compile(r"faulty:(?P<kind>[a-z_]+)@(?P<at>[0-9.]+)(?:\+(?P<lasting>[0-9.]+))?:(?P<device>.+)", re.DOTALL)
+_FAULTY = re.compile(
+    r"faulty:(?P<kind>[a-z_]+)(?:@(?P<at>[0-9.]+)(?:\+(?P<lasting>[0-9.]+))?)?:(?P<device>.+)", re.DOTALL
+)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SESSION_SUFFIXES = (".h5", ".hdf5")
 
@@ -64,11 +70,19 @@ def create_eye_tracker(
     if faulty is not None:
         return faulty
     kind, _, rest = spec.partition(":")
-    if kind == "simulated" and not rest:
-        from collection.devices.simulated import SimulatedEyeTracker
+    if kind == "simulated":
+        from collection.devices.simulated import OPTION_WORDS, SimulatedEyeTracker, TrackerOptions
 
+        words = [word for word in rest.split(",") if word]
+        for word in words:
+            if word not in OPTION_WORDS:
+                raise UsageError(_unknown("option of a simulated eye tracker", word, OPTION_WORDS))
         return SimulatedEyeTracker(
-            clock, participant or _stranger(seed, config), config.screen, config.eye_tracker.rate_hz
+            clock,
+            participant or _stranger(seed, config),
+            config.screen,
+            config.eye_tracker.rate_hz,
+            options=TrackerOptions(**dict.fromkeys(words, True)),
         )
     if kind == "replay" and rest:
         from collection.devices.replay import ReplayEyeTracker
@@ -139,7 +153,7 @@ def _faulty(spec: str, clock: HostClock, create: Callable[[str], Device]) -> Dev
     if not spec.startswith("faulty:"):
         return None
     match = _FAULTY.fullmatch(spec)
-    if match is None:
+    if match is None or (match["at"] is None and match["kind"] in FAULT_KINDS and match["kind"] not in FROM_THE_START):
         raise UsageError(
             f"'{spec}' cannot be read. Write faulty:FAULT@SECONDS+LASTING:DEVICE, such as "
             f"faulty:silence@3+2:simulated. Faults: {', '.join(FAULT_KINDS)}."
@@ -147,7 +161,7 @@ def _faulty(spec: str, clock: HostClock, create: Callable[[str], Device]) -> Dev
     if match["kind"] not in FAULT_KINDS:
         raise UsageError(_unknown("fault", match["kind"], tuple(FAULT_KINDS)))
     try:
-        at_s = float(match["at"])
+        at_s = float(match["at"] or 0.0)
         lasting_s = float(match["lasting"]) if match["lasting"] else float("inf")
     except ValueError:
         raise UsageError(

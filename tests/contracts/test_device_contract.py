@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collection.devices.base import CAMERA, EYE_TRACKER, Device, PlantedReaction, Reactive
+from collection.devices.base import CAMERA, EYE_TRACKER, Attentive, Calibratable, Device, PlantedReaction, Reactive
 from collection.devices.faulty import FaultyDevice
 from collection.devices.replay import ReplayCamera, ReplayEyeTracker
 from collection.devices.simulated import SimulatedEyeTracker
@@ -235,6 +235,23 @@ def test_content_does_not_depend_on_how_often_the_clock_was_looked_at(make: Make
     for one, other in zip(sink.frames, at_once.frames, strict=True):
         assert (one.t_capture_us, one.t_device_us) == (other.t_capture_us, other.t_device_us)
         np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_trackers_that_can_be_calibrated_are_simulated_ones_here(make: Make) -> None:
+    """Whoever asks by the protocol gets the truth, through a wrapper too; replays cannot be calibrated."""
+    device = make(ManualClock())
+    device.connect()
+    info = device.describe()
+    assert isinstance(device, Calibratable) == (info.kind == "simulated" and info.role == EYE_TRACKER)
+    if isinstance(device, Calibratable):
+        assert isinstance(device, Attentive)
+        assert device.calibration_data() == b""
+        device.look_at(0, (0.5, 0.5))
+        device.calibration_begin("both")
+        assert not device.calibration_compute().success
+        device.calibration_end()
+        device.calibration_end()
+    device.close()
 
 
 def test_simulated_devices_can_be_told_what_is_felt(make: Make) -> None:

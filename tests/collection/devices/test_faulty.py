@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from collection.devices.base import PlantedReaction
+from collection.devices.base import Attentive, Calibratable, PlantedReaction
+from collection.devices.fault_sink import FaultySink
 from collection.devices.faulty import FAULT_KINDS, Fault, FaultyDevice
 from collection.devices.simulated import SimulatedEyeTracker
 from collection.devices.simulated_camera import SimulatedCamera
@@ -109,6 +110,61 @@ def test_duplicates_come_twice() -> None:
     frames, times_s = _camera(Fault("duplicate", 1.0, 1.0))
     assert len(times_s) - len(np.unique(times_s)) == pytest.approx(30, abs=4)
     assert frames.events == []
+
+
+def test_half_the_rate_is_delivered_and_the_whole_described() -> None:
+    sink, whole, since_s = _tracker(Fault("wrong_rate", 1.0, 2.0))
+    during = (since_s >= 1.0) & (since_s < 3.0)
+    assert during.sum() == pytest.approx(200, abs=2)
+    assert (~during).sum() == pytest.approx(len(whole) - 400, abs=2)
+    assert len(sink.table(OPENNESS.path)) == len(since_s)
+    assert np.median(np.diff(since_s[during])) == pytest.approx(0.01, abs=0.001)
+    frames, times_s = _camera(Fault("slow_camera", 1.0, 2.0))
+    slow = np.diff(times_s[(times_s >= 1.0) & (times_s < 3.0)])
+    assert np.median(slow) == pytest.approx(2 / 30, abs=0.01)
+    assert sum(frame.missed_before for frame in frames.frames) == 0
+
+
+def test_half_the_rate_does_not_depend_on_the_pieces_in_which_rows_come() -> None:
+    fault = Fault("wrong_rate", 0.0)
+    rows = GAZE.empty(100)
+    rows["t_system_us"] = np.arange(100)
+    kept = []
+    for cuts in ([100], [1] * 100, [3] * 33 + [1]):
+        sink = Collector()
+        spoiled = FaultySink(sink, (fault,), 0)
+        first = 0
+        for n in cuts:
+            spoiled.rows(GAZE.path, rows[first : first + n])
+            first += n
+        kept.append(sink.table()["t_system_us"].tolist())
+    assert kept[0] == kept[1] == kept[2] == list(range(0, 100, 2))
+
+
+def test_one_eye_is_lost_in_all_streams() -> None:
+    sink, whole, since_s = _tracker(Fault("one_eye", 1.0, 1.0))
+    during = (since_s >= 1.0) & (since_s < 2.0)
+    gaze = sink.table(GAZE.path)
+    assert not gaze["right_gaze_valid"][during].any()
+    assert np.isnan(gaze["right_gaze_norm"][during]).all()
+    assert np.isnan(gaze["right_pupil_mm"][during]).all()
+    np.testing.assert_array_equal(gaze["left_gaze_norm"], whole["left_gaze_norm"])
+    np.testing.assert_array_equal(gaze["right_gaze_norm"][~during], whole["right_gaze_norm"][~during])
+    openness = sink.table(OPENNESS.path)
+    assert not openness["right_valid"][during].any()
+    assert openness["left_valid"][during].any()
+
+
+def test_a_calibratable_tracker_stays_one_and_a_camera_does_not_become_one() -> None:
+    clock = ManualClock()
+    tracker = FaultyDevice(SimulatedEyeTracker(clock, person(), SCREEN), (), clock)
+    nested = FaultyDevice(tracker, (Fault("silence", 9.0),), clock)
+    camera = FaultyDevice(SimulatedCamera(clock, person(), 64, 64, 30.0), (), clock)
+    assert isinstance(tracker, Calibratable)
+    assert isinstance(nested, Calibratable)
+    assert isinstance(nested, Attentive)
+    assert not isinstance(camera, Calibratable)
+    assert tracker.display_area() == tracker.device.display_area()
 
 
 def test_an_absent_device_fails_at_connect() -> None:

@@ -42,7 +42,13 @@ def test_each_spec_makes_its_device(tmp_path: Path) -> None:
     assert isinstance(camera("some/where.h5"), ReplayCamera)
     by_address = tracker("tobii:tet-tcp://172.28.195.1")
     assert isinstance(by_address, TobiiEyeTracker)
-    assert by_address.address == "tet-tcp://172.28.195.1"
+    assert by_address.which == "tet-tcp://172.28.195.1"
+    by_serial = tracker("tobii:TPSP1-010203040506")
+    assert isinstance(by_serial, TobiiEyeTracker)
+    assert by_serial.which == "TPSP1-010203040506"
+    badly = tracker("simulated:uncalibrated,offcentre")
+    assert isinstance(badly, SimulatedEyeTracker)
+    assert (badly.options.uncalibrated, badly.options.offcentre, badly.options.wandering) == (True, True, False)
 
 
 def test_the_study_decides_rates_and_sizes() -> None:
@@ -67,6 +73,9 @@ def test_faults_are_written_before_the_device() -> None:
     assert isinstance(device, FaultyDevice)
     assert isinstance(device.device, SimulatedEyeTracker)
     assert [(f.kind, f.at_s, f.duration_s) for f in device.faults] == [("silence", 3.5, 2.0)]
+    at_once = tracker("faulty:one_eye:simulated:wandering")
+    assert isinstance(at_once, FaultyDevice)
+    assert [(f.kind, f.at_s, f.duration_s) for f in at_once.faults] == [("one_eye", 0.0, float("inf"))]
     nested = camera("faulty:stall@1+1:faulty:disconnect@9:simulated")
     assert isinstance(nested, FaultyDevice)
     assert isinstance(nested.device, FaultyDevice)
@@ -86,6 +95,8 @@ def test_faults_are_written_before_the_device() -> None:
         (camera, "webcam", "There is no camera 'webcam'"),
         (tracker, "faulty:silence:simulated", "faulty:silence@3"),
         (tracker, "faulty:silense@3:simulated", "Did you mean 'silence'"),
+        (tracker, "faulty:one_eyed:simulated", "Did you mean 'one_eye'"),
+        (tracker, "simulated:offcenter", "Did you mean 'offcentre'"),
         (tracker, "faulty:silence@1.2.3:simulated", "numbers of seconds"),
         (tracker, "faulty:silence@1:nonsense", "There is no eye tracker 'nonsense'"),
     ],

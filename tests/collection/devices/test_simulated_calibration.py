@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from collection.devices.base import Attentive, Calibratable, CalibrationOutcome
+from collection.devices.faulty import Fault, FaultyDevice
 from collection.devices.simulated import SimulatedEyeTracker, TrackerOptions
 from collection.simulation import SimulatedParticipant
 from data_schema.clocks import ScaledClock
@@ -28,10 +29,18 @@ EDGES: tuple[Target, ...] = ((0.05, 0.05), (0.95, 0.05), (0.05, 0.95), (0.95, 0.
 class Lab:
     """A running simulated tracker whose clock the test turns."""
 
-    def __init__(self, someone: SimulatedParticipant | None = None, rate_hz: float = 120.0, **options: bool) -> None:
+    def __init__(
+        self,
+        someone: SimulatedParticipant | None = None,
+        rate_hz: float = 120.0,
+        faults: tuple[Fault, ...] = (),
+        **options: bool,
+    ) -> None:
         self.clock = ManualClock()
         someone = someone or person(loss_share=0.0, blink_rate_hz=0.0)
-        self.tracker = SimulatedEyeTracker(self.clock, someone, SCREEN, rate_hz, options=TrackerOptions(**options))
+        self.tracker: Any = SimulatedEyeTracker(self.clock, someone, SCREEN, rate_hz, options=TrackerOptions(**options))
+        if faults:
+            self.tracker = FaultyDevice(self.tracker, faults, self.clock)
         self.sink = Collector()
         self.tracker.connect()
         self.tracker.start(self.sink)
@@ -325,6 +334,71 @@ def test_a_participant_who_sits_badly_comes_to_the_middle(make: Any) -> None:
     assert centre[5, 2] > centre[-1, 2] + 0.3
     gaze = lab.sink.table()
     assert gaze["left_origin_user_mm"][10, 2] - gaze["left_origin_user_mm"][-1, 2] > 80
+
+
+# ---------------------------------------------------------------- told to misbehave
+
+
+def test_targets_that_cannot_be_collected(make: Any) -> None:
+    lab = make(faults=(Fault("collect_fails", 0.0, 5.0),))
+    lab.tracker.calibration_begin("both")
+    lab.look(NINE[0])
+    assert not lab.collect(NINE[0])
+    lab.turn(5.0)
+    assert not lab.tracker.calibration_compute().success
+    assert lab.collect(NINE[0])
+    assert lab.tracker.calibration_compute().success
+
+
+def test_a_calibration_that_fails_and_later_does_not(make: Any) -> None:
+    lab = make(faults=(Fault("calibration_fails", 0.0, 30.0),))
+    outcome = lab.calibrate(NINE)
+    assert outcome == CalibrationOutcome(False, "calibration_status_failure")
+    assert lab.accuracy_deg("left") > 1.2
+    lab.turn(30.0)
+    assert lab.calibrate(NINE).success
+    assert lab.accuracy_deg("left") < 0.35
+
+
+def test_a_bad_calibration_is_bad_until_the_next(make: Any) -> None:
+    lab = make(faults=(Fault("bad_calibration", 0.0, 40.0),))
+    assert lab.accuracy_deg("left") < 0.7
+    assert lab.calibrate(NINE).success
+    lab.turn(40.0)
+    assert lab.accuracy_deg("left") > 2.0
+    assert lab.calibrate(NINE).success
+    assert lab.accuracy_deg("left") < 0.35
+
+
+def test_a_lost_eye_is_lost_to_the_calibration_too(make: Any) -> None:
+    lab = make(faults=(Fault("one_eye"),))
+    outcome = lab.calibrate(FIVE)
+    assert outcome.status == "calibration_status_success_left_eye"
+    assert {sample.validity for sample in outcome.samples if sample.eye == "right"} == {-1}
+    assert not lab.calibrate(FIVE, "right").success
+
+
+def test_a_participant_told_to_wander_does_not_look_at_targets(make: Any) -> None:
+    lab = make(faults=(Fault("wandering", 0.0, 3.0),))
+    lab.look((0.95, 0.95), 2.0)
+    assert np.nanmean(lab.sink.table()[-60:]["left_gaze_norm"]) < 0.85
+    lab.turn(2.0)
+    lab.look((0.95, 0.95), 2.0)
+    assert np.nanmean(lab.sink.table()[-60:]["left_gaze_norm"]) > 0.9
+
+
+def test_a_cable_that_is_out_ends_the_calibration(make: Any) -> None:
+    lab = make(faults=(Fault("disconnect", 2.0, 3.0),))
+    lab.tracker.calibration_begin("both")
+    lab.look(NINE[0])
+    assert lab.collect(NINE[0])
+    lab.clock.advance(1.5)
+    with pytest.raises(DeviceError, match="has left its calibration mode"):
+        lab.tracker.calibration_collect(*NINE[1])
+    lab.turn(4.0)
+    with pytest.raises(DeviceError, match="not in calibration mode"):
+        lab.tracker.calibration_compute()
+    assert lab.calibrate(NINE).success
 
 
 def test_collecting_works_in_a_rehearsal_that_runs_fast() -> None:
