@@ -101,6 +101,13 @@ def console_environment() -> dict[str, str]:
     return environment
 
 
+def forget_other_qt() -> None:
+    """Take out of this process's environment what would lead Qt astray; call it before QApplication is made."""
+    clean = console_environment()
+    for name in set(os.environ) - set(clean):
+        del os.environ[name]
+
+
 class ConsoleStarter:
     """Start consoles as processes of their own.
 
