@@ -123,7 +123,8 @@ class LabRecorder:
         self._produce()
         if table == USER_POSITION.path:
             return self._user_position()
-        rows = np.concatenate(self._blocks[-400:]) if self._blocks else GAZE.empty()
+        late = [block for block in self._blocks[-100:] if block["t_system_us"][-1] >= since_us]
+        rows = np.concatenate(late) if late else GAZE.empty()
         return rows[rows["t_system_us"] >= since_us]
 
     def look_at(self, t_us: int, target_norm: tuple[float, float] | None) -> None:
