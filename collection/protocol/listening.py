@@ -21,8 +21,6 @@ logger = logging.getLogger(__name__)
 PARTICIPANT_STOPPED = "the participant asked to stop"
 #: Real seconds between two ticks.
 _TICK_EVERY_S = 0.25
-#: Real seconds between two looks at the operator's commands: a mark carries its own time.
-_POLL_EVERY_S = 0.02
 
 #: What the operator asked for, in words.
 _ASKED = {
@@ -97,7 +95,7 @@ class Listener:
         self._can_calibrate = can_calibrate
         self._on_tick = on_tick
         self._looking = False
-        self._ticked_s = self._polled_s = 0.0
+        self._ticked_s = 0.0
 
     @property
     def aborted(self) -> bool:
@@ -144,8 +142,7 @@ class Listener:
             self._ticked_s = now_s
             self._log.status()
             self._on_tick()
-        if self._operator is not None and now_s - self._polled_s >= _POLL_EVERY_S:
-            self._polled_s = now_s
+        if self._operator is not None:
             for command in self._operator.poll():
                 self._take(command)
         if not self.aborted and self._presenter.stop_requested():

@@ -123,7 +123,8 @@ class ScriptedOperator:
     Parameters
     ----------
     orders : list of (step, trial, commands)
-        What is sent while which step runs; for step 'pause' while the session is paused.
+        What is sent while which step runs; for step 'pause' once the session is paused,
+        for 'resting' once it is paused and a step within the pause has ended.
     """
 
     def __init__(self, *orders: tuple[str, int, list[Command]], answers: dict[str, Decision] | None = None) -> None:
@@ -137,9 +138,14 @@ class ScriptedOperator:
         if not self.orders or self.log is None:
             return []
         step, trial, commands = self.orders[0]
-        marks = [(kind, message, at) for kind, message, _, at in self.log.markers]
+        said = ("operator_mark", "operator_note")
+        marks = [(kind, message, at) for kind, message, _, at in self.log.markers if kind not in said]
+        if not marks:
+            return []
         if step == "pause":
             here = marks[-1][0] == "paused"
+        elif step == "resting":
+            here = marks[-1][0] == "step_ended" and self.log.kinds().count("paused") > self.log.kinds().count("went_on")
         else:
             here = marks[-1] == ("step_started", step, trial)
         if not here:
