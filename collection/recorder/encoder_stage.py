@@ -106,17 +106,17 @@ class EncoderStage:
 
     def _encode(self, frame: CapturedFrame, dropped_before: int) -> None:
         if self._broken and not self._reopened():
-            self._drop(ENCODER_FAILED, dropped_before)
+            self._drop(ENCODER_FAILED, frame.missed_before + dropped_before)
             return
         missed = frame.missed_before + dropped_before + self._rejected_before
         try:
             encoded = self._encoder.encode(frame.image, frame.t_capture_us, frame.t_device_us, missed)
         except FrameRejected as error:
             logger.warning("frame not encoded: %s", error)
-            self._drop(error.reason, dropped_before)
+            self._drop(error.reason, frame.missed_before + dropped_before)
             return
         except Exception:
-            self._drop(ENCODER_FAILED, dropped_before)
+            self._drop(ENCODER_FAILED, frame.missed_before + dropped_before)
             raise
         self._rejected_before = 0
         if self.lost:
@@ -125,9 +125,10 @@ class EncoderStage:
             self._mark(markers.STREAM_BACK, f"{self._frames.name}: is encoded again", math.nan)
         self._packets.put((encoded.payload, encoded.row))
 
-    def _drop(self, reason: str, dropped_before: int) -> None:
+    def _drop(self, reason: str, missed_before: int) -> None:
+        """Count a frame as dropped; the next one that is encoded says how many are missing before it."""
         self._frames.drop_taken(1, reason)
-        self._rejected_before += 1 + dropped_before
+        self._rejected_before += 1 + missed_before
 
     def _fail(self, error: Exception) -> None:
         """Remember and mark why frames cannot be encoded; the next frames try again."""

@@ -126,7 +126,9 @@ class CountedQueue:
         """Count rows that were taken but could not be used after all."""
         with self._lock:
             self._taken -= n_rows
-            self._count_dropped(n_rows, reason)
+            # They were accepted: whoever took them accounts for the hole.
+            self._dropped[reason] += n_rows
+            self._unreported[reason] += n_rows
 
     def discard_waiting(self, reason: str) -> None:
         """Count everything inside as dropped."""

@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from collection.recorder.anchors import StepWatch, read_anchor
-from collection.recorder.disk import DiskGuard, FileSyncer, bytes_per_second, free_bytes
+from collection.recorder.disk import (
+    CRITICAL_FREE_BYTES,
+    DiskGuard,
+    FileSyncer,
+    Growth,
+    bytes_per_second,
+    free_bytes,
+)
 from collection.recorder.footprint import cpu_seconds, memory_bytes
-from collection.recorder.watch import ClockWatch, DiskWatch
+from collection.recorder.queues import CountedQueue
+from collection.recorder.watch import ClockWatch, DiskWatch, RateWatch
 from data_schema.clocks import ScaledClock, SystemClock
 from data_schema.errors import RecordingError
 from data_schema.session import markers
@@ -151,3 +159,122 @@ def test_memory_and_cpu_are_those_of_this_process() -> None:
     ballast = np.ones(30_000_000)
     assert memory_bytes()[0] - now > 0.8 * ballast.nbytes
     assert cpu_seconds() > 0
+
+
+class _FakeSilence:
+    """A silence watch that says what it is told."""
+
+    def __init__(self) -> None:
+        self.silent: set[str] = set()
+
+    def silent_s(self, name: str) -> float:
+        return 3.0 if name in self.silent else 0.0
+
+
+class _Stream:
+    """A queue that is fed at a rate, and a rate watch that looks at it."""
+
+    def __init__(self, announced_hz: float) -> None:
+        self.queue = CountedQueue("s", 10**9)
+        self.silence = _FakeSilence()
+        self.marks: list[tuple[str, float]] = []
+        self.now_s = 1000.0
+        self.watch = RateWatch(
+            {"s": self.queue}, {"s": announced_hz}, self.silence,  # type: ignore[arg-type]
+            lambda kind, message, value: self.marks.append((kind, value)),
+        )  # fmt: skip
+        self._owed = 0.0
+
+    def deliver(self, rate_hz: float, seconds: float) -> list[str]:
+        """Deliver for some seconds; returns the kinds of all markers so far."""
+        for _ in range(round(seconds * 20)):
+            self.now_s += 0.05
+            self._owed += rate_hz * 0.05
+            self.queue.put(None, int(self._owed))
+            self.queue.take_all()
+            self._owed -= int(self._owed)
+            self.watch.tick(self.now_s)
+        return [kind for kind, _ in self.marks]
+
+
+@pytest.mark.parametrize(("announced", "delivered"), [(30.0, 15.0), (600.0, 300.0), (300.0, 250.0), (60.0, 50.0)])
+def test_a_rate_below_the_announced_one_is_said_and_taken_back(announced: float, delivered: float) -> None:
+    stream = _Stream(announced)
+    assert stream.deliver(announced, 20.0) == []
+    assert stream.deliver(delivered, 10.0) == [markers.RATE_LOW]
+    assert stream.watch.slow["s"] == pytest.approx(delivered, rel=0.05)
+    assert stream.deliver(delivered, 30.0) == [markers.RATE_LOW]
+    assert stream.deliver(announced, 10.0) == [markers.RATE_LOW, markers.RATE_BACK]
+    assert stream.watch.slow == {}
+    assert [value for _, value in stream.marks] == pytest.approx([delivered, announced], rel=0.1)
+
+
+@pytest.mark.parametrize("gap_s", [0.2, 1.0, 1.4])
+def test_a_short_gap_is_no_rate(gap_s: float) -> None:
+    stream = _Stream(600.0)
+    stream.deliver(600.0, 5.0)
+    stream.deliver(0.0, gap_s)
+    assert stream.deliver(600.0, 20.0) == []
+
+
+def test_silence_is_no_rate_either() -> None:
+    stream = _Stream(600.0)
+    stream.deliver(600.0, 5.0)
+    stream.deliver(0.0, 1.5)
+    stream.silence.silent.add("s")
+    stream.deliver(0.0, 10.0)
+    stream.silence.silent.clear()
+    assert stream.deliver(600.0, 20.0) == []
+
+
+def test_a_stream_that_was_slow_from_the_beginning_is_said() -> None:
+    assert _Stream(600.0).deliver(300.0, 10.0) == [markers.RATE_LOW]
+
+
+def test_the_disk_is_said_to_be_low_while_there_is_time(tmp_path: Path) -> None:
+    """A session of two hours is left with 50 minutes of room: said, although nothing is short yet."""
+    rate = 1_000_000.0
+    free = [int(3 * 3600 * rate)]
+    marks: list[tuple[str, str]] = []
+    path = tmp_path / "s.h5"
+    path.write_bytes(b"")
+    remaining = [7200.0]
+    watch = DiskWatch(
+        DiskGuard(path, 0.0, probe=lambda path: free[0]),
+        lambda kind, message, value: marks.append((kind, message)),
+        Growth(path, rate), lambda: remaining[0],
+    )  # fmt: skip
+    watch.look()
+    assert (marks, watch.low) == ([], False)
+    free[0] = int(50 * 60 * rate) + CRITICAL_FREE_BYTES
+    watch.look()
+    watch.look()
+    assert watch.low
+    assert watch.critical is None
+    assert marks == [
+        (
+            markers.DISK_LOW,
+            "3.07 GB are left on the disk, enough for about 50 min: make room, or end after this trial",
+        )
+    ]
+    remaining[0] = 1800.0
+    watch.look()
+    assert not watch.low
+    # Near the end ten minutes are enough.
+    remaining[0] = 0.0
+    free[0] = int(9 * 60 * rate) + CRITICAL_FREE_BYTES
+    watch.look()
+    assert len(marks) == 2
+    assert watch.minutes_left == pytest.approx(9.0)
+
+
+def test_growth_is_measured_once_there_is_something_to_measure(tmp_path: Path) -> None:
+    path = tmp_path / "s.h5"
+    growth = Growth(path, 5e6, speed=2.0)
+    growth.look(0.0)
+    path.write_bytes(b"")
+    for second in range(0, 100, 5):
+        path.write_bytes(bytes(second * 1000))
+        growth.look(float(second))
+        assert growth.bytes_per_s == (5e6 if second < 20 else pytest.approx(500.0))
+    assert growth.seconds_for(500_000) == pytest.approx(1000.0)
