@@ -14,9 +14,11 @@ emotions with a clip in every round (a block is n participants, or 2 n if n is o
 * over as many blocks as an emotion has clips, each of its clips is equally often
   the first one; over one block as nearly as possible.
 
-Rows of this design are given out by :func:`choose_row`: the one that the study's
-sessions have used least, so that random pseudonyms are balanced as exactly as
-consecutive numbers, and a row that an aborted session wasted is used again.
+Rows of this design are given out by :func:`choose_row`, block by block, by what the
+study's sessions have used so far: random pseudonyms are balanced as exactly as
+consecutive numbers, and a row that an aborted session wasted is used again. Studies
+recorded on several computers have to be told apart by their codes: then each is
+balanced by itself.
 
 References
 ----------
@@ -101,26 +103,26 @@ def n_rows(stimuli: Sequence[Stimulus], rule: str) -> int:
     return len(williams_rows(len(clips))) * blocks
 
 
-def choose_row(preferred: int, period: int, used: Mapping[int, int], block: int = 1) -> int:
-    """Return the row that has been used least so far.
+def choose_row(preferred: int, n: int, used: Mapping[int, int], block: int = 1) -> int:
+    """Return the row that comes next: one block is filled before the next is begun.
 
     Parameters
     ----------
     preferred : int
-        Taken if no other row was used less; otherwise the next one after it.
-    period : int
-        Number of rows.
+        Its place in the block is taken if it is free, otherwise the next free one after it.
+    n : int
+        Number of rows, a multiple of `block`.
     used : mapping of int to int
         How often each row was used.
     block : int
-        Rows of one block: first a row is chosen whose place in the block was used
-        least, so that a small study is balanced before a large one is.
+        Rows of one block: over these the design is balanced.
     """
-    places: Counter[int] = Counter()
-    for row, times in used.items():
-        places[row % block] += times
-    candidates = [(preferred + step) % period for step in range(period)]
-    return min(candidates, key=lambda row: (places[row % block], used.get(row, 0)))
+    least = min(used.get(row, 0) for row in range(n))
+    free = [row for row in range(n) if used.get(row, 0) == least]
+    first_block = free[0] // block
+    return min(
+        (row for row in free if row // block == first_block), key=lambda row: (row % block - preferred % block) % block
+    )
 
 
 def used_rows(study: StudyFolder, participant: str, session: str) -> tuple[Counter[int], int | None]:
@@ -169,7 +171,7 @@ def study_row(study: StudyFolder, participant: str, session: str) -> int:
     for row, times in used.items():
         folded[row % period] += times
     block = len(williams_rows(_n_emotions(stimuli))) if rule == "balanced" and stimuli else 1
-    return choose_row(order_index(participant, session) % period, period, folded, block)
+    return choose_row(order_index(participant, session), period, folded, block)
 
 
 def stimulus_order(
