@@ -23,7 +23,10 @@ def doctor(
     from data_schema.study.doctor import examine
 
     findings = [(item.level, item.what, item.message, "") for item in examine(study)]
-    if study is not None and not any(level == "error" and what == "study" for level, what, _, _ in findings):
+    # Without its stimuli a session has no length, and nothing further can be checked.
+    if study is not None and not any(
+        level == "error" and what in ("study", "stimulus") for level, what, _, _ in findings
+    ):
         findings = [item for item in findings if item[1] not in ("clock", "disk")]
         findings += _before_a_session(study, devices, eye_tracker, camera, quiet=as_json)
     if as_json:
@@ -40,6 +43,8 @@ def _before_a_session(
     study: Path, devices: bool, eye_tracker: str, camera: str, *, quiet: bool
 ) -> list[tuple[str, str, str, str]]:
     """Make the checks of a pre-flight."""
+    from rich.console import Console
+
     from collection.preflight import Preflight, stimulus_durations
     from collection.protocol.plan import make_plan
     from collection.recorder import RecorderSettings
@@ -60,9 +65,7 @@ def _before_a_session(
     )
     settings.make_devices()
 
-    def say(what: str) -> None:
-        if not quiet:
-            typer.echo(f"... {what}", err=True)
-
-    report = Preflight(folder, settings, progress=say).run(devices=devices)
+    # On a terminal one line that changes; elsewhere nothing.
+    with Console(stderr=True, quiet=quiet).status("looking at the machine") as line:
+        report = Preflight(folder, settings, progress=line.update).run(devices=devices)
     return [(check.level, check.name, check.message, check.remedy) for check in report.checks]

@@ -5,7 +5,7 @@
 ``simulated``                           the simulated participant's eyes, or face
 ``simulated:OPTION,OPTION``             eyes that are ``uncalibrated``, ``wandering`` or ``offcentre``
 ``replay:FILE_OR_FOLDER``               a session file or a Tobii folder, again
-``0``, ``1``, ...                       a camera by its index
+``0``, ``1``, ``/dev/video0``           a camera by its index or its path
 ``udp://...``, ``rtsp://...``           a camera on the network
 a file                                  a video file in place of a camera
 ``faulty:FAULT@AT[+LASTING]:DEVICE``    any of them with a fault, times in seconds
@@ -127,11 +127,11 @@ def create_camera(
 
         someone = participant or _stranger(seed, config)
         return SimulatedCamera(clock, someone, camera.width_px, camera.height_px, camera.fps)
-    if spec.isdigit() or _ADDRESS.match(spec):
+    if spec.isdigit() or spec.startswith("/dev/") or _ADDRESS.match(spec):
         from collection.devices.webcam import Webcam
 
         source: int | str = int(spec) if spec.isdigit() else spec
-        return Webcam(clock, source, camera.width_px, camera.height_px, camera.fps)
+        return Webcam(clock, source, camera.width_px, camera.height_px, camera.fps, camera.exposure_ms)
     path = Path(spec.removeprefix("replay:")).expanduser()
     if spec.startswith("replay:") or path.suffix.lower() in _SESSION_SUFFIXES:
         if path.suffix.lower() in _SESSION_SUFFIXES:
@@ -143,6 +143,19 @@ def create_camera(
     from collection.devices.video_file import VideoFileCamera
 
     return VideoFileCamera(clock, path)
+
+
+def without_later_faults(spec: str) -> str:
+    """Return a specification without faults that begin later: they are for the session, not for what comes before it."""
+    match = _FAULTY.fullmatch(spec)
+    if match is None:
+        return spec
+    inner = without_later_faults(match["device"])
+    try:
+        later = float(match["at"] or 0.0) > 0
+    except ValueError:
+        return spec
+    return inner if later else spec[: match.start("device")] + inner
 
 
 def _stranger(seed: int, config: StudyConfig) -> SimulatedParticipant:

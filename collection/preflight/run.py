@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from collection.devices.registry import without_later_faults
 from collection.preflight import machine, screen, stimuli
 from collection.preflight.checks import Check, PreflightReport
 from collection.preflight.devices import check_devices
@@ -78,10 +79,10 @@ class Preflight:
         self._add(*self._sound())
         if devices and seconds > 0:
             self._say(f"test recording of {seconds:g} s")
-            self._add(*check_recording(self._with_own_clock(), seconds, self._progress))
+            self._add(*check_recording(self._for_checks(), seconds, self._progress))
         elif devices:
             self._say("measuring what the devices deliver")
-            self._add(*check_devices(self._with_own_clock()))
+            self._add(*check_devices(self._for_checks()))
         self._add(wall_clock.check())
         return PreflightReport(tuple(self._checks))
 
@@ -94,12 +95,18 @@ class Preflight:
             # Said by the check of the stimuli.
             return ()
 
-    def _with_own_clock(self) -> RecorderSettings:
-        """Return the settings with a clock that begins now: simulated devices owe nothing for the time before."""
-        clock = self._settings.clock
-        if clock.speed == 1.0:
-            return self._settings
-        return replace(self._settings, clock=ScaledClock.starting_now(clock.speed))
+    def _for_checks(self) -> RecorderSettings:
+        """Return the settings with a clock that begins now, and without faults that a rehearsal has ordered for later."""
+        given = self._settings
+        speed = given.clock.speed
+        return replace(
+            given,
+            # Simulated devices owe nothing for the time before.
+            clock=given.clock if speed == 1.0 else ScaledClock.starting_now(speed),
+            eye_tracker=without_later_faults(given.eye_tracker),
+            camera=without_later_faults(given.camera),
+            second_camera=without_later_faults(given.second_camera),
+        )
 
     def _add(self, *checks: Check) -> None:
         self._checks += checks

@@ -1,4 +1,4 @@
-"""``emer init``, ``emer status``, ``emer doctor``: the study as a whole."""
+"""``emer init`` and ``emer status``: the study as a whole."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def init(
     typer.echo(str(study.root))
     typer.echo(
         f"{len(study.config.stimuli)} placeholder clips lie in {study.stimuli_dir}; replace them with yours.\n"
-        f"Try a session without hardware: emer record rehearse {study.root} --participant P001 --speed 10",
+        f"Try a session without hardware: emer record rehearse {study.root} --participant P001 --headless --speed 10",
         err=True,
     )
 
@@ -51,15 +51,3 @@ def status(
         return
     typer.echo(found.as_text())
 
-
-def doctor(
-    study: Path | None = typer.Argument(None, help="Study folder whose needs are checked too."),
-) -> None:
-    """Tell whether this machine is ready: Python, extras, encoder, clock, disk."""
-    from data_schema.study.doctor import examine
-
-    findings = examine(study)
-    for finding in findings:
-        typer.echo(finding.as_text())
-    if any(finding.level == "error" for finding in findings):
-        raise typer.Exit(1)

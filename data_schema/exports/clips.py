@@ -97,7 +97,7 @@ def index_sessions(study: StudyFolder, progress: Progress | None = None) -> tupl
     files = study.session_files()
     if not files:
         raise ExportError(
-            f"{study.sessions_dir}: the study has no sessions yet. Record one: emer record rehearse {study.root}"
+            f"{study.sessions_dir}: the study has no sessions yet. Record one: emer record rehearse {study.root} --headless"
         )
     rows: list[dict[str, Any]] = []
     skipped: list[SkippedSession] = []

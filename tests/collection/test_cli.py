@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -35,10 +37,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "camera": {"width_px": 160, "height_px": 120},
             "eye_tracker": {"rate_hz": 300.0},
             "recording": {"min_free_gb": 0.0},
-            "protocol": {"baseline_s": 0.5, "fixation_s": 0.3, "washout_s": 0.2},
+            "protocol": {"baseline_s": 0.5, "fixation_s": 0.3, "washout_s": 0.2, "questionnaires_after": []},
+            "calibration": {"points": 0, "validation_points": 0},
+            "preflight": {"test_recording_s": 0.0, "min_free_memory_gb": 0.0},
         },
     )
     return root
+
+
+#: Without a window, and without what these tests do not look at.
+HEADLESS = ["--headless", "--no-quality-page"]
 
 
 @pytest.fixture
@@ -63,7 +71,7 @@ def test_the_plan_is_printed_and_nothing_is_touched(study: StudyFolder, capsys: 
 
 
 def test_a_rehearsal_records_a_whole_valid_session(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["record", "rehearse", str(study.root), "-p", "P001", "--speed", "5"]) == 0
+    assert main(["record", "rehearse", str(study.root), "-p", "P001", *HEADLESS, "--speed", "5"]) == 0
     captured = capsys.readouterr()
     path = study.session_path("P001", "01")
     assert captured.out == f"{path}\n"
@@ -77,8 +85,12 @@ def test_a_rehearsal_records_a_whole_valid_session(study: StudyFolder, capsys: p
         assert [trial.trial_id for trial in trials] == [1, 2, 3]
         assert all(trial.completed for trial in trials)
         assert len(session.table(PLANTED)) == 3
-        assert len(session.table(RESPONSES)) == 33
-        assert len(session.table(FLIPS)) == session.table(PRESENTATIONS)[:]["n_flips"].sum() == 180
+        answers = session.table(RESPONSES).frame()
+        n_answers = answers[(answers["occasion"] == "") & (answers["trial_id"] > 0)].groupby("trial_id").size()
+        # Eleven questions a clip, and one with a prescribed answer in the session.
+        assert sorted(n_answers) == [11, 11, 12]
+        assert set(answers.loc[answers["occasion"] == "before", "questionnaire"]) == {"mood"}
+        assert len(session.table(FLIPS)) == session.table(PRESENTATIONS)[:]["n_flips"].sum() == 240
         gaze, frames = session.table(GAZE)[:], session.table(FRAMES)[:]
         # Faster than real time, yet each stream runs at its own rate on the session's clock and covers every trial.
         assert np.median(np.diff(gaze["t_system_us"])) == pytest.approx(1e6 / 300, rel=0.05)
@@ -88,15 +100,15 @@ def test_a_rehearsal_records_a_whole_valid_session(study: StudyFolder, capsys: p
             assert stream[-1] > trials[-1].t_offset_us
         assert frames["missed_before"].sum() == 0
         seen = session.table(MARKERS).frame()["kind"].tolist()
-        assert seen.count(markers.STIMULUS_ONSET) == 3
-        assert session.seeds.keys() == {"study", "order", "devices"}
-    assert main(["record", "rehearse", str(study.root), "-p", "P001", "--speed", "5"]) == 1
+        assert seen.count(markers.STIMULUS_ONSET) == 4
+        assert session.seeds.keys() == {"study", "order", "order_row", "devices"}
+    assert main(["record", "rehearse", str(study.root), "-p", "P001", *HEADLESS, "--speed", "5"]) == 1
     assert "exists already, and a recording is never overwritten" in capsys.readouterr().err
 
 
 def test_the_planted_feeling_reaches_eyes_and_answers_in_time(study: StudyFolder) -> None:
     """The answers follow the felt emotion of each trial, not the one before it."""
-    assert main(["record", "rehearse", str(study.root), "-p", "P002", "--speed", "5"]) == 0
+    assert main(["record", "rehearse", str(study.root), "-p", "P002", *HEADLESS, "--speed", "5"]) == 0
     with open_session(study.session_path("P002", "01")) as session:
         planted = session.table(PLANTED).frame().set_index("trial_id")
         answers = session.table(RESPONSES).frame()
@@ -110,7 +122,7 @@ def test_the_planted_feeling_reaches_eyes_and_answers_in_time(study: StudyFolder
 
 
 def test_a_participant_without_a_code_gets_a_random_one(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["record", "rehearse", str(study.root), "--speed", "5", "--session", "02"]) == 0
+    assert main(["record", "rehearse", str(study.root), *HEADLESS, "--speed", "5", "--session", "02"]) == 0
     files = study.session_files()
     assert [Path(capsys.readouterr().out.strip())] == files
     assert files[0].stem.startswith("sub-P")
@@ -122,18 +134,17 @@ def test_a_participant_without_a_code_gets_a_random_one(study: StudyFolder, caps
     [
         (["--speed", "0"], 2, "--speed must be larger than 0"),
         (["-p", "Jane Doe"], 2, "letters and digits"),
-        (["--no-headless"], 2, "comes with the lab's presenter"),
         (["--eye-tracker", "eyelink"], 2, "no eye tracker 'eyelink'"),
         (["--camera", "nowhere.mp4"], 1, "nowhere.mp4: there is no such file"),
         (["--camera", "{study}/study.toml"], 1, "cannot be read as a video"),
-        (["--eye-tracker", "faulty:silence@0:simulated"], 1, "delivered no gaze sample within 5 s"),
+        (["--eye-tracker", "faulty:silence@0:simulated"], 1, "delivered nothing within 5 s"),
     ],
 )
 def test_bad_input_gets_one_message_and_leaves_nothing(
     study: StudyFolder, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
     filled = [text.replace("{study}", str(study.root)) for text in arguments]
-    assert main(["record", "rehearse", str(study.root), *filled]) == code
+    assert main(["record", "rehearse", str(study.root), *HEADLESS, *filled]) == code
     captured = capsys.readouterr()
     assert message in captured.err
     assert "Traceback" not in captured.err
@@ -147,7 +158,7 @@ def test_a_broken_stimulus_is_named(study: StudyFolder, capsys: pytest.CaptureFi
     assert main(["record", "plan", str(study.root)]) == 1
     assert "sadness-1.mp4: this is no video" in capsys.readouterr().err
     clip.unlink()
-    assert main(["record", "rehearse", str(study.root)]) == 1
+    assert main(["record", "rehearse", str(study.root), *HEADLESS]) == 1
     assert "sadness-1.mp4, which does not exist" in capsys.readouterr().err
     assert list(study.sessions_dir.iterdir()) == []
 
@@ -155,20 +166,63 @@ def test_a_broken_stimulus_is_named(study: StudyFolder, capsys: pytest.CaptureFi
 def test_too_little_room_is_refused(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
     text = study.config_path.read_text(encoding="utf-8").replace("min_free_gb = 0.0", "min_free_gb = 1e9")
     study.config_path.write_text(text, encoding="utf-8")
-    assert main(["record", "rehearse", str(study.root)]) == 1
-    assert "1000000000.0 GB must stay free" in capsys.readouterr().err
+    assert main(["record", "rehearse", str(study.root), *HEADLESS]) == 1
+    assert "1000000.0 TB must stay free" in capsys.readouterr().err
     assert list(study.sessions_dir.iterdir()) == []
 
 
-def test_running_on_a_screen_is_not_here_yet(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["record", "run", str(study.root)]) == 2
-    assert "emer record rehearse" in capsys.readouterr().err
+@pytest.mark.skipif(importlib.util.find_spec("psychopy") is not None, reason="needs an environment without PsychoPy")
+@pytest.mark.parametrize("verb", ["run", "rehearse"])
+def test_without_psychopy_the_way_out_is_named(
+    study: StudyFolder, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    assert main(["record", verb, str(study.root), "--no-console"]) == 2
+    err = capsys.readouterr().err
+    assert 'pip install "emer-toolkit[lab]"' in err
+    assert "--headless" in err
+    assert list(study.sessions_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rehearse", "--windows", "--speed", "5"], "add --headless"),
+        (["rehearse", "--headless", "--eye-tracker", "tobii"], "would record nobody"),
+        (["rehearse", "--headless", "--consent", "video,face"], "name what the participant agreed to"),
+        (["rehearse", "--headless", "--fact", "age_years"], "KEY=VALUE"),
+        (["rehearse", "--headless", "--fact", "name=Jane"], "may identify a person"),
+        (["resume"], "name the participant"),
+        (["resume", "-p", "P001"], "nothing to go on with"),
+        (["console"], "no session runs in this study"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_answered(
+    study: StudyFolder, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    verb, *options = arguments
+    assert main(["record", verb, str(study.root), *options]) in (1, 2)
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+    assert list(study.sessions_dir.iterdir()) == []
+
+
+def test_doctor_makes_the_checks_of_a_preflight(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", str(study.root), "--no-devices", "--json"]) == 0
+    found = {item["check"]: item["level"] for item in json.loads(capsys.readouterr().out)}
+    assert {"Python", "encoder", "disk", "memory", "stimuli", "sound", "clock"} <= set(found)
+    assert "gaze_rate" not in found
+    assert main(["doctor", str(study.root)]) == 0
+    assert "gaze_rate: gaze: 300" in capsys.readouterr().out
+    study.stimulus_path("sadness-1").write_bytes(b"no video")
+    assert main(["doctor", str(study.root), "--no-devices"]) == 1
+    assert "sadness-1.mp4" in capsys.readouterr().out
 
 
 def test_ctrl_c_closes_a_valid_file(study: StudyFolder) -> None:
     code = "import sys; from data_schema.cli import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "record", "rehearse", str(study.root), "-p", "P009"],
+        [sys.executable, "-c", code, "record", "rehearse", str(study.root), "-p", "P009", *HEADLESS],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     path = study.session_path("P009", "01")
@@ -214,10 +268,12 @@ def test_a_tracker_that_falls_silent_is_an_alarm_a_warning_and_exit_code_1(
             "eye_tracker": {"rate_hz": 120.0},
             "protocol": {"baseline_s": 0.5, "fixation_s": 0.2, "washout_s": 0.2},
             "recording": {"min_free_gb": 0.1, "silence_s": 0.5},
+            "calibration": {"points": 0, "validation_points": 0},
+            "preflight": {"test_recording_s": 0.0, "min_free_memory_gb": 0.0},
         },
     )
     faulty = "faulty:silence@1+1.2:simulated"
-    assert main(["record", "rehearse", str(study.root), "-p", "P001", "--eye-tracker", faulty]) == 1
+    assert main(["record", "rehearse", str(study.root), "-p", "P001", "--eye-tracker", faulty, *HEADLESS]) == 1
     said = capfd.readouterr()
     assert "ALARM: the eye tracker" in said.err
     assert "delivers again" in said.err
