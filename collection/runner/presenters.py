@@ -7,6 +7,7 @@ import importlib.util
 from collection.presenter.base import Presenter
 from collection.presenter.headless import HeadlessPresenter
 from collection.presenter.scripted import ScriptedParticipant
+from collection.texts import load_texts
 from data_schema.clocks import HostClock
 from data_schema.errors import MissingExtraError
 from data_schema.study.folder import StudyFolder
@@ -63,5 +64,6 @@ def make_presenter(
         fullscreen=fullscreen,
         screen_index=screen_index,
         script=script,
+        texts=load_texts(config.protocol.language, study),
     )
     return presenter

@@ -36,6 +36,10 @@ _KEYS = {"enter": "go_on", "space": "go_on", "r": "redo", "s": "skip"}
 _ADVICE = ("good", "closer", "farther", "left", "right", "up", "down", "not_seen", "one_eye")
 
 
+def _never() -> bool:
+    return False
+
+
 class PsychopyCalibrationScreen:
     """Draw for a calibration procedure.
 
@@ -52,7 +56,7 @@ class PsychopyCalibrationScreen:
     texts : Texts
         Of the study.
     ask_to_stop : callable
-        Asks the participant whether to stop; True if so.
+        Asks the participant whether to stop, unless what it is given says that all ends; True if so.
     scripted : bool
         Whether the positioning is ended without a key.
     """
@@ -64,7 +68,7 @@ class PsychopyCalibrationScreen:
         clock: HostClock,
         screen: ScreenSection,
         texts: Texts,
-        ask_to_stop: Callable[[], bool],
+        ask_to_stop: Callable[[ShouldStop], bool],
         *,
         scripted: bool,
     ) -> None:
@@ -112,7 +116,7 @@ class PsychopyCalibrationScreen:
             place, outer = self._on_its_way(begin, (x, y), since_s, travel_s, duration_s)
             self._draw_target(place, outer)
             flip_us = self._flip()
-            if done or should_stop() or self._take_keys():
+            if done or should_stop() or self._take_keys(should_stop):
                 return flip_us
 
     def hold_target(self, until_us: int, should_stop: ShouldStop) -> None:
@@ -121,7 +125,7 @@ class PsychopyCalibrationScreen:
             self._clock.sleep_until(min(until_us, self._clock.now_us() + 50_000))
             return
         self._begin_target(keep=True)
-        while self._clock.now_us() < until_us and not should_stop() and not self._take_keys():
+        while self._clock.now_us() < until_us and not should_stop() and not self._take_keys(should_stop):
             phase = 0.5 - 0.5 * math.cos(2 * math.pi * _PULSE_HZ * (self._due_us / 1e6))
             self._draw_target(self._at, OUTER_DEG * (1 + _PULSE * phase))
             self._flip()
@@ -146,13 +150,13 @@ class PsychopyCalibrationScreen:
 
     # ------------------------------------------------------------------- keys
 
-    def _take_keys(self) -> bool:
+    def _take_keys(self, should_stop: ShouldStop = _never) -> bool:
         """Note what was pressed; True if the participant stops."""
         for event in self._window.input.take():
             if event.does is Does.CLICK and self._head_since_us is not None:
                 self._keys.append("go_on")
             elif event.does is Does.KEY and event.key == "escape":
-                if self._ask_to_stop():
+                if self._ask_to_stop(should_stop):
                     self._keys.append("stop")
                 self._head_text = None
             elif event.does is Does.KEY and event.key in _KEYS:

@@ -20,7 +20,7 @@ class ClipFile:
     frame_s : float
         Mean time between two frames.
     last_frame_s : float
-        When the last frame begins, counted from the first.
+        When the last frame begins, or should begin by the file's index, counted from the first.
     has_sound : bool
         Whether there is a sound track.
     """
@@ -68,8 +68,11 @@ def _read(path: Path, changed_ns: int, n_bytes: int) -> ClipFile:
             stream = container.streams.video[0]
             base = float(stream.time_base or 0)
             times = sorted(packet.pts * base for packet in container.demux(stream) if packet.pts is not None)
+            # What the file's own index says there should be, though the end may have been cut off.
+            promised_s = float(stream.duration or 0) * base
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path.name}: cannot be decoded: {error}. Convert it anew to .mp4 with H.264.") from error
     span_s = times[-1] - times[0] if times else 0.0
     frame_s = span_s / (len(times) - 1) if len(times) > 1 else 1.0 / float(stream.average_rate or 25)
-    return ClipFile(round(first.width * aspect), first.height, frame_s, span_s, has_sound)
+    last_s = max(span_s, promised_s - frame_s)
+    return ClipFile(round(first.width * aspect), first.height, frame_s, last_s, has_sound)

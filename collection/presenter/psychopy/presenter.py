@@ -74,12 +74,16 @@ class PsychopyPresenter:
         self._texts = texts if texts is not None else load_texts(language)
         self._autopilot = Autopilot(script, clock) if script is not None else None
         self._window = StimulusWindow(screen, clock, fullscreen=fullscreen, screen_index=screen_index)
-        self._stop = False
+        self._stop = self._stopped_before = False
         self._ink: Ink
         self._player: ClipPlayer
         self._calibration: PsychopyCalibrationScreen | None = None
         self._sheets: dict[str, Any] = {}
         self._sound = ""
+        #: The page that waits for the participant; None while there is none.
+        self.page: Page | None = None
+        #: Whether a grey screen or a cross is being held.
+        self.showing = False
 
     # ------------------------------------------------------------ the screen
 
@@ -110,7 +114,7 @@ class PsychopyPresenter:
             self._clock,
             self._screen,
             self._texts,
-            lambda: self._ask_to_stop(_never),
+            self._ask_to_stop,
             scripted=self._autopilot is not None,
         )
         self._present(self._grey())
@@ -269,7 +273,7 @@ class PsychopyPresenter:
         changes: list[Flash] = []
         level = 0
         due_us = start_us = self._window.next_flip_us(self._clock.now_us() + round(self._window.period_us))
-        while due_us - start_us < pattern.seconds * 1e6 and not should_stop() and not self._stop:
+        while due_us - start_us < pattern.seconds * 1e6 and not should_stop() and not self._stops_now:
             wanted = pattern.level_at((due_us - start_us) / 1e6)
             sheet.fillColor = (1, 1, 1) if wanted else (-1, -1, -1)
             sheet.draw()
@@ -286,8 +290,14 @@ class PsychopyPresenter:
     # -------------------------------------------------------------------- loops
 
     def _begin(self, step: Step | None, until_us: int) -> None:
+        # What is shown after a stop (thanks, and how to have data deleted) is shown all the same.
+        self._stopped_before = self._stop
         if self._autopilot is not None:
             self._autopilot.begin(step, until_us)
+
+    @property
+    def _stops_now(self) -> bool:
+        return self._stop and not self._stopped_before
 
     def _run(self, page: Page, should_stop: ShouldStop, until_us: int | None = None) -> int:
         """Show a page until it is done, or somebody stops; returns the time of the flip that showed it."""
@@ -296,7 +306,8 @@ class PsychopyPresenter:
         self._window.input.forget()
         picture = page.picture()
         shown_us = drawn_us = self._present(picture)
-        while not page.done and not should_stop() and not self._stop:
+        below, self.page = self.page, page
+        while not page.done and not should_stop() and not self._stops_now:
             if until_us is not None and self._clock.now_us() >= until_us:
                 break
             changed = False
@@ -317,6 +328,7 @@ class PsychopyPresenter:
                 drawn_us = self._present(picture)
             if not page.done:
                 self._clock.sleep_until(now_us + _POLL_US)
+        self.page = below
         self._window.show_mouse(False)
         return shown_us
 
@@ -326,16 +338,18 @@ class PsychopyPresenter:
         self._window.input.forget()
         drawn_us = self._present(picture)
         end_us = until_us - round(1.5 * self._window.period_us)
-        while not should_stop() and not self._stop:
+        self.showing = True
+        while not should_stop() and not self._stops_now:
             now_us = self._clock.now_us()
             if now_us >= end_us:
-                return
+                break
             if any(event.key == "escape" for event in self._events(None)):
                 self._ask_to_stop(should_stop)
                 drawn_us = self._present(picture)
             elif now_us - drawn_us > _REDRAW_US:
                 drawn_us = self._present(picture)
             self._clock.sleep_until(min(end_us, now_us + _POLL_US))
+        self.showing = False
 
     def _events(self, page: Page | None) -> list[Event]:
         if self._autopilot is not None:
@@ -351,7 +365,7 @@ class PsychopyPresenter:
         self._window.show_mouse(False)
         if page.answer:
             self._stop = True
-        return self._stop
+        return bool(page.answer)
 
     # ------------------------------------------------------------------ pictures
 
@@ -377,7 +391,3 @@ class PsychopyPresenter:
             draw.rectangle((x - line, y - arm, x + line, y + arm), fill=INK)
             self._sheets["cross"] = picture
         return self._sheets["cross"]
-
-
-def _never() -> bool:
-    return False
