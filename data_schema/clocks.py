@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from data_schema.clock_events import find_drift_changes, find_duplicates
 from data_schema.errors import ClockError
 
 
@@ -102,7 +103,7 @@ _FIT_ROUNDS = 5
 
 @dataclass(frozen=True)
 class ClockSegment:
-    """The line between two resets: ``t_system = t_device + offset + drift * (t_device - t_device_first)``."""
+    """The line between two resets or changes of drift: ``t_system = t_device + offset + drift * (t_device - t_device_first)``."""
 
     #: First row and the row after the last.
     start: int
@@ -119,14 +120,18 @@ class ClockSegment:
 
 @dataclass(frozen=True)
 class ClockModel:
-    """Offset and drift of a device's clock against the host's, piecewise between resets."""
+    """Offset and drift of a device's clock against the host's, piecewise between resets and changes of drift."""
 
     segments: tuple[ClockSegment, ...]
+    #: Rows from which on the device's clock runs at another speed.
+    drift_changes: tuple[int, ...] = ()
+    #: Rows with a stamp that was there before.
+    duplicates: tuple[int, ...] = ()
 
     @property
     def resets(self) -> tuple[int, ...]:
         """Rows at which the device's clock was reset."""
-        return tuple(segment.start for segment in self.segments[1:])
+        return tuple(segment.start for segment in self.segments[1:] if segment.start not in self.drift_changes)
 
     @property
     def longest(self) -> ClockSegment:
@@ -175,8 +180,9 @@ class ClockModel:
 def fit_clock(t_device_us: npt.NDArray[np.int64], t_system_us: npt.NDArray[np.int64]) -> ClockModel:
     """Fit offset and drift between a device's clock and the host's.
 
-    A straight line per stretch between resets, least squares with outliers left
-    out. Raw stamps are never changed: the model is applied when reading.
+    A straight line per stretch between resets and changes of drift, least squares
+    with outliers left out. Stamps that come twice are named. Raw stamps are never
+    changed: the model is applied when reading.
 
     Parameters
     ----------
@@ -203,8 +209,12 @@ def fit_clock(t_device_us: npt.NDArray[np.int64], t_system_us: npt.NDArray[np.in
     # A step that is undone by the next row is one bad stamp, not a reset.
     resets = _without_single_outliers(steps)
     edges = [0, *resets, len(device)]
+    stretches = list(zip(edges[:-1], edges[1:], strict=True))
+    changes = [a + row for a, b in stretches for row in find_drift_changes(device[a:b], difference[a:b])]
+    duplicates = [a + row for a, b in stretches for row in find_duplicates(device[a:b], system[a:b])]
+    edges = sorted({*edges, *changes})
     segments = [_fit_segment(device, difference, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    return ClockModel(tuple(segments))
+    return ClockModel(tuple(segments), tuple(changes), tuple(duplicates))
 
 
 def _without_single_outliers(steps: npt.NDArray[np.intp]) -> list[int]:
@@ -230,10 +240,7 @@ def _fit_segment(
     used = np.ones(len(values), dtype=bool)
     slope, intercept = 0.0, 0.0
     for _ in range(_FIT_ROUNDS):
-        if used.sum() >= 2 and np.ptp(since[used]) > 0:
-            slope, intercept = np.polyfit(since[used], values[used], 1)
-        else:
-            slope, intercept = 0.0, float(np.median(values))
+        slope, intercept = _line(since[used], values[used])
         residuals = values - (intercept + slope * since)
         spread = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
         inliers = np.abs(residuals) <= _OUTLIER_MADS * max(spread, 1.0)
@@ -250,3 +257,14 @@ def _fit_segment(
         float(np.std(residuals)) if len(residuals) else 0.0,
         int(used.sum()),
     )
+
+
+def _line(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return slope and intercept of the least-squares line; a level one where `x` does not vary."""
+    x_mean, y_mean = float(x.mean()), float(y.mean())
+    centred = x - x_mean
+    spread = float(centred @ centred)
+    if spread == 0.0:
+        return 0.0, float(np.median(y))
+    slope = float(centred @ (y - y_mean)) / spread
+    return slope, y_mean - slope * x_mean

@@ -3,9 +3,9 @@
 A chunk of a FAST table goes through three of HDF5's standard filters: shuffle,
 deflate, Fletcher's checksum. Any HDF5 reader undoes them. Written by HDF5, a row
 of gaze costs 1.1 us, most of it in a search for repetitions that noise does not
-have, while Python is kept waiting. Done here, with run lengths only (zlib's
-``Z_RLE``), it costs 0.6 us, 7 % more bytes, and other threads go on meanwhile
-(measured on one core, random gaze: 940,000 against 1,600,000 rows/s).
+have. Done here, with run lengths only (zlib's ``Z_RLE``), it costs 0.6 us and
+7 % more bytes (measured on one core, random gaze: 940,000 against 1,600,000
+rows/s).
 """
 
 from __future__ import annotations

@@ -71,3 +71,85 @@ def test_a_scaled_clock_runs_faster_from_where_it_starts() -> None:
     assert SystemClock().now_us() - real < 2_000_000
     with pytest.raises(ValueError, match="larger than 0"):
         ScaledClock.starting_now(0)
+
+
+def openness_stamps(shared_data: Path) -> tuple[np.ndarray, np.ndarray]:
+    table = pd.read_csv(shared_data / "tobii_spectrum_600hz" / "eye_openness.csv.gz")
+    return table["device_time_stamp"].to_numpy(), table["system_time_stamp"].to_numpy()
+
+
+def test_the_real_recording_has_nothing_to_find(shared_data: Path) -> None:
+    for name in ("eye_openness", "gaze"):
+        table = pd.read_csv(shared_data / "tobii_spectrum_600hz" / f"{name}.csv.gz")
+        model = fit_clock(table["device_time_stamp"].to_numpy(), table["system_time_stamp"].to_numpy())
+        assert (model.resets, model.drift_changes, model.duplicates) == ((), (), ()), name
+        assert model.residual_sd_us < 300
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("ppm", [200.0, -200.0, 500.0])
+def test_a_change_of_drift_in_the_real_recording_is_found(shared_data: Path, share: float, ppm: float) -> None:
+    device, system = openness_stamps(shared_data)
+    row = int(share * len(device))
+    later_us = np.maximum(0, device - device[row])
+    model = fit_clock(device, system + np.round(ppm * 1e-6 * later_us).astype(np.int64))
+    assert len(model.drift_changes) == 1
+    assert model.resets == ()
+    assert abs(device[model.drift_changes[0]] - device[row]) < 5_000_000
+    before, after = model.segments
+    assert after.drift_ppm - before.drift_ppm == pytest.approx(ppm, abs=60)
+    assert max(before.residual_sd_us, after.residual_sd_us) < 300
+
+
+def test_a_reset_and_duplicates_in_the_real_recording_are_found(shared_data: Path) -> None:
+    device, system = openness_stamps(shared_data)
+    device = device.copy()
+    device[20_000:] -= 900_000_000
+    for row in (5_000, 30_000):
+        device, system = np.insert(device, row, device[row - 1]), np.insert(system, row, system[row - 1])
+    model = fit_clock(device, system)
+    assert model.duplicates == (5_000, 30_000)
+    assert model.resets == (20_001,)
+    assert model.drift_changes == ()
+
+
+def test_a_stamp_that_comes_again_later_is_a_duplicate() -> None:
+    device, system = stamps(3000, 10, 20)
+    device[700] = device[650]
+    system[2000] = system[1999]
+    assert fit_clock(device, system).duplicates == (700, 2000)
+
+
+def test_the_same_stamps_after_a_reset_are_no_duplicates() -> None:
+    device, system = stamps(3000, 10, 20)
+    device[1500:] = device[:1500]
+    model = fit_clock(device, system)
+    assert model.resets == (1500,)
+    assert model.duplicates == ()
+
+
+@given(st.floats(-200, 200), st.floats(0, 400), st.integers(0, 3))
+def test_a_steady_drift_is_not_broken_up(drift_ppm: float, jitter_us: float, seed: int) -> None:
+    device, system = stamps(60_000, drift_ppm, jitter_us, seed)
+    assert fit_clock(device, system).drift_changes == ()
+
+
+def test_two_changes_of_drift_and_a_reset_give_four_lines() -> None:
+    device, system = stamps(120_000, 20, 80)
+    for row, ppm in ((30_000, 150.0), (60_000, -250.0)):
+        system = system + np.round(ppm * 1e-6 * np.maximum(0, device - device[row])).astype(np.int64)
+    device = device.copy()
+    device[90_000:] += 77_000_000
+    model = fit_clock(device, system)
+    assert model.resets == (90_000,)
+    assert [round(row, -4) for row in model.drift_changes] == [30_000, 60_000]
+    assert [segment.drift_ppm for segment in model.segments] == pytest.approx([20, 170, -80, -80], abs=5)
+    assert np.abs(model.to_system(device) - system).max() < 900
+
+
+def test_one_stamp_far_off_is_no_change_of_drift() -> None:
+    device, system = stamps(60_000, 10, 50)
+    device[20_000] += 40_000_000
+    model = fit_clock(device, system)
+    assert (model.resets, model.drift_changes) == ((), ())
+    assert model.drift_ppm == pytest.approx(10, abs=1)
