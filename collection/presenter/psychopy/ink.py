@@ -186,7 +186,8 @@ class Ink:
         left, top = round(box.left), round(box.top)
         right, bottom = left + max(1, round(box.width)), top + max(1, round(box.height))
         rim = max(1, round(2.0 * self.unit)) if edge is not None else 0
-        corner = min(round(radius * self.unit), (right - left) // 2, (bottom - top) // 2)
+        # One pixel is left between two corners: Pillow refuses a rectangle without any.
+        corner = min(round(radius * self.unit), (right - left - 1) // 2, (bottom - top - 1) // 2)
         draw = ImageDraw.Draw(picture)
         border = edge or fill
         draw.rectangle((left + corner, top, right - 1 - corner, bottom - 1), fill=border)
