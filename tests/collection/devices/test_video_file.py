@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from collection.devices.video_file import VideoFileCamera
-from collection.devices.webcam import Webcam, _missed_frames
-from data_schema.clocks import SystemClock
-from data_schema.errors import DeviceError, MediaError
+from data_schema.errors import MediaError
 
-from .device_lab import Collector, ManualClock, record, wait_until, write_video
+from .device_lab import Collector, ManualClock, record, write_video
 
 PTS_MS = [0, 40, 73, 150, 160, 300, 333]
 
@@ -113,67 +111,3 @@ def test_what_is_no_video_is_refused_with_a_next_step(tmp_path: Path) -> None:
         container.mux(stream.encode(sound))
     with pytest.raises(MediaError, match="holds no video"):
         VideoFileCamera(clock, tmp_path / "sound.wav").connect()
-
-
-def test_opencv_frames_are_stamped_with_the_host_clock(tmp_path: Path) -> None:
-    """OpenCV reads a file as it reads a camera; there is no camera here."""
-    path = write_video(tmp_path / "stream.mp4", list(range(0, 4000, 40)))
-    clock = SystemClock()
-    camera = Webcam(clock, str(path), 96, 64, 25.0)
-    camera.connect()
-    info = camera.describe()
-    assert (info.role, info.kind, info.width_px, info.height_px) == ("camera", "webcam", 96, 64)
-    assert not info.simulated
-    sink = Collector()
-    before_us = clock.now_us()
-    camera.start(sink)
-    wait_until(lambda: len(sink.frames) >= 20, "20 frames")
-    camera.stop()
-    camera.stop()
-    after_us = clock.now_us()
-    delivered = sink.n_calls
-    camera.close()
-    camera.close()
-    assert sink.n_calls == delivered
-    assert np.all(np.diff(sink.times_us) > 0)
-    assert before_us <= sink.times_us[0]
-    assert sink.times_us[-1] <= after_us
-    assert all(frame.t_device_us == -1 for frame in sink.frames)
-    assert sink.frames[0].image.shape == (64, 96, 3)
-
-
-def test_a_camera_that_falls_silent_says_so(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "short.mp4", [0, 40, 80])
-    camera = Webcam(SystemClock(), str(path), 96, 64, 25.0)
-    camera.connect()
-    sink = Collector()
-    camera.start(sink)
-    wait_until(lambda: bool(sink.events), "a report of the fault")
-    camera.close()
-    assert sink.events[0][0] == "device_fault"
-    assert "check its cable" in sink.events[0][1]
-
-
-def test_a_missing_camera_is_refused_with_a_next_step(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    camera = Webcam(SystemClock(), str(tmp_path / "absent.mp4"), 96, 64, 25.0)
-    with pytest.raises(DeviceError, match=r"gives no picture.*--camera simulated"):
-        camera.connect()
-    with pytest.raises(DeviceError, match="before connect"):
-        camera.describe()
-    with pytest.raises(DeviceError, match="before connect"):
-        camera.start(Collector())
-    camera.close()
-
-
-@pytest.mark.parametrize(("interval_us", "missed"), [(33_000, 0), (52_000, 0), (66_500, 1), (101_000, 2)])
-def test_gaps_are_counted_in_usual_intervals(interval_us: int, missed: int) -> None:
-    assert _missed_frames(interval_us, [33_000, 33_500] * 20) == missed
-    assert _missed_frames(interval_us, [33_000] * 3) == 0
-
-
-def test_a_missing_camera_gives_one_sentence_and_no_page_of_opencv(capfd: pytest.CaptureFixture[str]) -> None:
-    camera = Webcam(SystemClock(), 63, 320, 240, 30.0)
-    with pytest.raises(DeviceError, match="Camera 63 gives no picture"):
-        camera.connect()
-    printed = capfd.readouterr()
-    assert printed.out + printed.err == ""
