@@ -35,6 +35,9 @@ SETTINGS: dict[str, dict[str, object]] = {
     "camera": {"source": "simulated", "width_px": 640, "height_px": 360, "fps": 30.0},
     "protocol": {"baseline_s": 1.5, "fixation_s": 0.4, "washout_s": 0.3, "self_report": True},
     "recording": {"min_free_gb": 0.5},
+    # One point is enough for a simulated eye, and nobody waits for a test recording before each of many sessions.
+    "calibration": {"points": 1, "validation_points": 4},
+    "preflight": {"test_recording_s": 0.0},
 }
 CLIPS_PER_EMOTION = 2
 CLIP_S = 3.0
@@ -116,8 +119,10 @@ def session_commands(study: StudyFolder, recordings: Recordings, n_participants:
     commands = []
     for number in range(1, n_participants + 1):
         participant = f"P{number:03d}"
-        options = real_time if number == 1 else ["--speed", f"{SPEED:g}"]
-        command = ["record", "rehearse", str(study.root), "--participant", participant, "--session", "01", *options]
+        # One quality page shows what there is; the others are made at once by `emer quality`.
+        options = real_time if number == 1 else ["--speed", f"{SPEED:g}", "--no-quality-page"]
+        command = ["record", "rehearse", str(study.root), "--participant", participant, "--session", "01", "--headless"]
+        command += options
         commands.append((participant, command))
     return commands
 
@@ -146,7 +151,8 @@ def run_demo(out: Path, recordings: Recordings, n_participants: int) -> Path:
         stages.emer_together(others)
         in_real_time.result()
     stages.emer("check", study.root)
-    print(stages.emer("quality", study.root), end="")
+    # The page of each session is made when it is recorded; here the numbers are enough.
+    print(stages.emer("quality", study.root, "--no-pages"), end="")
     stages.emer("clips", study.root)
     stages.emer("annotate", "simulate", study.root, "--annotators", "3")
     export = study.exports_dir / "training"

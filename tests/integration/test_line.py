@@ -21,6 +21,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "camera": {"width_px": 480, "height_px": 270},
     "protocol": {"baseline_s": 0.5, "fixation_s": 0.2, "washout_s": 0.2},
     "recording": {"min_free_gb": 0.1},
+    "calibration": {"points": 0, "validation_points": 0},
+    "preflight": {"test_recording_s": 0.0},
     "export": {"face_frames": 4, "eye_chunks": 8},
     "folds": {"n": 4},
 }
@@ -32,7 +34,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     root = tmp_path_factory.mktemp("line") / "mystudy"
     init_study(root, title="Line", clips_per_emotion=1, clip_s=1.2, settings=SETTINGS)
     for participant in PARTICIPANTS:
-        assert main(["record", "rehearse", str(root), "--participant", participant, "--speed", "20"]) == 0
+        options = ["--participant", participant, "--headless", "--speed", "20", "--no-quality-page"]
+        assert main(["record", "rehearse", str(root), *options]) == 0
     assert main(["check", str(root)]) == 0
     assert main(["clips", str(root)]) == 0
     assert main(["annotate", "simulate", str(root), "--annotators", "3"]) == 0
