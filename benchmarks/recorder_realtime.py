@@ -56,14 +56,26 @@ class Run:
 
 
 def record(
-    path: Path, seconds: float, *, stall: bool = False, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX
+    path: Path,
+    seconds: float,
+    *,
+    stall: bool = False,
+    width_px: int = WIDTH_PX,
+    height_px: int = HEIGHT_PX,
+    preset: str = "ultrafast",
 ) -> Run:
     """Record for `seconds` and look at what came of it."""
     config = parse_config(
         {
             "study": {"title": "real time"},
             "eye_tracker": {"kind": "simulated", "rate_hz": RATE_HZ},
-            "camera": {"source": "simulated", "width_px": width_px, "height_px": height_px, "fps": FPS},
+            "camera": {
+                "source": "simulated",
+                "width_px": width_px,
+                "height_px": height_px,
+                "fps": FPS,
+                "preset": preset,
+            },
             "recording": {"min_free_gb": 0.0},
         },
         "real time",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -111,8 +112,8 @@ def choose_encoding(
     full = _even(width, height)
     asked = measure(camera, camera.preset, source, full, fps)
     if asked < needed:
-        # Once more: something else may have had the processor for a moment.
-        asked = max(asked, measure(camera, camera.preset, source, full, fps))
+        # Twice more: something else may have had the processor for a moment, but not for two of three.
+        asked = statistics.median([asked, *(measure(camera, camera.preset, source, full, fps) for _ in range(2))])
     if asked >= needed:
         text = f"{_words(camera.preset, full)} as asked: {asked:.0f} frames/s can be encoded, {needed:.0f} are needed"
         return EncodingChoice(camera.preset, *full, asked, text)

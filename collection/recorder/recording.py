@@ -273,6 +273,8 @@ class Recording:
         stamp = self._clock.now_us() if t_system_us is None else t_system_us
         row = make_row(MARKERS, t_system_us=stamp, trial_id=trial_id, kind=kind, value=value, message=message)
         self.rows(MARKERS.path, row)
+        # On file at once instead of at the writer's next look into its queues.
+        self._pressed()
 
     def react(self, reaction: PlantedReaction) -> None:
         """Tell simulated devices what the simulated participant feels and shows."""
