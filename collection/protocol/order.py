@@ -130,6 +130,7 @@ def used_rows(study: StudyFolder, participant: str, session: str) -> tuple[Count
 
     Only sessions of the same name count (a second session of everybody is balanced
     by itself), and only those that reached their end or are still being recorded.
+    Rehearsals count as long as the study has nothing else.
 
     Returns
     -------
@@ -138,7 +139,8 @@ def used_rows(study: StudyFolder, participant: str, session: str) -> tuple[Count
     own : int or None
         The row that this very session was recorded with, if it exists already.
     """
-    others: dict[str, int] = {}
+    real: dict[str, int] = {}
+    rehearsed: dict[str, int] = {}
     own: int | None = None
     for path in study.session_files():
         named = parse_session_name(path)
@@ -146,7 +148,7 @@ def used_rows(study: StudyFolder, participant: str, session: str) -> tuple[Count
             continue
         try:
             with open_session(path) as opened:
-                row, status = opened.seeds.get(ROW_SEED), opened.status
+                row, status, simulated = opened.seeds.get(ROW_SEED), opened.status, opened.simulated
         except SessionFileError as error:
             logger.warning("the order of %s is not known: %s", path.name, error)
             continue
@@ -155,8 +157,9 @@ def used_rows(study: StudyFolder, participant: str, session: str) -> tuple[Count
         if named[0] == participant:
             own = row if own is None else own
         elif status in ("complete", "recording"):
-            others[named[0]] = row  # once, however many runs the session has
-    return Counter(others.values()), own
+            # Once, however many runs the session has.
+            (rehearsed if simulated else real)[named[0]] = row
+    return Counter((real or rehearsed).values()), own
 
 
 def study_row(study: StudyFolder, participant: str, session: str) -> int:

@@ -231,7 +231,9 @@ def study(tmp_path: Path) -> StudyFolder:
     return StudyFolder(tmp_path)
 
 
-def _record(study: StudyFolder, participant: str, row: int | None, session: str = "01") -> Path:
+def _record(
+    study: StudyFolder, participant: str, row: int | None, session: str = "01", simulated: bool = False
+) -> Path:
     import h5py
 
     path = study.session_path(participant, session)
@@ -248,6 +250,7 @@ def _record(study: StudyFolder, participant: str, row: int | None, session: str 
     with h5py.File(path, "r+") as file:
         seeds = '{"order": 3}' if row is None else f'{{"order": 3, "{ROW_SEED}": {row}}}'
         file["study"].attrs["seeds_json"] = seeds
+        file.attrs["simulated"] = simulated
     return path
 
 
@@ -261,6 +264,13 @@ def test_a_study_gives_out_the_row_it_has_used_least(study: StudyFolder) -> None
     assert study_row(study, "PXKQ", "01") == 1
     # Another session of everybody is balanced by itself, and starts one row further.
     assert study_row(study, "P001", "02") == 1
+
+
+def test_rehearsals_count_until_the_first_real_session(study: StudyFolder) -> None:
+    _record(study, "P001", 0, simulated=True)
+    assert study_row(study, "P005", "01") == 1
+    _record(study, "P002", 1)
+    assert study_row(study, "P005", "01") == 0
 
 
 def test_rows_of_files_that_say_nothing_are_not_counted(study: StudyFolder) -> None:
