@@ -107,7 +107,7 @@ class Participant:
         def run() -> None:
             try:
                 act()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 raised again by finish
                 self.failure = error
 
         self._thread = threading.Thread(target=run, name="participant")

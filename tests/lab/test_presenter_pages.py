@@ -200,7 +200,7 @@ def test_text_page_waits_for_the_participant_and_a_break_for_the_space_bar(
     presenter.show(ShowText("welcome", 0.1, text=TEXTS["welcome.text"]), planned_us, lambda: participant.failed)
     assert SystemClock().now_us() > planned_us + 200_000
     participant.finish()
-    participant.does(lambda: (desk.page(TextPage), desk.hands.click(400, 400)) and None)
+    participant.does(lambda: desk.click_box(desk.page(TextPage).button.box))
     presenter.show(Break("break", 0.1, text=TEXTS["break.text"]), planned_us, lambda: participant.failed)
 
 
@@ -269,7 +269,7 @@ def test_escape_and_stop_ends_a_grey_screen_and_the_thanks_are_still_shown(
         participant.finish()
         assert presenter.stop_requested()
         assert SystemClock().now_us() < planned_us
-        participant.does(lambda: (desk.page(TextPage), hands.key("space")) and None)
+        participant.does(lambda: desk.click_box(desk.page(TextPage).button.box))
         presenter.show(ShowText("stopped", 5.0, text=TEXTS["end.stopped"]), planned_us, never)
     finally:
         presenter.close()

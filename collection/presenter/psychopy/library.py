@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import io
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -32,6 +34,7 @@ def _borrowed_home() -> Iterator[None]:
     before = os.environ.get(_HOME_VARIABLE)
     home = Path(tempfile.gettempdir()) / f"emer-psychopy-{os.getpid()}"
     home.mkdir(parents=True, exist_ok=True)
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ[_HOME_VARIABLE] = str(home)
     try:
         yield
