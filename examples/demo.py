@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "protocol": {"baseline_s": 1.5, "fixation_s": 0.4, "washout_s": 0.3, "self_report": True},
     "recording": {"min_free_gb": 0.5},
     # One point is enough for a simulated eye, and nobody waits for a test recording before each of many sessions.
-    "calibration": {"points": 1, "validation_points": 4},
+    "calibration": {"points": 1, "validation_points": 1},
     "preflight": {"test_recording_s": 0.0},
 }
 CLIPS_PER_EMOTION = 2
