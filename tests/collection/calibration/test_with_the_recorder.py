@@ -124,3 +124,29 @@ def test_a_replayed_recording_is_validated_without_calibration(tmp_path: Path, s
         attempts = session.table(CALIBRATION_ATTEMPTS).frame()
         assert list(attempts["kind"]) == ["validation"]
         assert list(attempts["note"]) == ["a replay looks elsewhere"]
+
+
+@pytest.mark.timeout(180)
+def test_a_cable_pulled_in_the_middle_gives_a_sentence_and_a_valid_file(tmp_path: Path) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    config = quiet_study(points=5, validation_points=4)
+
+    class PlugsInAgain(LabOperator):
+        def decide(self, question: Any, should_stop: Any) -> Any:
+            if question.data["failure"]:
+                lost_until.append(question.text)
+                clock = recorder.settings.clock
+                clock.sleep_until(clock.now_us() + 24_000_000)
+            return super().decide(question, should_stop)
+
+    lost_until: list[str] = []
+    operator = PlugsInAgain()
+    with procedure(path, config, "faulty:disconnect@8+24:simulated", operator) as (calibration, recorder):
+        result = calibration.run()
+        assert (result.gate, result.stopped) == ("passed", False), operator.questions[-1].text
+    assert lost_until and ("not connected" in lost_until[0] or "sent no gaze" in lost_until[0])
+    assert [finding for finding in check_session(path) if finding.level == "error"] == []
+    with open_session(path) as session:
+        attempts = session.table(CALIBRATION_ATTEMPTS).frame()
+        assert list(attempts["gate"])[-1] == "passed"
+        assert "failed" in set(attempts["status"])
