@@ -133,7 +133,9 @@ class RecordingSection(_Section):
         le=60,
         description="Seconds of samples that may wait for the writer before any is counted as dropped.",
     )
-    silence_s: float = Field(2.0, gt=0, description="A stream that is silent for longer raises an alarm.")
+    silence_s: float = Field(
+        1.5, gt=0, description="A stream that is silent for longer raises an alarm, which is seen within another 0.2 s."
+    )
 
 
 class ProtocolSection(_Section):
