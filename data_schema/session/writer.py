@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -290,7 +291,7 @@ class SessionWriter:
             self._flush(force)
         except (OSError, RuntimeError) as error:
             raise RecordingError(
-                f"{self.path}: writing failed: {error}. What was written before is safe. "
+                f"{self.path}: writing failed: {_reason(error)}. What was written before is safe. "
                 f"Free some disk, then run: emer repair {self.path}"
             ) from error
         return self.durable
@@ -372,3 +373,9 @@ class SessionWriter:
     def _check_open(self) -> None:
         if self._file is None:
             raise SessionFileError(self.path, "the writer is closed")
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system said, without the addresses and sizes that HDF5 wraps it in."""
+    found = re.search(r"error message = '([^']*)'", str(error))
+    return found.group(1) if found else " ".join(str(error).split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from collection.devices.base import (
     PlantedReaction,
     Sink,
 )
-from collection.recorder import stopping
-from collection.recorder.settings import RecorderSettings
+from collection.recorder import stopping, watch
+from collection.recorder.settings import RecorderSettings, registry_devices
 from data_schema.clocks import SystemClock
 from data_schema.errors import DeviceError
 from data_schema.session import markers
@@ -137,6 +138,29 @@ def pulses(settings: RecorderSettings) -> list[Device]:
         PulseDevice(DeviceInfo(EYE_TRACKER, "pulse", "test", rates_hz={GAZE.path: 600.0}), 0.01),
         PulseDevice(DeviceInfo(CAMERA, "pulse", "test", rates_hz={FRAMES.path: 30.0}, width_px=WIDTH, height_px=HEIGHT), 1 / 30),
     ]  # fmt: skip
+
+
+def half_rate(settings: RecorderSettings) -> list[Device]:
+    """A tracker that announces 600 Hz and delivers 300."""
+    return [PulseDevice(DeviceInfo(EYE_TRACKER, "pulse", "test", rates_hz={GAZE.path: 600.0}), 0.02)]
+
+
+def clock_is_set(settings: RecorderSettings) -> list[Device]:
+    """Good devices, while somebody sets the wall clock by an hour after a second; anchors are taken often."""
+    real, began = time.time_ns, time.monotonic()
+    time.time_ns = lambda: real() + (3_600_000_000_000 if time.monotonic() - began > 1.5 else 0)
+    watch.ANCHOR_EVERY_S = 0.2
+    return pulses(settings)
+
+
+def disk_fills_up(settings: RecorderSettings) -> list[Device]:
+    """Good devices, but no file may grow beyond a little more than an empty session file."""
+    import resource
+
+    # Without this the kernel ends the process instead of refusing the write.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
+    return registry_devices(settings)
 
 
 def never(*_: object, **__: object) -> None:
