@@ -195,7 +195,7 @@ class ConsoleOperator:
     @property
     def connected(self) -> bool:
         """True while a console is there and answers."""
-        return self._presence.any_present(time.monotonic())
+        return self._server.n_clients > 0 and self._presence.any_present(time.monotonic())
 
     def start_console(self) -> bool:
         """Start a console in a process of its own; False if one is there already. Does not wait for it."""
@@ -269,6 +269,8 @@ class ConsoleOperator:
 
     def _report_presence(self) -> None:
         with self._lock:
+            if not self._server.n_clients:
+                self._presence.all_gone()
             came, went = self._presence.changes(time.monotonic())
         for name in came:
             logger.info("console %s connected", name)

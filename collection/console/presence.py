@@ -1,7 +1,7 @@
 """Who is there: consoles by what they say of themselves once a second.
 
-A killed console closes its connection, a frozen one does not: both are told by
-silence, in the same way on every operating system.
+A killed console closes its connection, and without a connection nobody is there; a
+frozen one keeps it and is told by its silence.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ class ConsolePresence:
         else:
             self._closed.discard(name)
             self._heard_s[name] = now_s
+
+    def all_gone(self) -> None:
+        """Note that there is no connection any more."""
+        self._heard_s.clear()
 
     def any_present(self, now_s: float) -> bool:
         """Tell whether a console is there and answers."""

@@ -194,6 +194,19 @@ def test_connection_and_loss_are_reported(operator: ConsoleOperator, connect: Ca
     assert not operator.connected
 
 
+def test_a_console_that_was_killed_is_missed_at_once(
+    operator: ConsoleOperator, connect: Callable[..., Listener]
+) -> None:
+    told: list[str] = []
+    operator.on_lost = told.append
+    console = connect("abc")
+    assert operator.wait_for_console(5)
+    console.client.close()  # without a goodbye
+    until(lambda: not operator.poll() and told, 2.0)
+    assert "console abc: gone or frozen" in told[0]
+    assert not operator.connected
+
+
 def test_a_silent_console_counts_as_lost_and_may_come_back() -> None:
     presence = ConsolePresence(lost_after_s=3.0)
     presence.heard("hello", "c", 10.0)
