@@ -175,13 +175,15 @@ def run(n_rows: int = 120_000, *, quick: bool = False) -> list[dict[str, Any]]:
         unflushed_s = measure_waiting(Path(folder), rows[: round(RATE_HZ * (2 if quick else 10))])
     speed = {name: statistics.median(rate for rate, _ in values) for name, values in results.items()}
     sizes = {name: values[0][1] for name, values in results.items()}
-    iohub = iohub_store.name()
+    # What is asked for is asked against ioHub; the imitation, with our lean columns, is only a hint.
+    iohub, is_iohub = iohub_store.name(), iohub_store.is_installed()
 
     def pair(what: str, ours: str, theirs: str, words: str, times: float) -> dict[str, Any]:
         ratio = statistics.median(a / b for (a, _), (b, _) in zip(results[ours], results[theirs], strict=True))
         return figure(
             f"gaze to the disk, {what}, median of {rounds} pairs", speed[ours], "rows/s", baseline=f"{iohub}, {words}",
-            baseline_value=speed[theirs], ratio=ratio, target=f"at least {times:g} times", met=ratio >= times,
+            baseline_value=speed[theirs], ratio=ratio, target=f"at least {times:g} times",
+            met=ratio >= times if is_iohub else None,
         )  # fmt: skip
 
     bytes_ratio = sizes["arrays of 12"] / sizes["events"]
@@ -193,7 +195,7 @@ def run(n_rows: int = 120_000, *, quick: bool = False) -> list[dict[str, Any]]:
                baseline="a 1200 Hz tracker", baseline_value=RATE_HZ, target="at least 50 times",
                met=speed["dictionaries"] >= 50 * RATE_HZ),
         figure("bytes per gaze row on file", sizes["arrays of 12"], "bytes", baseline=f"{iohub}, event by event",
-               baseline_value=sizes["events"], target=f"at most {BYTES_SHARE:g} times", met=bytes_ratio <= BYTES_SHARE),
+               baseline_value=sizes["events"], target=f"at most {BYTES_SHARE:g} times", met=bytes_ratio <= BYTES_SHARE if is_iohub else None),
         figure("most samples that were not flushed, at 1200 Hz", unflushed_s, "s", target=f"at most {UNFLUSHED_S:g}",
                met=unflushed_s <= UNFLUSHED_S),
     ]  # fmt: skip
