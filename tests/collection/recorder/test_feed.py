@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import signal
 import threading
@@ -205,6 +206,8 @@ def test_a_feed_that_cannot_open_leaves_the_recording_alone(
     far_away = tmp_path / ("x" * 120)
     far_away.mkdir()
     monkeypatch.setenv("TMPDIR", str(far_away))
+    # A folder that this process has used for sockets before would be handed on.
+    monkeypatch.delitem(multiprocessing.current_process()._config, "tempdir", raising=False)  # type: ignore[attr-defined]
     monkeypatch.syspath_prepend(HERE)
     with Recorder(dataclasses.replace(settings, device_factory="recorder_lab:pulses")) as recorder:
         recorder.start()
