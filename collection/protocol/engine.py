@@ -45,6 +45,10 @@ __all__ = ["TRANSITIONS", "CalibrationSteps", "Outcome", "Progress", "ProtocolEn
 
 #: How long a page says that a clip cannot be shown.
 _TROUBLE_S = 3.0
+#: Estimate for a page that an operator's command puts in between.
+_ASIDE_S = 3.0
+#: Longest time for the page that a participant sees who has asked to stop.
+_STOPPED_S = 15.0
 
 
 class ProtocolEngine:
@@ -140,6 +144,7 @@ class ProtocolEngine:
             if aborted:
                 self._move(State.ABORTING)
                 self._abandon_trial()
+                self._take_leave()
         except BaseException:
             if self.state is not State.ABORTING:
                 self._move(State.ABORTING)
@@ -241,7 +246,14 @@ class ProtocolEngine:
             listener.tick_soon()
 
     def _check_tracker(self, name: CommandName) -> None:
-        self._show_step(Recheck("recheck", 0.0) if name is CommandName.RECHECK else Calibration("calibration", 0.0))
+        """Re-check or calibrate because the operator wants it; the participant is told first."""
+        recheck = name is CommandName.RECHECK
+        if self._plan.texts is not None:
+            text = self._plan.texts["calibration.recheck" if recheck else "calibration.text"].strip()
+            self._show_step(ShowText("recheck_text" if recheck else "calibration_text", _ASIDE_S, text=text))
+            self._listener.cut = None
+        if not self._listener.aborted:
+            self._show_step(Recheck("recheck", 0.0) if recheck else Calibration("calibration", 0.0))
         self._step = None
 
     # ----------------------------------------------------------------- steps
@@ -331,6 +343,15 @@ class ProtocolEngine:
             self._log.marker(markers.TRIAL_INTERRUPTED, self._listener.abort_reason, trial_id=self._in_trial)
         self._log.marker(markers.TRIAL_ENDED, trial_id=self._in_trial)
         self._in_trial = 0
+
+    def _take_leave(self) -> None:
+        """Thank a participant who asked to stop; nobody is left in front of half a clip."""
+        if not self._listener.participant_stopped or self._plan.texts is None:
+            return
+        seconds = min(_STOPPED_S, self._plan.steps[-1].planned_s)
+        until_us = self._clock.now_us() + round(seconds * 1e6)
+        page = ShowText("stopped", seconds, text=self._plan.texts["end.stopped"])
+        self._presenter.show(page, until_us, lambda: self._clock.now_us() >= until_us)
 
     def _play(self, clip: PlayClip) -> None:
         def take_flips(rows: npt.NDArray[np.void]) -> None:

@@ -87,6 +87,7 @@ class Listener:
         self.wanted: list[CommandName] = []
         self.pause_ended = False
         self.abort_reason = ""
+        self.participant_stopped = False
         self._abort = threading.Event()
         self._operator = operator
         self._presenter = presenter
@@ -148,6 +149,7 @@ class Listener:
         if not self.aborted and self._presenter.stop_requested():
             self._log.marker(markers.PARTICIPANT_STOPPED, trial_id=self._where().trial_id)
             self.alarm("The participant asked to stop. The session ends; go and see.", "warning")
+            self.participant_stopped = True
             self.request_abort(PARTICIPANT_STOPPED)
 
     def _take(self, command: Command) -> None:

@@ -258,6 +258,7 @@ class _PlanWriter:
                     text = self._texts["break.text"].strip()
                     yield Break("break", self._estimates.break_s, text=text)
                 if calibration.recheck_every and (number - 1) % calibration.recheck_every == 0:
+                    yield self._page("recheck_text", "calibration.recheck")
                     yield Recheck("recheck", self._estimates.recheck_s(calibration))
             yield from self._trial(number, stimulus, checks.get(number))
 

@@ -225,6 +225,9 @@ def test_a_recheck_waits_for_the_trial_or_cuts_it_when_asked_twice(session, log:
     assert outcome.n_trials_completed == 2
     assert calibration.called == ["positioning", "calibration", "recheck", "recheck", "recheck", "calibration"]
     assert log.of(markers.TRIAL_INTERRUPTED) == [("the operator had the eye tracker calibrated anew in it", 3)]
+    # The participant is told what comes, whoever wants it.
+    names = [name for name, _ in log.steps()]
+    assert all(names[i - 1] == f"{name}_text" for i, name in enumerate(names) if name in ("recheck", "calibration"))
 
 
 def test_now_means_now(session, log: MemoryLog, clock: ScaledClock) -> None:

@@ -124,9 +124,19 @@ def test_an_abort_during_a_clip_keeps_what_was_shown(plan: SessionPlan, log, scr
     assert log.markers[-1][0] == markers.TRIAL_ENDED
 
 
-def test_a_participant_may_stop_at_any_time(plan: SessionPlan, log, clock: ScaledClock, study: StudyFolder) -> None:
+class _Remembering(HeadlessPresenter):
+    """Remember the pages that were shown."""
+
+    def show(self, step, until_us, should_stop) -> None:
+        self.pages = [*getattr(self, "pages", []), step]
+        super().show(step, until_us, should_stop)
+
+
+def test_a_participant_may_stop_at_any_time(plan: SessionPlan, log, clock: ScaledClock) -> None:
     script = ScriptedParticipant(SimulatedParticipant(3, "P001"), stop_in=(2, "self_report"))
-    outcome = ProtocolEngine(plan, HeadlessPresenter(clock, REFRESH_HZ, script), log, clock).run()
+    presenter = _Remembering(clock, REFRESH_HZ, script)
+    outcome = ProtocolEngine(plan, presenter, log, clock).run()
+    assert presenter.pages[-1].text == plan.texts["end.stopped"]
     assert (outcome.state, outcome.reason) == (State.ABORTED, "the participant asked to stop")
     assert outcome.n_trials_completed == 1
     assert log.of(markers.PARTICIPANT_STOPPED) == [("", 2)]

@@ -46,8 +46,10 @@ def test_a_session_goes_from_welcome_to_end(study: StudyFolder, durations: dict[
         "baseline_text",
         "baseline",
         "trials",
+        "recheck_text",
         "recheck",
         "break",
+        "recheck_text",
         "recheck",
         "questionnaires_after",
         "mood_after",
@@ -115,7 +117,7 @@ def test_rechecks_and_breaks_come_between_trials_only(study: StudyFolder, durati
     assert isinstance(steps[breaks[0] - 1], EndTrial)
     assert steps[breaks[0] - 1].trial_id == 2
     # After a break the head has moved: the re-check comes after it.
-    assert isinstance(steps[breaks[0] + 1], Recheck)
+    assert isinstance(steps[breaks[0] + 2], Recheck)
 
 
 def test_total_time_counts_every_step(study: StudyFolder, durations: dict[str, float]) -> None:

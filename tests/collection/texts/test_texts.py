@@ -175,3 +175,13 @@ def test_every_key_that_code_names_exists() -> None:
             if name in ("say", "labels"):
                 named |= {a for a in arguments[:1] if pattern.match(a)}
     assert named <= keys, f"no such texts: {sorted(named - keys)}"
+
+
+def test_every_text_is_shown_somewhere() -> None:
+    """A text that no code names is a page that nobody sees."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
+    tables = set(re.findall(r'f"([a-z_]+\.)\{', code))
+    left = [
+        key for key in load_texts("en").values if f'"{key}"' not in code and key.partition(".")[0] + "." not in tables
+    ]
+    assert left == []
