@@ -28,6 +28,8 @@ import numpy.typing as npt
 
 EYE_TRACKER = "eye_tracker"
 CAMERA = "camera"
+#: A further stream of measurements, such as one of the Lab Streaming Layer.
+STREAM = "stream"
 
 
 @dataclass
@@ -60,9 +62,9 @@ class DeviceInfo:
     Parameters
     ----------
     role : str
-        'eye_tracker' or 'camera'.
+        'eye_tracker', 'camera' or 'stream'.
     kind : str
-        'tobii', 'simulated', 'replay', 'webcam', 'video_file'.
+        'tobii', 'simulated', 'replay', 'webcam', 'video_file', 'lsl'.
     model, serial_number, firmware : str
         As the device reports them; empty where it has none.
     simulated : bool
@@ -109,7 +111,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Device(Protocol):
-    """A tracker or a camera. See the module's text for the contract."""
+    """A tracker, a camera or another stream. See the module's text for the contract."""
 
     def connect(self) -> None:
         """Find and open the device; raises DeviceError, MediaError or MissingExtraError."""

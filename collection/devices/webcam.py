@@ -35,7 +35,7 @@ _WAITED_S = 0.5
 #: Real seconds between two attempts to open a camera that is gone, and the longest for one.
 _REOPEN_EVERY_S, _REOPEN_TIMEOUT_MS = 1.0, 2_000
 #: Old pictures at the start: those that come faster than this share of an interval, and how many at most.
-_STALE_SHARE, _STALE_MOST = 0.25, 300
+_STALE_SHARE, _STALE_MOST, _STALE_WAITS = 0.25, 300, 2
 
 Image = npt.NDArray[np.uint8]
 
@@ -220,11 +220,14 @@ class Webcam:
         if not is_live(self.source):
             return
         longest_us = _STALE_SHARE * 1e6 / self._fps
+        waited = 0
         for _ in range(_STALE_MOST):
             before_us = self.clock.now_us()
             if self._stopping.is_set() or not self._capture.grab():
                 return
-            if self.clock.now_us() - before_us > longest_us:
+            # Once may be the decoder; twice in a row it is the camera that is waited for.
+            waited = waited + 1 if self.clock.now_us() - before_us > longest_us else 0
+            if waited == _STALE_WAITS:
                 return
 
     def _come_back(self, sink: Sink, last_us: int) -> bool:
