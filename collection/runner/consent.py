@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from collection.presenter.base import Presenter
 from collection.protocol.consent import SCOPES, consent_rows, consent_step
-from collection.protocol.steps import Consent
+from collection.protocol.steps import Consent, ShowText
 from collection.texts import Texts
 from data_schema.clocks import HostClock
 
@@ -21,6 +21,8 @@ DECLINED_TEXT = (
 )
 UNDECIDED_TEXT = "The consent page was left without a decision, so nothing was recorded and no file was made."
 NO_VIDEO_TEXT = "No consent to video: the camera stays off, and the session has no picture."
+#: Longest time for the page that thanks a participant who did not agree.
+_DECLINED_US = 15_000_000
 
 
 @dataclass(frozen=True)
@@ -82,5 +84,9 @@ def ask_on_screen(
     if decisions is None:
         return None
     complete = {scope: bool(decisions.get(scope, False)) for scope in SCOPES}
+    if not complete["gaze"]:
+        until_us = clock.now_us() + (1_000_000 if simulated else _DECLINED_US)
+        page = ShowText("declined", 0.0, text=texts["consent.declined"].strip())
+        presenter.show(page, until_us, lambda: should_stop() or clock.now_us() >= until_us)
     way = "simulated" if simulated else "screen"
     return Agreement(complete, way, texts.language, clock.now_us(), step)
