@@ -19,7 +19,7 @@ LAB_TESTS ?= tests/data_schema tests/collection tests/annotation tests/contracts
 # One thread for every numerical library: the tests run side by side.
 TEST_ENV = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen SDL_AUDIODRIVER=dummy PYTHONUTF8=1
 
-.PHONY: help demo test lint format pytest test-lab benchmarks docs constraints clean clean-env
+.PHONY: help demo test lint format pytest test-lab benchmarks docs screenshots constraints clean clean-env
 
 help:  ## show this list
 	@echo "make TARGET, where TARGET is one of"
@@ -66,6 +66,10 @@ benchmarks:  ## print every figure with its baseline, one JSON line each
 docs:  ## write the reference pages from the declarations in the code
 	@$(BOOTSTRAP) test
 	@$(BIN)/python tools/make_reference.py
+
+screenshots:  ## take the documentation's pictures of every screen anew (NAMES="participant console")
+	@$(BOOTSTRAP) lab
+	@$(LAB)/python tools/make_screenshots.py $(NAMES)
 
 constraints:  ## resolve and freeze the pinned dependencies anew
 	@$(PYTHON) tools/bootstrap.py test

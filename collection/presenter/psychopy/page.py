@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 #: Sizes of text, in units (pixels of a screen of 1080 lines). 32 units are 0.9 degrees at 65 cm on a 24-inch screen.
-TITLE, BODY, LABEL, HINT = 46.0, 34.0, 26.0, 23.0
+TITLE, BODY, LABEL, HINT = 46.0, 34.0, 26.0, 25.0
 #: Reading width: longer lines are hard to follow.
 _COLUMN = 1240.0
 

@@ -166,7 +166,8 @@ class QuestionsPage(Page):
         options = self._options[self._focus]
         answer = self.chosen[self._focus]
         if answer is None:
-            index = 0 if step > 0 else len(options) - 1
+            # Of two answers, the arrow points at the one that is meant.
+            index = 0 if (step > 0) is not self._asks_yes_no else len(options) - 1
         else:
             now = next(i for i, option in enumerate(options) if option.rating == answer[0])
             index = min(len(options) - 1, max(0, now + step))
