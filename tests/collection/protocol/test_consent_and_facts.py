@@ -61,3 +61,24 @@ def test_facts_that_name_a_person_are_refused(key: str) -> None:
 def test_an_age_is_a_number() -> None:
     with pytest.raises(UsageError, match="whole years"):
         fact_rows({"age_years": "twenty"}, 5)
+
+
+def test_a_participant_who_does_not_agree_is_thanked() -> None:
+    from collection.presenter.headless import HeadlessPresenter, ScriptedParticipant
+    from collection.runner.consent import ask_on_screen
+    from collection.simulation.participant import SimulatedParticipant
+    from data_schema.clocks import ScaledClock
+
+    pages: list[str] = []
+
+    class Remembering(HeadlessPresenter):
+        def show(self, step, until_us, should_stop) -> None:
+            pages.append(step.text)
+            super().show(step, until_us, should_stop)
+
+    clock, texts = ScaledClock.starting_now(20.0), load_texts("zh")
+    script = ScriptedParticipant(SimulatedParticipant(3, "P001"), consents={"gaze": False})
+    agreement = ask_on_screen(Remembering(clock, 60.0, script), texts, clock, simulated=True, should_stop=lambda: False)
+    assert agreement is not None
+    assert not agreement.allows("gaze")
+    assert pages == [texts["consent.declined"].strip()]
