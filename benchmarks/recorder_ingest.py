@@ -195,7 +195,8 @@ def run(n_rows: int = 120_000, *, quick: bool = False) -> list[dict[str, Any]]:
                baseline="a 1200 Hz tracker", baseline_value=RATE_HZ, target="at least 50 times",
                met=speed["dictionaries"] >= 50 * RATE_HZ),
         figure("bytes per gaze row on file", sizes["arrays of 12"], "bytes", baseline=f"{iohub}, event by event",
-               baseline_value=sizes["events"], target=f"at most {BYTES_SHARE:g} times", met=bytes_ratio <= BYTES_SHARE if is_iohub else None),
+               baseline_value=sizes["events"], target=f"at most {BYTES_SHARE:g} times",
+               met=bytes_ratio <= BYTES_SHARE if is_iohub else None),
         figure("most samples that were not flushed, at 1200 Hz", unflushed_s, "s", target=f"at most {UNFLUSHED_S:g}",
                met=unflushed_s <= UNFLUSHED_S),
     ]  # fmt: skip
