@@ -1,14 +1,17 @@
 """Clocks: the host's, a faster one for rehearsals, and the model between two of them.
 
 All stamps are integer microseconds. The host clock is the monotonic clock, which
-the Tobii SDK's system time equals (measured on Linux; on Windows both read the
-performance counter). It is the same in every process of one machine, so a clock
-object can be sent to another process.
+the Tobii SDK's system time equals (measured on Linux). On Windows it is the
+performance counter: ``time.monotonic`` reads the tick count there before Python
+3.13, which moves in steps of 15.6 ms (python/cpython, gh-88494). It is the same in
+every process of one machine, so a clock object can be sent to another process.
 """
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +20,15 @@ import numpy.typing as npt
 
 from data_schema.clock_events import find_drift_changes, find_duplicates
 from data_schema.errors import ClockError
+
+
+def host_clock_of(platform: str) -> Callable[[], int]:
+    """Return the function that reads the host clock of an operating system, nanoseconds."""
+    return time.perf_counter_ns if platform == "win32" else time.monotonic_ns
+
+
+#: Reads the host clock, nanoseconds.
+host_ns: Callable[[], int] = host_clock_of(sys.platform)
 
 
 class HostClock(Protocol):
@@ -44,7 +56,7 @@ class SystemClock:
 
     def now_us(self) -> int:
         """Return the monotonic time in microseconds."""
-        return time.monotonic_ns() // 1000
+        return host_ns() // 1000
 
     def sleep_until(self, t_us: int) -> None:
         """Sleep until the monotonic clock reads `t_us`."""
@@ -77,11 +89,11 @@ class ScaledClock:
         """Return a scaled clock that agrees with the monotonic clock now."""
         if not speed > 0:
             raise ValueError(f"speed must be larger than 0, got {speed}")
-        return cls(time.monotonic_ns() // 1000, speed)
+        return cls(host_ns() // 1000, speed)
 
     def now_us(self) -> int:
         """Return the scaled time in microseconds."""
-        return self.origin_us + round((time.monotonic_ns() / 1000 - self.origin_us) * self.speed)
+        return self.origin_us + round((host_ns() / 1000 - self.origin_us) * self.speed)
 
     def sleep_until(self, t_us: int) -> None:
         """Sleep until this clock reads `t_us`."""

@@ -21,6 +21,7 @@ from collection.console.messages import RECORDER, SESSION
 from collection.console.participant_form import ParticipantForm
 from collection.console.streams import StreamBook
 from collection.protocol.operator import CommandName
+from data_schema.clocks import host_ns
 from data_schema.session import markers
 
 LINKS, ALARMS, PICTURES, MARKS, NOTICE = "links", "alarms", "pictures", "marks", "notice"
@@ -80,7 +81,7 @@ class ConsoleModel:
         self,
         send: Send,
         clock_s: Callable[[], float] = time.monotonic,
-        host_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+        host_us: Callable[[], int] = lambda: host_ns() // 1000,
     ) -> None:
         self._send = send
         self._clock_s = clock_s

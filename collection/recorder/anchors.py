@@ -7,7 +7,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from data_schema.clocks import HostClock
+from data_schema.clocks import HostClock, host_ns
 from data_schema.session.layout import ANCHORS
 
 #: A wall clock that NTP disciplines slews by at most 500 ppm (5 ms in 10 s); 50 ms is a step.
@@ -26,9 +26,9 @@ def read_anchor(clock: HostClock) -> npt.NDArray[np.void]:
     """
     best: tuple[int, int, int] | None = None
     for _ in range(_TRIES):
-        before = time.monotonic_ns()
+        before = host_ns()
         utc = time.time_ns()
-        after = time.monotonic_ns()
+        after = host_ns()
         if best is None or after - before < best[0]:
             best = (after - before, (before + after) // 2, utc)
     if best is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_schema.clocks import ScaledClock, SystemClock, fit_clock
+from data_schema.clocks import ScaledClock, SystemClock, fit_clock, host_clock_of, host_ns
 from data_schema.errors import ClockError
 
 
@@ -153,3 +155,11 @@ def test_one_stamp_far_off_is_no_change_of_drift() -> None:
     model = fit_clock(device, system)
     assert (model.resets, model.drift_changes) == ((), ())
     assert model.drift_ppm == pytest.approx(10, abs=1)
+
+
+def test_the_host_clock_of_windows_is_the_performance_counter() -> None:
+    """Before Python 3.13 the monotonic clock of Windows moves in steps of 15.6 ms, and the SDK's does not."""
+    assert host_clock_of("win32") is time.perf_counter_ns
+    assert host_clock_of("linux") is host_clock_of("darwin") is time.monotonic_ns
+    assert host_ns is host_clock_of(sys.platform)
+    assert abs(SystemClock().now_us() - host_ns() // 1000) < 1_000_000
