@@ -186,8 +186,9 @@ class CameraLine:
             self._gone = self.sink.fault if recent and self.sink.fault else f"no picture for {silent_s:.1f} s"
             text = f"{self.name} is lost: {self._gone}; everything else is recorded"
             self._mark(markers.CAMERA_LOST, text[:250], silent_s)
-        # A simulated camera keeps to its schedule; a real one may need to be opened anew.
-        if self._reviver is None and not isinstance(self.device, Scheduled) and not self._ending.is_set():
+        # A simulated camera keeps to its schedule; a real one may need to be opened anew, unless it does that itself.
+        keeps_on = isinstance(self.device, Scheduled) or getattr(self.device, "comes_back_by_itself", False)
+        if self._reviver is None and not keeps_on and not self._ending.is_set():
             self._reviver = threading.Thread(target=self._revive, name=f"recorder-revive-{self.number}", daemon=True)
             self._reviver.start()
 
