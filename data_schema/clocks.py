@@ -256,7 +256,8 @@ def _fit_segment(
         residuals = values - (intercept + slope * since)
         spread = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
         inliers = np.abs(residuals) <= _OUTLIER_MADS * max(spread, 1.0)
-        if np.array_equal(inliers, used):
+        # Three pairs on a bow have one and the same residual but for its sign: none of them is an outlier.
+        if np.array_equal(inliers, used) or not inliers.any():
             break
         used = inliers
     residuals = values[used] - (intercept + slope * since[used])

@@ -163,3 +163,11 @@ def test_the_host_clock_of_windows_is_the_performance_counter() -> None:
     assert host_clock_of("linux") is host_clock_of("darwin") is time.monotonic_ns
     assert host_ns is host_clock_of(sys.platform)
     assert abs(SystemClock().now_us() - host_ns() // 1000) < 1_000_000
+
+
+def test_three_pairs_on_a_bow_are_fitted_with_all_of_them() -> None:
+    """A recording of three seconds has three synchronisation pairs; each is as far from the line as the others."""
+    device = np.array([0, 1_000_000, 2_000_000])
+    segment = fit_clock(device, device + np.array([100, 140, 100])).segments[0]
+    assert segment.n_used == 3
+    assert segment.residual_sd_us == pytest.approx(18.9, abs=0.1)
