@@ -90,7 +90,8 @@ class Preflight:
         if not self._with_window:
             return ()
         try:
-            return (screen.check_sound(stimuli.any_sound(self._study)),)
+            # A rehearsal may be silent; for a participant a clip without its sound is another clip.
+            return (screen.check_sound(stimuli.any_sound(self._study), needed_by_people=not self._settings.simulated),)
         except StudyError:
             # Said by the check of the stimuli.
             return ()

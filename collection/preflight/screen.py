@@ -20,20 +20,31 @@ _AREA_TOLERANCE = 0.03
 
 @dataclass(frozen=True)
 class ScreenMeasurement:
-    """What a presenter measured of its screen; NaN and 0 where it could not."""
+    """What a presenter measured of its screen; 0 and NaN where it could not."""
 
     width_px: int = 0
     height_px: int = 0
     refresh_hz: float = math.nan
+    #: False if flips do not wait for the screen, so that their rate says nothing of it.
+    has_vsync: bool = True
 
 
 @runtime_checkable
 class MeasuresScreen(Protocol):
-    """A presenter that can measure its screen, once it is open."""
+    """A presenter that has measured its screen when it was opened."""
 
-    def measure_screen(self) -> ScreenMeasurement:
-        """Measure size and refresh rate."""
+    def screen_report(self) -> Any:
+        """Return what it found: width_px, height_px, refresh_hz, has_vsync."""
         ...
+
+
+def measured_by(presenter: object) -> ScreenMeasurement | None:
+    """Return what an open presenter measured; None if it has no screen."""
+    if not isinstance(presenter, MeasuresScreen):
+        return None
+    found = presenter.screen_report()
+    refresh_hz = float(found.refresh_hz) if found.has_vsync else math.nan
+    return ScreenMeasurement(found.width_px, found.height_px, refresh_hz, found.has_vsync)
 
 
 def check_screen(screen: ScreenSection, measured: ScreenMeasurement | None) -> list[Check]:
@@ -56,7 +67,11 @@ def _check_size(screen: ScreenSection, measured: ScreenMeasurement, stated: str)
 
 def _check_refresh(screen: ScreenSection, measured: ScreenMeasurement) -> Check:
     if not math.isfinite(measured.refresh_hz):
-        return Check("refresh", WARNING, "the refresh rate could not be measured: flips did not keep a steady pace")
+        if not measured.has_vsync:
+            text = "not measured: flips do not wait for this screen, and are paced by the clock"
+            remedy = "Switch vertical synchronisation on in the graphics driver; a virtual screen has none."
+            return Check("refresh", WARNING, text, remedy)
+        return Check("refresh", WARNING, "not measured: flips did not keep a steady pace")
     said = f"{measured.refresh_hz:.2f} Hz measured, study.toml says {screen.refresh_hz:g}"
     if abs(measured.refresh_hz / screen.refresh_hz - 1) > _REFRESH_TOLERANCE:
         remedy = "Set [screen] refresh_hz to what the screen does, or choose the rate in the display settings."
@@ -93,8 +108,17 @@ def check_display_area(screen: ScreenSection, display_area_mm: dict[str, Any] | 
     return [Check("display_area", GOOD, said)]
 
 
-def check_sound(needed: bool) -> Check:
-    """Check that there is a device for the sound of the clips, where they have any."""
+def check_sound(needed: bool, *, needed_by_people: bool = True) -> Check:
+    """Check that there is a device for the sound of the clips, where they have any.
+
+    Parameters
+    ----------
+    needed : bool
+        True if a clip has sound.
+    needed_by_people : bool
+        False in a rehearsal: a missing device is a warning then.
+    """
+    missing = ERROR if needed_by_people else WARNING
     if not needed:
         return Check("sound", GOOD, "no stimulus has sound")
     try:
@@ -106,9 +130,9 @@ def check_sound(needed: bool) -> Check:
     try:
         devices = sounddevice.query_devices()
     except sounddevice.PortAudioError as error:
-        return Check("sound", ERROR, f"the sound system does not answer: {error}", "Plug in loudspeakers.")
+        return Check("sound", missing, f"the sound system does not answer: {error}", "Plug in loudspeakers.")
     outputs = [str(device["name"]) for device in devices if device["max_output_channels"] > 0]
     if not outputs:
         remedy = "Plug in loudspeakers or headphones; clips without their sound induce something else."
-        return Check("sound", ERROR, "the stimuli have sound, but this machine has no sound device", remedy, 0.0)
+        return Check("sound", missing, "the stimuli have sound, but this machine has no sound device", remedy, 0.0)
     return Check("sound", GOOD, f"{outputs[0]} and {len(outputs) - 1} more", value=float(len(outputs)))

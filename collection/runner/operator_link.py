@@ -103,6 +103,8 @@ class OperatorLink:
 
     def decide(self, question: Question, should_stop: Callable[[], bool]) -> Decision | None:
         """Ask the operator."""
+        if self._console is not None:
+            self.say(f"Waiting for a decision on the console. {question.text}")
         return self.operator.decide(question, should_stop)
 
     # --------------------------------------------------------------------- telling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from collection.preflight import Check, Preflight, PreflightReport
-from collection.preflight.screen import MeasuresScreen, check_screen
+from collection.preflight.screen import check_screen, measured_by
 from collection.presenter.base import Presenter
 from collection.protocol.operator import Question
 from collection.recorder import RecorderSettings
@@ -72,8 +72,7 @@ class PreflightGate:
             If it does not fit the study and there is nobody to decide.
         """
         while not self._should_stop():
-            measured = presenter.measure_screen() if isinstance(presenter, MeasuresScreen) else None
-            found = check_screen(self._study.config.screen, measured)
+            found = check_screen(self._study.config.screen, measured_by(presenter))
             for check in found:
                 self._events.checked(check)
             report = report.with_checks(found)

@@ -25,9 +25,9 @@ def cut_in_the_middle(path: Path) -> None:
 def test_whole_clips_are_good_and_are_decoded_once(study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     (check,) = stimuli.check_stimuli(study)
     assert check.level == "note"
-    assert "2 are placeholders" in check.message
+    assert "are placeholders of `emer init`" in check.message
     clips = stimuli.decoded_stimuli(study)
-    assert {name: clip.n_frames for name, clip in clips.items()} == {"fear-1": 15, "anger-1": 15}
+    assert {name: clips[name].n_frames for name in ("fear-1", "anger-1")} == {"fear-1": 15, "anger-1": 15}
     assert clips["fear-1"].duration_s == pytest.approx(0.5, abs=0.001)
 
     def never(path: Path) -> stimuli.DecodedClip:
@@ -57,23 +57,26 @@ def test_a_missing_clip_is_named(study: StudyFolder) -> None:
 
 
 def test_sound_is_found(study: StudyFolder) -> None:
+    for stimulus in study.config.stimuli:
+        write_clip(study.stimulus_path(stimulus), sound=False)
     assert not stimuli.any_sound(study)
-    path = study.stimulus_path("fear-1")
-    with_sound(path)
+    write_clip(study.stimulus_path("fear-1"), sound=True)
     assert stimuli.any_sound(study)
     assert stimuli.decoded_stimuli(study)["fear-1"].problem == ""
 
 
-def with_sound(path: Path) -> None:
-    """Write a clip of half a second with a tone."""
+def write_clip(path: Path, *, sound: bool) -> None:
+    """Write a clip of half a second, with a tone or without."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
-        audio = container.add_stream("aac", rate=48_000)
+        audio = container.add_stream("aac", rate=48_000) if sound else None
         for _ in range(15):
             picture = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), format="rgb24")
             container.mux(video.encode(picture))
         container.mux(video.encode())
+        if audio is None:
+            return
         tone = np.sin(np.arange(24_000) * 2 * np.pi * 440 / 48_000).astype(np.float32)[None]
         frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
         frame.sample_rate = 48_000
