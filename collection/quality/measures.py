@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from collection.protocol.self_report import count_checks
 from collection.quality.calibrations import attempts_of, drift_checks, used_validation
 from collection.quality.gaps import find_losses, summarise_losses
 from collection.quality.wording import methods_text, verdict
+from collection.questionnaires.scoring import score_session
 from data_schema import __version__
 from data_schema.exports.clips import session_clips
 from data_schema.exports.session_quality import measure_session, recorded_screen
@@ -30,13 +32,18 @@ from data_schema.session.layout import (
 from data_schema.session.reader import Session
 from data_schema.signals.gaze import sample_interval_us
 from data_schema.study.config import StudyConfig
+from data_schema.study.folder import StudyFolder
 
 #: Name and version of the JSON's format.
 FORMAT = {"format": "emer-quality", "format_version": 1}
 
 
-def measure(session: Session, config: StudyConfig, session_file: str = "") -> dict[str, Any]:
+def measure(
+    session: Session, config: StudyConfig, session_file: str = "", study: StudyFolder | None = None
+) -> dict[str, Any]:
     """Measure one session; the study's configuration holds the rule by which trials are included.
+
+    `study` is where its own questionnaires are looked for.
 
     Returns
     -------
@@ -56,6 +63,7 @@ def measure(session: Session, config: StudyConfig, session_file: str = "") -> di
             "sha256": session.sha256,
             "participant": session.participant,
             "session": session.session,
+            "run": session.run,
             "created_utc": session.created_utc,
             "status": session.status,
             "simulated": session.simulated,
@@ -78,6 +86,7 @@ def measure(session: Session, config: StudyConfig, session_file: str = "") -> di
         "flips": _flips(session, config),
         "trials": _trials(session, config, session_file or session.path.name),
         "answers": _answers(session),
+        "questionnaires": [asdict(scored) for scored in score_session(session, study)],
         "consent": _consent(session),
         "preflight": _preflight(session),
         "events": _events(session),
@@ -151,7 +160,9 @@ def _trials(session: Session, config: StudyConfig, session_file: str) -> list[di
     shown = {int(row["trial_id"]): row for row in session.table(PRESENTATIONS)[:]}
     trials = []
     for clip in session_clips(session, config.quality, session_file):
-        row = shown[clip["trial_id"]]
+        row = shown.get(clip["trial_id"])
+        if row is None:
+            continue  # cut off while its clip played; listed below
         trials.append(
             {
                 "trial_id": clip["trial_id"],
@@ -170,7 +181,8 @@ def _trials(session: Session, config: StudyConfig, session_file: str) -> list[di
             }
         )
     known = {trial["trial_id"] for trial in trials}
-    return trials + [item for item in _lost_trials(session) if item["trial_id"] not in known]
+    trials += [item for item in _lost_trials(session) if item["trial_id"] not in known]
+    return sorted(trials, key=lambda trial: int(trial["trial_id"]))
 
 
 def _shown_s(row: np.void) -> float:
@@ -202,12 +214,15 @@ def _answers(session: Session) -> dict[str, Any]:
     rows = session.table(RESPONSES)[:]
     in_trials = rows[rows["trial_id"] > 0]
     attention = in_trials[in_trials["scale"] == b"attention"]
+    n_checks, n_failed = count_checks(rows)
     times_s = (in_trials["t_answered_us"] - in_trials["t_shown_us"]) / 1e6
     return {
         "n_answers": len(in_trials),
         "median_answer_s": float(np.median(times_s)) if len(times_s) else math.nan,
         "n_attentive": int((attention["value"] > 0).sum()),
         "n_attention_asked": len(attention),
+        "n_checks": n_checks,
+        "n_checks_failed": n_failed,
     }
 
 

@@ -44,7 +44,7 @@ def make_session_page(path: Path, study: StudyFolder) -> QualityPagePaths:
         If the file cannot be read.
     """
     with open_session(path) as session:
-        data = measure(session, study.config, _relative(path, study))
+        data = measure(session, study.config, _relative(path, study), study)
         series = read_series(session)
     html = _render("session.html", data=data, causes=CAUSES, **_plots(data, series))
     paths = QualityPagePaths(
@@ -90,7 +90,7 @@ def make_study_page(
                 sessions.append(json.loads(path.with_name(f"{path.stem}_quality.json").read_text(encoding="utf-8")))
             else:
                 with open_session(path) as session:
-                    sessions.append(measure(session, study.config, _relative(path, study)))
+                    sessions.append(measure(session, study.config, _relative(path, study), study))
         except (SessionFileError, EmerError) as error:
             unreadable.append(str(error))
     if progress is not None:

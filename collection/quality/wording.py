@@ -68,6 +68,8 @@ def _stream_sentences(data: dict[str, Any]) -> list[str]:
     if answers["n_attentive"] < answers["n_attention_asked"]:
         missed = answers["n_attention_asked"] - answers["n_attentive"]
         said.append(f"The participant said of {missed} clips not to have watched them attentively.")
+    if answers["n_checks_failed"]:
+        said.append(f"{answers['n_checks_failed']} of {answers['n_checks']} attention checks were answered wrongly.")
     return said
 
 
