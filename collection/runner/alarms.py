@@ -55,7 +55,8 @@ class StreamAlarm:
                 self._silent.remove(name)
                 self._raise("", "note", f"silent {name}")
                 self._raise(f"{device} delivers again.", "note", f"back {name}")
-        if status.dropped > self._dropped:
+        # Said again when there are twice as many, not with each.
+        if status.dropped > 2 * self._dropped:
             self._raise(
                 f"{status.dropped} rows or frames were dropped so far: this machine does not keep up. Close other programs.",
                 "warning",
