@@ -15,7 +15,12 @@ from collection.devices.base import CapturedFrame
 from collection.recorder.queues import CountedQueue
 from collection.recorder.settings import FRAMES_STREAM
 from data_schema.clocks import HostClock
-from data_schema.session.layout import MARKERS, TABLE_BY_PATH, make_row
+from data_schema.session.layout import LSL_OFFSETS, LSL_STREAMS, MARKERS, TABLE_BY_PATH, make_row
+
+#: What a device says once, when it starts, is of use later: its faults, and which streams it is.
+_SAID_ONCE = frozenset((MARKERS.path, LSL_STREAMS.path, LSL_OFFSETS.path))
+#: More than that is no start but a fault that repeats itself.
+_EARLY_MOST = 200
 
 
 class Observer(Protocol):
@@ -48,6 +53,9 @@ class RecordingSink:
         self._queue_of = queue_of
         self._clock = clock
         self._open = False
+        self._closed = False
+        self._early: list[tuple[str, npt.NDArray[np.void]]] = []
+        self._early_lock = threading.Lock()
         #: Replaced as a whole, never changed in place: devices read it from their threads.
         self.observers: tuple[Observer, ...] = ()
         self._last_arrival_s: dict[str, float] = {}
@@ -61,7 +69,7 @@ class RecordingSink:
         if not len(rows):
             return
         self._note(table)
-        if self._open:
+        if self._open or self._keeps_early(table, rows):
             self._queue_of(table).put(rows, len(rows))
             self.show(table, rows)
 
@@ -91,17 +99,31 @@ class RecordingSink:
         """Take an event as a marker; `block` False never waits for room."""
         stamp = self._clock.now_us() if t_system_us is None else t_system_us
         row = make_row(MARKERS, t_system_us=stamp, trial_id=0, kind=kind, value=value, message=message)
-        if self._open:
+        if self._open or self._keeps_early(MARKERS.path, row):
             self._queue_of(MARKERS.path).put(row, block=block)
             self.show(MARKERS.path, row)
 
+    def _keeps_early(self, table: str, rows: npt.NDArray[np.void]) -> bool:
+        """Put aside what is said once while there is no file; True if the sink was opened meanwhile."""
+        if table not in _SAID_ONCE:
+            return False
+        with self._early_lock:
+            if not self._open and not self._closed and len(self._early) < _EARLY_MOST:
+                self._early.append((table, rows))
+            return self._open
+
     def open(self) -> None:
-        """Keep what arrives from now on."""
-        self._open = True
+        """Keep what arrives from now on, and what was said once before."""
+        with self._early_lock:
+            self._open = True
+            early, self._early = self._early, []
+        for table, rows in early:
+            self._queue_of(table).put(rows, len(rows), block=False)
+            self.show(table, rows)
 
     def close(self) -> None:
         """Keep nothing more."""
-        self._open = False
+        self._open, self._closed = False, True
 
     def wait_for(self, streams: list[str], timeout_s: float) -> list[str]:
         """Wait until each of `streams` has delivered; returns those that have not."""
