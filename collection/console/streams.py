@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 #: Real seconds without a new row after which the console itself calls a stream silent. The
@@ -11,6 +12,10 @@ from typing import Any
 SILENT_AFTER_S = 1.3
 #: Slower streams may pause; the recorder watches the same ones.
 WATCHED_FROM_HZ = 5.0
+
+#: Rates are judged and shown over this time, in seconds of the host clock: shorter ones flicker.
+RATE_OVER_S = 10.0
+_SHORTEST_S = 2.0
 
 GAZE_STREAM, FRAMES_STREAM = "/eye/gaze", "frames"
 #: What operators call the streams.
@@ -51,6 +56,17 @@ class StreamState:
     silent_s: float = 0.0
     changed_s: float = 0.0
     watched: bool = False
+    #: Host time (seconds) and rows received, of the last seconds.
+    history: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def mean_hz(self, t_s: float) -> float | None:
+        """Add the present count at host time `t_s`; return the rate over the last seconds, None while they are few."""
+        if not self.history or t_s > self.history[-1][0]:
+            self.history.append((t_s, self.received))
+        while t_s - self.history[0][0] > RATE_OVER_S:
+            self.history.popleft()
+        since_s, count = self.history[0]
+        return (self.received - count) / (t_s - since_s) if t_s - since_s >= _SHORTEST_S else None
 
     def quiet_s(self, now_s: float) -> float:
         """Return how long nothing has arrived: what the recorder says, or what the console has seen itself."""
@@ -81,8 +97,8 @@ class StreamBook:
             stream.dropped = int(counters.get("dropped") or 0)
             stream.waiting = int(counters.get("waiting") or 0)
             stream.silent_s = float(counters.get("silent_s") or 0.0)
-            rate = effective.get(name)
-            stream.rate_hz = float(counters.get("rate_hz") or 0.0) if rate is None else float(rate)
+            mean_hz, rate = stream.mean_hz(float(status.get("t_us") or 0) / 1e6), effective.get(name)
+            stream.rate_hz = float(rate or counters.get("rate_hz") or 0.0) if mean_hz is None else mean_hz
             if nominal.get(name):
                 stream.nominal_hz = float(nominal[name])
             fast = (stream.nominal_hz or stream.rate_hz) >= WATCHED_FROM_HZ

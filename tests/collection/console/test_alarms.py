@@ -92,6 +92,14 @@ def test_a_slow_rate_is_said_once_it_can_be_judged(lab) -> None:
     assert "exposure" in lab.alarm("rate:frames").remedy
 
 
+def test_a_short_hiccup_of_the_rate_is_no_warning(lab) -> None:
+    lab.begin()
+    lab.run(20.0)
+    lab.run(0.4, slow=0.2)
+    assert lab.alarms() == []
+    assert lab.model.streams.streams[GAZE].rate_hz == pytest.approx(600 * 0.97, rel=0.01)
+
+
 def test_lost_eyes_are_named(lab) -> None:
     lab.begin()
     lab.run(0.1, loss={"left": 0.2, "right": 0.8})
