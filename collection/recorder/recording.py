@@ -32,11 +32,11 @@ from collection.devices.base import (
     Scheduled,
     Sink,
 )
-from collection.recorder.alarms import alarm_sentences
 from collection.recorder.cameras import CameraLine
-from collection.recorder.disk import DiskGuard, FileSyncer, Growth, bytes_per_second, free_bytes
+from collection.recorder.disk import DiskGuard, FileSyncer, bytes_per_second, free_bytes
 from collection.recorder.footprint import cpu_seconds, memory_bytes
-from collection.recorder.queues import CountedQueue, RateMeter
+from collection.recorder.oversight import Oversight
+from collection.recorder.queues import CountedQueue
 from collection.recorder.settings import (
     CHECKING,
     COMPLETE,
@@ -44,13 +44,11 @@ from collection.recorder.settings import (
     RecorderStatus,
     RecordingStarted,
     RecordingSummary,
-    StreamStatus,
     devices_as_json,
 )
 from collection.recorder.sink import Observer, RecordingSink
 from collection.recorder.stages import WriterStage, first_failure
 from collection.recorder.stopping import close_devices, problems_of, stop_devices
-from collection.recorder.watch import ClockWatch, DiskWatch, RateWatch, SilenceWatch
 from data_schema.errors import DeviceError, EmerError, RecordingError
 from data_schema.session import markers
 from data_schema.session.layout import ANCHORS, CALIBRATION_DATA, GAZE, LSL_SAMPLES, MARKERS, make_row
@@ -90,7 +88,6 @@ class Recording:
         self._infos: tuple[DeviceInfo, ...] = ()
         self._queues: dict[str, CountedQueue] = {}
         self._rates: dict[str, float] = {}
-        self._meters: dict[str, RateMeter] = {}
         self._sink = RecordingSink(self._queue_of, settings.clock)
         self._guard = DiskGuard(settings.path, self._config.min_free_gb * 1e9, probe_free)
         self._queue_lock = threading.Lock()
@@ -99,7 +96,7 @@ class Recording:
         self._writer: SessionWriter | None = None
         self._writer_stage: WriterStage | None = None
         self._syncer: FileSyncer | None = None
-        self._watches: tuple[SilenceWatch, ClockWatch, DiskWatch, RateWatch] | None = None
+        self._oversight: Oversight | None = None
         self._estimate_bytes_s = 0.0
         self._state = "preparing"
         self._started_us = 0
@@ -226,22 +223,24 @@ class Recording:
         self._queue_of(MARKERS.path)
         self._writer_stage = WriterStage(self._writer, self._file_queues(), lambda: dict(self._queues), self._sink.show)
         self._syncer = FileSyncer(settings.path, self._config.fsync_interval_s)
-        watched = {name: self._queue_of(name) for name in self._watched_rates()}
-        silence = SilenceWatch(self._sink, watched, self._config.silence_s, self._mark)
-        growth = Growth(settings.path, self._estimate_bytes_s, self._clock.speed)
-        # Simulated devices that run ahead of real time wait for each other: they have no rate of their own.
-        rated = {} if settings.paced else watched
-        self._watches = (
-            silence,
-            ClockWatch(self._clock, lambda row: self.rows(ANCHORS.path, row), self._mark),
-            DiskWatch(self._guard, self._mark, growth, self._remaining_s),
-            RateWatch(rated, self._watched_rates(), silence, self._mark),
-        )
+        self._oversight = self._watch_over()
         self._state = "recording"
         self._writer_stage.start()
         for line in self._cameras:
             line.stage.start()
         self._sink.open()
+
+    def _watch_over(self) -> Oversight:
+        rates = self._watched_rates()
+        queues = {name: self._queue_of(name) for name in rates}
+        oversight = Oversight(self._sink, queues, rates, self._cameras, self._config.silence_s, self._mark)
+        if self._settings.paced:
+            oversight.ignore_rates()
+        oversight.watch_clock(self._clock, lambda row: self.rows(ANCHORS.path, row))
+        oversight.watch_disk(
+            self._guard, self._settings.path, self._estimate_bytes_s, self._clock.speed, self._remaining_s
+        )
+        return oversight
 
     def _undo_file(self) -> None:
         """Remove the file that a start which failed has just made, and nothing else."""
@@ -325,13 +324,7 @@ class Recording:
         failure = self.failure
         if failure is not None:
             raise failure
-        if self._watches is None:
-            return
-        for watch in self._watches:
-            watch.tick()
-        for line in self._cameras:
-            line.look(self._watches[0].silent_s(line.frames_stream))
-        critical = self._watches[2].critical
+        critical = self._oversight.tick() if self._oversight is not None else None
         if critical is not None:
             raise RecordingError(
                 f"{self._settings.path.name}: only {critical / 1e6:.0f} MB are left on the disk; the recording was "
@@ -346,7 +339,7 @@ class Recording:
     @property
     def minutes_left(self) -> float:
         """Minutes of recording that the disk has room for; NaN if nobody knows."""
-        return self._watches[2].minutes_left if self._watches else math.nan
+        return self._oversight.minutes_left if self._oversight is not None else math.nan
 
     @property
     def durable(self) -> dict[str, int]:
@@ -356,25 +349,8 @@ class Recording:
     def status(self) -> RecorderStatus:
         """Return a snapshot of all counters."""
         durable = dict(self.durable)
-        silence, rates = (self._watches[0], self._watches[3]) if self._watches else (None, None)
-        announced = self._watched_rates()
-        lines = {name: line for line in self._cameras for name in (line.frames_stream, line.packets_stream)}
-        streams: dict[str, StreamStatus] = {}
-        for name, queue in dict(self._queues).items():
-            line = lines.get(name)
-            streams[name] = StreamStatus(
-                received=queue.received,
-                written=durable.get(line.table if line else name, 0),
-                dropped=queue.dropped,
-                waiting=queue.waiting,
-                capacity=queue.capacity,
-                peak=queue.peak,
-                rate_hz=self._meters.setdefault(name, RateMeter()).update(queue.received),
-                silent_s=silence.silent_s(name) if silence else 0.0,
-                expected_hz=announced.get(name, 0.0),
-                slow=rates is not None and name in rates.slow,
-                lost=line.lost if line and name == line.frames_stream else "",
-            )
+        oversight = self._oversight
+        streams = oversight.streams(dict(self._queues), durable) if oversight is not None else {}
         memory, peak = memory_bytes()
         return RecorderStatus(
             t_us=self._clock.now_us(),
@@ -387,7 +363,7 @@ class Recording:
             uptime_s=time.monotonic() - self._started_s if self._started_s else 0.0,
             encode_ms=self._cameras[0].stage.cost_ms() if self._cameras else (math.nan, math.nan),
             free_bytes=self._guard.free,
-            alarms=alarm_sentences(streams, self._watches[1], self._watches[2]) if self._watches else (),
+            alarms=oversight.alarms(streams) if oversight is not None else (),
         )
 
     # -------------------------------------------------------------------- end
@@ -450,9 +426,9 @@ class Recording:
         """Encode and write what waits."""
         for line in self._cameras:
             line.stage.finish()
-        if self._watches is not None and self.failure is None:
+        if self._oversight is not None and self.failure is None:
             try:
-                self._watches[1].take()
+                self._oversight.last_anchor()
             except Exception:
                 logger.exception("the last clock anchor is missing")
         self._sink.close()

@@ -54,7 +54,7 @@ def alarm(recorder: Recorder, word: str, deadline_s: float = 20.0) -> tuple[str,
 
 
 def test_a_tracker_unplugged_and_plugged_again_in_a_trial(settings: RecorderSettings, lab: SimpleNamespace) -> None:
-    settings = dataclasses.replace(settings, eye_tracker="faulty:disconnect@1.5+2.5:simulated")
+    settings = dataclasses.replace(settings, eye_tracker="faulty:disconnect@4+2.5:simulated")
     with Recorder(settings) as recorder:
         recorder.start()
         began_us = settings.clock.now_us()
@@ -92,7 +92,7 @@ def test_a_tracker_unplugged_and_plugged_again_in_a_trial(settings: RecorderSett
 
 def test_a_silent_tracker_is_said_within_two_seconds(settings: RecorderSettings) -> None:
     """As the study's default has it: not one setting is changed for this test."""
-    settings = dataclasses.replace(settings, eye_tracker="faulty:silence@1.5:simulated", camera="")
+    settings = dataclasses.replace(settings, eye_tracker="faulty:silence@3:simulated", camera="")
     with Recorder(settings) as recorder:
         recorder.start()
         recorder.follow(GAZE.path)
