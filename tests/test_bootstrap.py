@@ -221,3 +221,15 @@ def test_missing_programs_of_the_window_tests_are_named(
     programs = bootstrap.ENVIRONMENTS["lab"].programs
     with pytest.raises(bootstrap.BootstrapError, match=r"sudo apt-get install .*ffmpeg.*fonts-wqy.*xdotool.*xvfb"):
         bootstrap.ensure_programs(programs, tmp_path / "log")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+def test_libraries_that_only_an_open_window_loads_are_named(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMER_NO_APT", "1")
+    libraries = bootstrap.system_libraries
+    monkeypatch.setattr(libraries, "has_program", lambda name: True)
+    monkeypatch.setattr(libraries, "is_loadable", lambda name: name != "libxcb-icccm.so.4")
+    with pytest.raises(bootstrap.BootstrapError, match="libxcb-icccm4"):
+        bootstrap.ensure_programs(("Xvfb",), tmp_path / "log")

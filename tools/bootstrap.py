@@ -371,12 +371,18 @@ def ensure_imports(python: Path, probes: Sequence[str], log: Path) -> None:
 
 
 def ensure_programs(programs: Sequence[str], log: Path) -> None:
-    """Install the Debian packages of programs that tests call and that are missing."""
-    if not sys.platform.startswith("linux"):
+    """Install the Debian packages of programs that tests call, and of libraries that a window loads, where they lack."""
+    if not sys.platform.startswith("linux") or not programs:
         return
-    missing = [name for name in programs if not system_libraries.has_program(name)]
-    if missing:
-        packages = {package for name in missing for package in system_libraries.PACKAGES_OF_PROGRAM[name]}
+    packages = {
+        package
+        for name in programs
+        if not system_libraries.has_program(name)
+        for package in system_libraries.PACKAGES_OF_PROGRAM[name]
+    }
+    # Importing a window's library does not load what it needs to open one.
+    packages.update(system_libraries.packages_for_windows())
+    if packages:
         apt_install(sorted(packages), log)
 
 

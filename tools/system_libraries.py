@@ -97,6 +97,12 @@ def is_loadable(library: str) -> bool:
     return True
 
 
+def packages_for_windows() -> List[str]:
+    """Return the Debian packages of libraries that PyQt5 and PsychoPy load when a window opens, and that are missing."""
+    needed = NEEDED_BY["PyQt5"] + NEEDED_BY["psychopy"]
+    return sorted({DEBIAN_PACKAGE[name] for name in needed if not is_loadable(name)})
+
+
 def missing_packages(module: str, reason: str) -> List[str]:
     """Return the Debian packages that a failed import asks for, those it would ask for next included.
 
