@@ -14,7 +14,8 @@ from collection.presenter.psychopy.fonts import find_font
 from collection.presenter.psychopy.ink import INK, Ink
 from collection.presenter.psychopy.input import Does, Event
 from collection.presenter.psychopy.page import DecisionPage, Page, TextPage
-from collection.presenter.psychopy.questions import Frame, QuestionsPage, group_items
+from collection.presenter.psychopy.question_layout import Frame
+from collection.presenter.psychopy.questions import QuestionsPage, group_items
 from collection.presenter.psychopy.sound import find_sound_device
 from collection.presenter.psychopy.text_entry import TextEntryPage
 from collection.presenter.psychopy.window import ScreenReport, StimulusWindow

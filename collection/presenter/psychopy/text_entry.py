@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from collection.presenter.psychopy.ink import ACCENT, CARD_EDGE, INK, QUIET, WELL_HOVER, Box, Ink
 from collection.presenter.psychopy.input import Does, Event
 from collection.presenter.psychopy.page import BODY, HINT, LABEL, Page, button_at_bottom
-from collection.presenter.psychopy.questions import Frame
+from collection.presenter.psychopy.question_layout import Frame
 from collection.protocol.steps import Item
 
 if TYPE_CHECKING:
