@@ -26,6 +26,7 @@ from collection.live import LiveServer
 from collection.recorder.answers import error_as_words
 from collection.recorder.feed import LiveFeed
 from collection.recorder.follow import FollowTap
+from collection.recorder.marker_sender import MarkerSender
 from collection.recorder.recording import Recording
 from collection.recorder.requests import RequestDesk
 from collection.recorder.settings import ABORTED, RecorderSettings, RecordingSummary
@@ -48,8 +49,12 @@ def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connec
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     log = _begin_log()
     server = _live_server()
+    sender = None
     try:
         recording = Recording(settings, settings.make_devices())
+        if settings.lsl_markers:
+            sender = MarkerSender(settings.clock)
+            recording.observe(sender)
         started = recording.start()
     except EmerError as error:
         _give_up(reports, server, error)
@@ -73,6 +78,8 @@ def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connec
             feed.close()
         if server is not None:
             server.close()
+        if sender is not None:
+            sender.close()
     logging.shutdown()
 
 

@@ -49,6 +49,8 @@ class RecorderSettings:
         Specification of a second camera; empty for none.
     lsl_inlets : tuple of str
         Names or types of LSL streams that are recorded as well.
+    lsl_markers : bool
+        Send every marker as an LSL stream.
     clock : HostClock
         Shared by the presenter and the devices.
     planned_s : float
@@ -75,6 +77,7 @@ class RecorderSettings:
     camera: str = "simulated"
     second_camera: str = ""
     lsl_inlets: tuple[str, ...] = ()
+    lsl_markers: bool = False
     clock: HostClock = field(default_factory=SystemClock)
     planned_s: float = 600.0
     seeds: dict[str, Any] = field(default_factory=dict)

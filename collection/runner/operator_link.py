@@ -12,7 +12,7 @@ from collection.preflight.codes import free_session
 from collection.protocol.operator import Decision, Operator, Question
 from collection.recorder import Recorder
 from collection.runner.ending import next_step, summary_line
-from collection.runner.operators import ScriptedOperator, TerminalOperator
+from collection.runner.operators import AutomaticOperator, ScriptedOperator, TerminalOperator
 from collection.runner.request import SessionEvents, SessionRequest, SessionResult
 from data_schema.errors import EmerError
 from data_schema.session import markers
@@ -64,7 +64,8 @@ class OperatorLink:
                 on_lost=self._console_lost,
             )
         )
-        self.operator = self._console = console
+        self._console = console
+        self.operator = AutomaticOperator(console) if request.scripted else console
         self.tell(self._setup())
         console.start_console()
         self._events.doing("waiting for the console")
@@ -74,7 +75,7 @@ class OperatorLink:
     @property
     def nobody(self) -> bool:
         """True if there is nobody who could decide anything."""
-        return type(self.operator) is ScriptedOperator
+        return type(self.operator) in (ScriptedOperator, AutomaticOperator)
 
     @property
     def has_console(self) -> bool:
@@ -103,7 +104,7 @@ class OperatorLink:
 
     def decide(self, question: Question, should_stop: Callable[[], bool]) -> Decision | None:
         """Ask the operator."""
-        if self._console is not None:
+        if self._console is not None and not self.nobody:
             self.say(f"Waiting for a decision on the console. {question.text}")
         return self.operator.decide(question, should_stop)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from collection.protocol.operator import Command, Decision, Question
+from collection.protocol.operator import Command, Decision, Operator, Question
 
 _LOOK_EVERY_S = 0.1
 #: The reason that a script gives where one is asked for.
@@ -31,6 +32,36 @@ class ScriptedOperator:
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Nobody to tell."""
+
+
+class AutomaticOperator(ScriptedOperator):
+    """Let somebody at a console decide, for a few seconds; then take the first choice.
+
+    Parameters
+    ----------
+    console : Operator
+        Where questions are shown and commands come from.
+    patience_s : float
+        Real seconds that a question stays open.
+    """
+
+    def __init__(self, console: Operator, patience_s: float = 4.0) -> None:
+        self._console = console
+        self._patience_s = patience_s
+
+    def poll(self) -> list[Command]:
+        """Return the console's commands."""
+        return self._console.poll()
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Tell the console."""
+        self._console.tell(dict(message))
+
+    def decide(self, question: Question, should_stop: Callable[[], bool]) -> Decision | None:
+        """Show the question, and answer it if nobody does."""
+        ends_s = time.monotonic() + self._patience_s
+        decision = self._console.decide(question, lambda: should_stop() or time.monotonic() > ends_s)
+        return decision or super().decide(question, should_stop)
 
 
 class TerminalOperator(ScriptedOperator):

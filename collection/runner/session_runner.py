@@ -211,6 +211,7 @@ class SessionRunner:
             camera=request.camera or config.camera.source,
             second_camera=request.second_camera or config.camera.second_source,
             lsl_inlets=config.lsl.inlets,
+            lsl_markers=config.lsl.markers,
             clock=self._clock,
             planned_s=plan.planned_s,
             seeds={**plan.seeds, "devices": seed},

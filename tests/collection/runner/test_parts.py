@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import numpy as np
 import pytest
 
 from collection.preflight import Check, PreflightReport
-from collection.protocol.operator import Decision, Question
+from collection.protocol.operator import Command, CommandName, Decision, Question
 from collection.recorder import RecorderStatus, StreamStatus
 from collection.runner import SessionEvents, SessionRequest, SessionRunner, parse_consent, parse_facts
 from collection.runner.alarms import StreamAlarm
 from collection.runner.consent import on_paper, taken_over
 from collection.runner.ending import write_quality_page
-from collection.runner.operators import SCRIPT_REASON, ScriptedOperator, TerminalOperator
+from collection.runner.operators import SCRIPT_REASON, AutomaticOperator, ScriptedOperator, TerminalOperator
 from collection.runner.preflight_gate import PreflightGate
 from data_schema.clocks import SystemClock
 from data_schema.errors import RecordingError, UsageError
@@ -219,3 +220,35 @@ def test_a_study_without_calibration_asks_for_none(study: StudyFolder) -> None:
     assert result.outcome is not None
     assert result.outcome.n_trials_completed == 2
     assert result.warnings == []
+
+
+class _Console:
+    """A console whose operator answers, or does not."""
+
+    def __init__(self, answer: Decision | None) -> None:
+        self._answer = answer
+        self.asked: list[str] = []
+
+    def poll(self) -> list[Command]:
+        return [Command(CommandName.MARK, "seen")]
+
+    def tell(self, message: dict) -> None:
+        self.asked.append(str(message["kind"]))
+
+    def decide(self, question: Question, should_stop: Callable[[], bool]) -> Decision | None:
+        self.asked.append(question.id)
+        deadline = threading.Event()
+        while self._answer is None and not should_stop():
+            deadline.wait(0.01)
+        return self._answer
+
+
+def test_a_rehearsal_by_itself_answers_the_console_only_if_nobody_does() -> None:
+    question = Question("calibration", "Well?", (("accept", "Accept"), ("again", "Again")))
+    watched = _Console(Decision("again"))
+    assert AutomaticOperator(watched, 5.0).decide(question, lambda: False) == Decision("again")
+    alone = _Console(None)
+    operator = AutomaticOperator(alone, 0.05)
+    assert operator.decide(question, lambda: False) == Decision("accept")
+    assert operator.decide(question, lambda: True) is None
+    assert [command.text for command in operator.poll()] == ["seen"]
