@@ -177,3 +177,10 @@ def test_words_on_the_pages_are_those_of_the_code(module: str) -> None:
     }[module]
     text = _text(PROJECT / "docs" / page)
     assert [word for word in words if word not in text] == []
+
+
+def test_every_picture_of_a_screen_is_shown_and_exists() -> None:
+    docs = PROJECT / "docs"
+    text = (docs / "screens.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\(images/screens/([^)]+)\)", text))
+    assert shown == {path.name for path in (docs / "images" / "screens").glob("*.png")}
