@@ -23,6 +23,7 @@ from collection.console.starting import ConsoleStarter, remove_address_file, wri
 from collection.live import LiveAddress, LiveServer
 from collection.live.messages import plain
 from collection.protocol.operator import Command, CommandName, Decision, Question
+from data_schema.clocks import host_ns
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,10 @@ logger = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.05
 #: Commands that may wait for the session; a console that sends more is out of order.
 _MAX_COMMANDS = 1000
+#: Characters of a command's text that are kept: a page, far more than anyone types into a note.
+_MAX_COMMAND_TEXT = 4000
+#: Microseconds by which a key's stamp may lie ahead of ours.
+_MAX_AHEAD_US = 1_000_000
 #: Alarms of the session that a new console is told of.
 _MAX_ALARMS = 50
 
@@ -248,8 +253,10 @@ class ConsoleOperator:
         except ValueError:
             logger.warning("a console sent the unknown command '%s'", message["name"])
             return
+        text = str(message.get("text") or "")[:_MAX_COMMAND_TEXT]
+        command = Command(name, text, _moment(message["t_system_us"]))
         with self._lock:
-            self._commands.append(Command(name, message.get("text") or "", int(message["t_system_us"])))
+            self._commands.append(command)
 
     def _send_all_that_holds(self) -> None:
         with self._lock:
@@ -288,6 +295,12 @@ class ConsoleOperator:
             self._server.send(message)
         except (TypeError, ValueError) as error:
             logger.error("the message '%s' to the console was not sent: %s", message["kind"], error)
+
+
+def _moment(t_us: float) -> int:
+    """Return when a key was pressed; 0, which stands for now, if no console can have sent it then."""
+    # A stamp that does not fit its column would end the recorder, not just its marker.
+    return int(t_us) if 0 <= t_us <= host_ns() // 1000 + _MAX_AHEAD_US else 0
 
 
 def _question_message(question: Question, problem: str = "") -> dict[str, Any]:

@@ -77,7 +77,10 @@ def decode(text: bytes) -> Message:
     ValueError
         If it is no JSON object with a kind.
     """
-    message = json.loads(text.decode("utf-8"))
+    try:
+        message = json.loads(text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("a live message is nested too deeply") from None
     if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
         raise ValueError("a live message must be a JSON object with a 'kind'")
     return message

@@ -114,11 +114,12 @@ def encode_text(text: str, size: int) -> bytes:
     Parameters
     ----------
     text : str
-        Any text. NUL characters, which fixed-length text cannot hold, become spaces.
+        Any text. NUL characters, which fixed-length text cannot hold, become spaces,
+        half characters (lone surrogates, as broken input brings them) question marks.
     size : int
         Room in bytes.
     """
-    raw = text.replace("\0", " ").encode("utf-8")
+    raw = text.replace("\0", " ").encode("utf-8", errors="replace")
     return raw if len(raw) <= size else raw[:size].decode("utf-8", errors="ignore").encode("utf-8")
 
 

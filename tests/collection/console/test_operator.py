@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -115,6 +116,20 @@ def test_commands_arrive_in_order_with_their_time(operator: ConsoleOperator, con
     ]  # fmt: skip
     assert [command.t_system_us for command in got] == [100, 101, 102, 104]
     assert got[0].text == "text 0"
+
+
+@pytest.mark.parametrize("stamp", [10**30, -5, float("nan"), float("inf"), 2**62])
+def test_a_stamp_that_no_file_can_hold_is_taken_for_now(
+    operator: ConsoleOperator, connect: Callable[..., Listener], stamp: float
+) -> None:
+    console = connect()
+    # As another program would send it: `LiveClient` itself writes no NaN.
+    text = json.dumps({"kind": "command", "name": "stop", "text": "x" * 9000, "t_system_us": stamp}).encode()
+    console.client._channel.outbox.put((text, None), len(text), False)
+    got: list[Any] = []
+    until(lambda: got.extend(operator.poll()) or got)
+    assert (got[0].name, got[0].t_system_us) == (CommandName.STOP, 0)
+    assert len(got[0].text) < 5000
 
 
 def test_a_question_waits_for_a_console_and_is_asked_again(

@@ -152,6 +152,14 @@ def test_nonsense_ends_only_its_own_connection(server: LiveServer, heard: list[d
         until(lambda: bad.ended)
 
 
+def test_a_message_that_is_nested_too_deeply_ends_its_own_connection(server: LiveServer) -> None:
+    with connect(server) as bad:
+        text = b'{"kind": "x", "y": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+        bad._channel.outbox.put((text, None), len(text), False)
+        until(lambda: bad.ended)
+    until(lambda: server.n_clients == 0)
+
+
 def test_a_message_that_cannot_be_handled_ends_nothing() -> None:
     heard: list[str] = []
 
@@ -251,7 +259,7 @@ def test_telemetry_goes_before_anything_else() -> None:
 
 
 def test_what_is_no_message_is_refused() -> None:
-    for text in (b"[]", b'{"a": 1}', b"\xff", b"{"):
+    for text in (b"[]", b'{"a": 1}', b"\xff", b"{", b"[" * 100_000):
         with pytest.raises(ValueError):
             decode(text)
     with pytest.raises(TypeError, match="'kind'"):

@@ -186,6 +186,11 @@ def test_text_is_cut_at_a_character_and_round_trips(text: str, size: int) -> Non
         assert decode_text(stored)[0] == clean
 
 
+def test_half_characters_are_stored_as_question_marks() -> None:
+    row = make_row(MARKERS, kind="operator_note", message="a\ud83db")
+    assert decode_text(row["message"]).tolist() == ["a?b"]
+
+
 def test_numbers_that_are_not_given_are_nan_not_zero() -> None:
     row = make_row(RESPONSES, trial_id=3, scale="familiarity", text="ja")
     assert np.isnan(row["value"][0])
