@@ -72,6 +72,7 @@ Headless = Annotated[
     bool, typer.Option("--headless/--windows", help="Without any window; a scripted participant answers.")
 ]
 Auto = Annotated[bool, typer.Option("--auto", help="A scripted participant answers in the window.")]
+Pace = Annotated[float, typer.Option("--pace", help="With --auto: times as fast as a person who reads and answers.")]
 Speed = Annotated[float, typer.Option("--speed", help="Times real time; simulated devices and --headless only.")]
 QualityPage = Annotated[
     bool, typer.Option("--quality-page/--no-quality-page", help="Write the session's quality page.")
@@ -129,6 +130,7 @@ def rehearse(
     second_camera: SecondCamera = "",
     headless: Headless = False,
     auto: Auto = False,
+    pace: Pace = 1.0,
     speed: Speed = 1.0,
     console: WithConsole = True,
     consent: Paper = "",
@@ -146,7 +148,7 @@ def rehearse(
         study, participant, session, eye_tracker, camera, second_camera, console and not headless, consent, fact,
         override_preflight, preflight_test, quality_page,
     )  # fmt: skip
-    request = _request(options, rehearsal=True, headless=headless, auto=auto, speed=speed)
+    request = _request(options, rehearsal=True, headless=headless, auto=auto, pace=pace, speed=speed)
     config = request.study.config
     if (eye_tracker or config.eye_tracker.kind).partition(":")[0] == "tobii":
         raise UsageError(
@@ -166,6 +168,7 @@ def resume(
     second_camera: SecondCamera = "",
     headless: Headless = False,
     auto: Auto = False,
+    pace: Pace = 1.0,
     speed: Speed = 1.0,
     console: WithConsole = True,
     consent: Paper = "",
@@ -189,7 +192,15 @@ def resume(
     )  # fmt: skip
     resumption = prepare_resume(options["study"], participant, session)
     _run_session(
-        _request(options, rehearsal=resumption.simulated, headless=headless, auto=auto, speed=speed, resume=resumption)
+        _request(
+            options,
+            rehearsal=resumption.simulated,
+            headless=headless,
+            auto=auto,
+            pace=pace,
+            speed=speed,
+            resume=resumption,
+        )  # fmt: skip
     )
 
 

@@ -23,6 +23,8 @@ class ScriptedParticipant:
         Decision by scope; scopes that are not named are agreed to.
     stop_in : tuple of int and str, optional
         Trial and name of the step in which the participant asks to stop.
+    pace : float
+        Times as fast as a person reads and answers; in a window alone, where somebody may be watching.
     """
 
     def __init__(
@@ -31,7 +33,9 @@ class ScriptedParticipant:
         *,
         consents: Mapping[str, bool] | None = None,
         stop_in: tuple[int, str] | None = None,
+        pace: float = 1.0,
     ) -> None:
+        self.pace = pace
         self._participant = participant
         self._consents = dict(consents or {})
         self._stop_in = stop_in

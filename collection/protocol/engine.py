@@ -47,6 +47,9 @@ __all__ = ["TRANSITIONS", "CalibrationSteps", "Outcome", "Progress", "ProtocolEn
 _TROUBLE_S = 3.0
 #: Estimate for a page that an operator's command puts in between.
 _ASIDE_S = 3.0
+#: A step that ended so much before its time was left early; a presenter ends one up to two refreshes early
+#: so that the next is drawn in time, and a clip's last frames may be missing.
+_LEFT_EARLY_US = 300_000
 #: Longest time for the page that a participant sees who has asked to stop.
 _STOPPED_S = 15.0
 
@@ -293,6 +296,10 @@ class ProtocolEngine:
         else:
             self._due_us += round(step.planned_s * 1e6)
             self._presenter.show(step, self._due_us, self.should_stop)
+        now_us = self._clock.now_us()
+        if self._due_us - now_us > _LEFT_EARLY_US:
+            # A page that was read quickly, a clip that was skipped: what follows does not wait for the rest.
+            self._due_us = now_us
         self._log.marker(markers.STEP_ENDED, step.name, trial_id=step.trial_id)
         return n_answered
 

@@ -23,11 +23,13 @@ class Planting:
         Of the study; its seed decides.
     participant : str
         Code.
+    pace : float
+        Times as fast as a person reads and answers.
     """
 
-    def __init__(self, config: StudyConfig, participant: str) -> None:
+    def __init__(self, config: StudyConfig, participant: str, pace: float = 1.0) -> None:
         self._participant = SimulatedParticipant(config.study.seed, participant, config.simulation)
-        self.script = ScriptedParticipant(self._participant)
+        self.script = ScriptedParticipant(self._participant, pace=pace)
         self._clips: dict[int, PlayClip] = {}
 
     def follow(self, plan: SessionPlan) -> None:

@@ -36,6 +36,8 @@ class SessionRequest:
         Without a window; a scripted participant answers.
     auto : bool
         A scripted participant answers in the window.
+    pace : float
+        Times as fast as a person that the scripted participant in the window reads and answers.
     speed : float
         Times real time; headless only.
     console : bool
@@ -65,6 +67,7 @@ class SessionRequest:
     rehearsal: bool = False
     headless: bool = False
     auto: bool = False
+    pace: float = 1.0
     speed: float = 1.0
     console: bool = True
     consent: Mapping[str, bool] | None = None
@@ -87,6 +90,10 @@ class SessionRequest:
             raise UsageError(f"--speed must be larger than 0, got {self.speed:g}")
         if self.speed != 1.0 and not self.headless:
             raise UsageError("--speed works without a window only: add --headless")
+        if not self.pace > 0:
+            raise UsageError(f"--pace must be larger than 0, got {self.pace:g}")
+        if self.pace != 1.0 and (self.headless or not self.auto):
+            raise UsageError("--pace is how fast a scripted participant reads and answers in the window: add --auto")
         if self.headless and not self.rehearsal:
             raise UsageError("a participant needs a window to look at; --headless is for: emer record rehearse")
 

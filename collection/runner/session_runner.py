@@ -224,7 +224,7 @@ class SessionRunner:
         """Return what a rehearsal plants; nothing for a real participant."""
         if not self.request.rehearsal:
             return None
-        planting = Planting(self.study.config, plan.participant)
+        planting = Planting(self.study.config, plan.participant, self.request.pace)
         planting.follow(plan)
         return planting
 

@@ -51,7 +51,7 @@ class Autopilot:
         if isinstance(step, AskItems):
             shares = self._script.latency_share(step.trial_id, len(step.items))
             self._item_us = {
-                item.scale: round(step.planned_s * float(share) * 1e6)
+                item.scale: round(step.planned_s * float(share) * 1e6 / self._script.pace)
                 for item, share in zip(step.items, shares, strict=True)
             }
 
@@ -86,7 +86,8 @@ class Autopilot:
             x, y = page.yes.box.center
             return [_click((x / page.ink.width, y / page.ink.height), now_us + _MOMENT_US)]
         if isinstance(page, TextPage) and page.button is not None:
-            return [Event(Does.KEY, max(now_us, self._until_us), key="space")]
+            reads_us = max(0, self._until_us - now_us) / self._script.pace
+            return [Event(Does.KEY, now_us + round(reads_us), key="space")]
         return []
 
     def _answers(self, page: QuestionsPage, now_us: int) -> list[Event]:

@@ -272,6 +272,37 @@ def test_a_clip_that_ends_early_is_flagged(plan: SessionPlan, log, clock: Scaled
     assert early == pytest.approx([0.1] * 4)
 
 
+class _Reader(HeadlessPresenter):
+    """A participant who reads every page at once, and clips of which one is cut short; notes how long steps last."""
+
+    def __init__(self, *args) -> None:
+        super().__init__(*args)
+        self.waited: list[tuple[str, float, float]] = []
+
+    def show(self, step, until_us, should_stop) -> None:
+        if getattr(step, "text", ""):
+            return
+        self.waited.append((step.name, (until_us - self._clock.now_us()) / 1e6, step.planned_s))
+        super().show(step, until_us, should_stop)
+
+    def play(self, clip, t_due_us, take_flips, should_stop) -> Presentation:
+        self.waited.append((clip.name, (t_due_us - self._clock.now_us()) / 1e6, 0.0))
+        if clip.trial_id != 2:
+            return super().play(clip, t_due_us, take_flips, should_stop)
+        t_us = self._clock.now_us()
+        return Presentation(t_us, t_us, 1, 0, True)
+
+
+def test_what_is_left_early_holds_up_nothing_that_follows(
+    study: StudyFolder, durations: dict[str, float], log, clock: ScaledClock, script: ScriptedParticipant
+) -> None:
+    plan = make_plan(study, "P001", "01", durations, attended=True)
+    presenter = _Reader(clock, REFRESH_HZ, script)
+    ProtocolEngine(plan, presenter, log, clock).run()
+    assert {name for name, *_ in presenter.waited} >= {"baseline", "fixation", "clip", "washout"}
+    assert [item for item in presenter.waited if item[1] > item[2] + 0.31] == []
+
+
 # ---------------------------------------------------------------- progress
 
 
