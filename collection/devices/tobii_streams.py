@@ -104,6 +104,7 @@ class TobiiStreams:
         self._dropped = 0
         self._unreadable: dict[str, int] = {}
         self._unreadable_said_s = -_SAY_EVERY_S
+        self._trouble_said_s = -_SAY_EVERY_S
         self._callbacks: dict[str, Callable[[Any], None]] = {}
         self._subscribed: list[str] = []
         self._stopping = threading.Event()
@@ -210,11 +211,9 @@ class TobiiStreams:
             closed = self._closed
             try:
                 self._hand_on()
-            except Exception as error:
-                # Samples that cannot be handed on must be seen: the thread's silent end would look like lost eyes.
-                logger.exception("the eye tracker's samples cannot be handed on")
-                self._sink.event(markers.DEVICE_FAULT, f"eye tracker: samples cannot be handed on: {error}"[:250])
-                return
+            except Exception as error:  # noqa: BLE001 reported
+                # Those samples are lost and must be seen; the next ones may be good, so the thread goes on.
+                self._report_trouble("samples could not be handed on", error)
             if closed:
                 return
             time.sleep(_PUMP_S)
@@ -228,10 +227,24 @@ class TobiiStreams:
                 group[0].append(sample)
                 group[1].append(t_us)
             else:
-                self._notify(name, sample, t_us)
+                try:
+                    self._notify(name, sample, t_us)
+                except Exception as error:  # noqa: BLE001 reported
+                    # A firmware may say what nobody expects; the samples that wait beside it must not pay for it.
+                    self._report_trouble(f"what it said as {name} cannot be read", error)
         for name, (items, stamps) in waiting.items():
             self._rows(name, items, stamps)
         self._say_losses()
+
+    def _report_trouble(self, what: str, error: Exception) -> None:
+        """Log and report something unexpected, not more often than once a second."""
+        now_s = time.monotonic()
+        if now_s - self._trouble_said_s < _SAY_EVERY_S:
+            return
+        self._trouble_said_s = now_s
+        logger.exception("eye tracker: %s", what)
+        said = f"eye tracker: {what}: {type(error).__name__}: {error}"
+        self._sink.event(markers.DEVICE_FAULT, said[:250])
 
     def _rows(self, name: str, items: list[Any], stamps: list[int]) -> None:
         table = _TABLES[name]
@@ -322,12 +335,15 @@ class TobiiStreams:
         return self._connected and not self._calibrating() and now_s - self._last_gaze_s >= self._silent_s
 
     def _subscribe_anew(self, silent_s: float) -> bool:
-        self._unsubscribe_all()
         try:
+            self._unsubscribe_all()
             self._tracker, sentences = self._reopen()
             self._subscribe_all()
-        except DeviceError as error:
-            logger.warning("the streams could not be subscribed anew: %s", error)
+        except Exception as error:
+            # Also what the SDK never raised before: this thread is the only way back to gaze.
+            logger.warning(
+                "the streams could not be subscribed anew: %s", error, exc_info=not isinstance(error, DeviceError)
+            )
             self._sink.event(
                 markers.DEVICE_FAULT, f"eye tracker: silent for {silent_s:.0f} s, and it does not answer. {error}"[:250]
             )

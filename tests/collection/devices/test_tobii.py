@@ -153,6 +153,52 @@ def test_a_sample_that_cannot_be_read_costs_itself_alone(tracker: EyeTracker) ->
     assert [(kind, value) for kind, _, value, _ in sink.events] == [("samples_dropped", 1.0)]
 
 
+def test_a_notification_that_cannot_be_read_ends_nothing(tracker: EyeTracker) -> None:
+    sink = Collector()
+    device = _started(sink)
+    good = _samples(_simulated(0.1), GAZE)
+    tracker.deliver(GAZE_STREAM, good[0])
+    tracker.notify("GAZE_OUTPUT_FREQUENCY_CHANGED", gaze_output_frequency="unknown")
+    tracker.notify("DISPLAY_AREA_CHANGED", display_area={"top_left": 1, "top_right": 2, "bottom_left": 3})
+    wait_until(lambda: "cannot be read" in _said(sink), "a sentence about it")
+    tracker.deliver(GAZE_STREAM, good[1])
+    device.close()
+    assert len(sink.table()) == 2
+
+
+def test_a_sink_that_fails_once_does_not_end_the_samples(tracker: EyeTracker) -> None:
+    class Moody(Collector):
+        angry = True
+
+        def rows(self, table: str, rows: np.ndarray) -> None:
+            if self.angry:
+                self.angry = False
+                raise OverflowError("too large")
+            super().rows(table, rows)
+
+    sink = Moody()
+    device = _started(sink)
+    good = _samples(_simulated(0.1), GAZE)
+    tracker.deliver(GAZE_STREAM, good[0])
+    wait_until(lambda: "handed on" in _said(sink), "a sentence about it")
+    tracker.deliver(GAZE_STREAM, good[1])
+    device.close()
+    assert len(sink.table()) == 1
+
+
+def test_an_error_that_nobody_expects_does_not_end_the_watch(tracker: EyeTracker) -> None:
+    sink = Collector()
+    device = _started(sink, silent_s=0.2)
+    claims = tracker.device_capabilities
+    # As a tracker that was just plugged in may not know them yet.
+    tracker.device_capabilities = None  # type: ignore[assignment]
+    tracker.delivers = False
+    wait_until(lambda: "does not answer" in _said(sink), "a report")
+    tracker.device_capabilities = claims
+    wait_until(lambda: "subscribed anew" in _said(sink), "the streams again")
+    device.close()
+
+
 def test_starting_stopping_and_starting_again_never_subscribes_twice(tracker: EyeTracker) -> None:
     device = TobiiEyeTracker(SystemClock(), 600.0)
     with pytest.raises(DeviceError, match="before connect"):
