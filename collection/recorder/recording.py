@@ -228,7 +228,7 @@ class Recording:
         self._writer_stage.start()
         for line in self._cameras:
             line.stage.start()
-        self._sink.open()
+        self._sink.open(self._started_us if self._settings.paced else None)
 
     def _watch_over(self) -> Oversight:
         rates = self._watched_rates()

@@ -56,6 +56,7 @@ class RecordingSink:
         self._closed = False
         self._early: list[tuple[str, npt.NDArray[np.void]]] = []
         self._early_lock = threading.Lock()
+        self._since_us: int | None = None
         #: Replaced as a whole, never changed in place: devices read it from their threads.
         self.observers: tuple[Observer, ...] = ()
         self._last_arrival_s: dict[str, float] = {}
@@ -70,8 +71,19 @@ class RecordingSink:
             return
         self._note(table)
         if self._open or self._keeps_early(table, rows):
+            if self._since_us is not None:
+                rows = self._not_before(table, rows)
+                if not len(rows):
+                    return
             self._queue_of(table).put(rows, len(rows))
             self.show(table, rows)
+
+    def _not_before(self, table: str, rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        """Leave out rows that a simulated device owes from before the recording began."""
+        column = TABLE_BY_PATH[table].time_column
+        if not column or table in _SAID_ONCE or rows[column][0] >= self._since_us:
+            return rows
+        return rows[rows[column] >= self._since_us]
 
     def show(self, table: str, rows: npt.NDArray[np.void]) -> None:
         """Let the observers see rows."""
@@ -81,7 +93,7 @@ class RecordingSink:
     def frame(self, frame: CapturedFrame, stream: str = FRAMES_STREAM) -> None:
         """Take a camera frame of a camera's stream."""
         self._note(stream)
-        if self._open:
+        if self._open and (self._since_us is None or frame.t_capture_us >= self._since_us):
             queue = self._queue_of(stream)
             queue.put((frame, queue.dropped_since_accepted))
             for observer in self.observers:
@@ -112,9 +124,15 @@ class RecordingSink:
                 self._early.append((table, rows))
             return self._open
 
-    def open(self) -> None:
-        """Keep what arrives from now on, and what was said once before."""
+    def open(self, since_us: int | None = None) -> None:
+        """Keep what arrives from now on, and what was said once before.
+
+        With `since_us`, rows and frames that carry an earlier time are left out: on a clock that runs
+        fast, a simulated device on a busy machine is seconds behind when the recording begins, and one
+        stream would begin long before the other.
+        """
         with self._early_lock:
+            self._since_us = since_us
             self._open = True
             early, self._early = self._early, []
         for table, rows in early:

@@ -103,7 +103,7 @@ def test_a_rehearsal_records_a_whole_valid_session(study: StudyFolder, capsys: p
         assert seen.count(markers.STIMULUS_ONSET) == 4
         assert session.seeds.keys() == {"study", "order", "order_row", "devices"}
     assert main(["record", "rehearse", str(study.root), "-p", "P001", *HEADLESS, "--speed", "5"]) == 1
-    assert "exists already, and a recording is never overwritten" in capsys.readouterr().err
+    assert "already, and a recording is never overwritten" in capsys.readouterr().err
 
 
 def test_the_planted_feeling_reaches_eyes_and_answers_in_time(study: StudyFolder) -> None:

@@ -213,8 +213,9 @@ def test_a_paced_recording_waits_instead_of_dropping(settings: RecorderSettings,
     def deliver(sink: Sink, stop: threading.Event) -> None:
         sink.frame(CapturedFrame(0, lab.picture()))
         started.wait(10)
+        first_us = paced.clock.now_us()
         for number in range(n_frames):
-            sink.frame(CapturedFrame(1000 * (number + 1), lab.picture(number)))
+            sink.frame(CapturedFrame(first_us + 1000 * number, lab.picture(number)))
 
     paced = dataclasses.replace(settings, clock=ScaledClock.starting_now(50.0))
     recording = Recording(paced, [lab.camera(deliver)])
