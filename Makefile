@@ -14,7 +14,7 @@ LAB = .venv-lab/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 PYTEST_JOBS ?= 2
-LAB_TESTS ?= tests/data_schema tests/collection tests/annotation tests/contracts tests/lab
+LAB_TESTS ?= tests/collection tests/contracts tests/data_schema/session tests/data_schema/study tests/lab
 
 # One thread for every numerical library: the tests run side by side.
 TEST_ENV = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen SDL_AUDIODRIVER=dummy PYTHONUTF8=1
