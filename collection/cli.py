@@ -200,7 +200,7 @@ def resume(
             pace=pace,
             speed=speed,
             resume=resumption,
-        )  # fmt: skip
+        )
     )
 
 

@@ -17,7 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--address-file", type=Path, required=True, help="written by the session into its study folder")
     given = parser.parse_args(arguments)
     from collection.console.app import begin_log, run_console
+    from collection.process_priority import LOOKING_ON, take_place
 
+    take_place(LOOKING_ON)
     begin_log(given.address_file.parent)
     # What goes wrong in a view or a thread is for the log: the console goes on.
     sys.excepthook = lambda kind, error, trace: logging.critical("a view failed", exc_info=(kind, error, trace))

@@ -33,8 +33,11 @@ from data_schema.session.video import VideoStream
 
 logger = logging.getLogger(__name__)
 
-#: A raw 1280x720 frame is 2.8 MB: one second of them may wait, not ten.
-MAX_FRAMES_WAITING = 30
+#: Raw frames are large, 2.8 MB at 1280x720: so many bytes of them may wait for the encoder, which is 2.4 s of that
+#: size at 30 frames/s and 1.1 s of 1920x1080. A busy machine may leave a process alone for a second and more.
+MAX_BYTES_WAITING = 200_000_000
+#: Where a faster clock than real time makes the camera wait instead of dropping.
+MAX_FRAMES_WAITING_PACED = 30
 #: Real seconds between two tries to open a camera that is gone.
 REVIVE_EVERY_S = 3.0
 #: Real seconds that a camera's start may take at the end of a recording; it returns at once by contract.
@@ -125,7 +128,7 @@ class CameraLine:
         self.info = replace(info, rates_hz={self.table: self.fps}, details=details)
         self.encoder = self._make_encoder()
         recording = settings.config.recording
-        n_frames = max(2, min(MAX_FRAMES_WAITING, round(self.fps * recording.queue_seconds)))
+        n_frames = max(2, min(self._max_frames_waiting(), round(self.fps * recording.queue_seconds)))
         self.frames = CountedQueue(self.frames_stream, n_frames, block=settings.paced)
         # Blocks on purpose: frames are dropped before they are encoded, never after.
         self.packets = CountedQueue(self.packets_stream, max(2, round(self.fps * recording.queue_seconds)), block=True)
@@ -134,6 +137,12 @@ class CameraLine:
         self._reviver: threading.Thread | None = None
         self._ending = threading.Event()
         self._verbs = threading.Lock()
+
+    def _max_frames_waiting(self) -> int:
+        if self._settings.paced:
+            # A camera that waits for the encoder gains nothing from a long queue.
+            return MAX_FRAMES_WAITING_PACED
+        return MAX_BYTES_WAITING // max(1, 3 * self._size[0] * self._size[1])
 
     def _choose(self, n_cameras: int) -> EncodingChoice | None:
         """Measure what can be encoded, unless the study forbids to adapt or frames wait for the encoder anyway."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from collection.live import LiveServer
+from collection.process_priority import RECORDING, take_place
 from collection.recorder.answers import error_as_words
 from collection.recorder.feed import LiveFeed
 from collection.recorder.follow import FollowTap
@@ -45,6 +46,8 @@ _TICK_S = 0.05
 def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connection) -> None:
     """Record one session; the target of the recorder's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Before there are threads: they inherit it. A recorder that is not woken for a second loses frames.
+    take_place(RECORDING)
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     log = _begin_log()

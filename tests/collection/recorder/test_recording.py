@@ -187,7 +187,9 @@ def test_frames_that_do_not_fit_are_counted_before_they_are_encoded(
         sink.frame(CapturedFrame(first + 500_000, lab.picture(3)))
         stop.wait(10)
 
-    fixed = dataclasses.replace(settings, config=lab.make_config(camera={"adapt": False}))
+    fixed = dataclasses.replace(
+        settings, config=lab.make_config(camera={"adapt": False}, recording={"queue_seconds": 1.0})
+    )
     recording = Recording(fixed, [lab.camera(deliver)])
     recording.start()
     go.set()
