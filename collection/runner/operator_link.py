@@ -175,6 +175,9 @@ class OperatorLink:
         self._recorder = recorder
         if self._console is not None:
             self._console.set_recorder(recorder.live if recorder is not None else None)
+            if recorder is not None and self._console.connected:
+                # It was there before there was a file to say so.
+                self._mark(markers.CONSOLE_CONNECTED, "a console is there since before the recording")
 
     def _console_lost(self, said: str) -> None:
         self._mark(markers.CONSOLE_LOST, said)
