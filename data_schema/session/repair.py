@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from data_schema.errors import SessionFileError
 from data_schema.session import markers
@@ -35,13 +35,14 @@ from data_schema.session.layout import (
 )
 from data_schema.session.lock import acquire_lock, lock_path, release_lock
 from data_schema.session.reader import Session, TableView, open_session
+from data_schema.session.salvage import BLOCK_ROWS, filled_rows, have_bytes, n_decodable, readable_ranges
 from data_schema.session.validate import Finding, check_session
-from data_schema.session.video import VideoStream
+from data_schema.session.video import SessionVideo, VideoStream
 from data_schema.session.writer import SessionWriter
 
-#: Rows and bytes that are copied at a time, so that memory stays bounded.
-_BLOCK_ROWS = 65_536
+#: Bytes and frames that are copied at a time, so that memory stays bounded.
 _BLOCK_BYTES = 4 << 20
+_BLOCK_FRAMES = 64
 
 #: Number of the camera and its packets, by the table of its frames.
 _CAMERAS = {FRAMES.path: (1, PACKETS), SECOND_FRAMES.path: (2, SECOND_PACKETS)}
@@ -225,43 +226,30 @@ def _chunk_rates(session: Session) -> dict[str, float]:
     return rates
 
 
-def _readable_rows(view: TableView) -> int:
-    """Return how many rows from the start can be read, by halving the block where it fails."""
-    done, step = 0, _BLOCK_ROWS
-    total = len(view)
-    while done < total and step:
-        try:
-            view[done : min(total, done + step)]
-            done = min(total, done + step)
-        except SessionFileError:
-            step //= 2
-    return done
-
-
-def _filled(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    """Tell which rows hold anything but zeros; shape (n_rows,)."""
-    return np.asarray(rows.view((np.uint8, rows.dtype.itemsize)).any(axis=1), dtype=np.bool_)
-
-
-def _stored_rows(view: TableView, result: RepairResult) -> int:
-    """Return how many rows from the start hold data.
+def _stored_ranges(session: Session, view: TableView, result: RepairResult) -> list[tuple[int, int]]:
+    """Return the stretches of rows that can be read, without those at the end that were never stored.
 
     On a full disk HDF5 has made the table longer already when the write fails, and
     the rows that were never stored read as zeros. No row of any table is all zeros.
     """
-    readable = stored = _readable_rows(view)
-    while stored:
-        start = max(0, stored - _BLOCK_ROWS)
-        filled = np.flatnonzero(_filled(view[start:stored]))
+    ranges = readable_ranges(view, _dataset(session, view.table.path))
+    lost = len(view) - sum(stop - start for start, stop in ranges)
+    never = 0
+    while ranges:
+        first, stop = ranges.pop()
+        start = max(first, stop - BLOCK_ROWS)
+        filled = np.flatnonzero(filled_rows(view[start:stop]))
+        end = start + int(filled[-1]) + 1 if len(filled) else start
+        never += stop - end
+        if end > first:
+            ranges.append((first, end))
         if len(filled):
-            stored = start + int(filled[-1]) + 1
             break
-        stored = start
-    if stored < readable:
-        result.losses.append(f"{readable - stored} rows at the end of {view.table.path} were never stored")
-    if readable < len(view):
-        result.losses.append(f"{len(view) - readable} rows of {view.table.path} could not be read")
-    return stored
+    if never:
+        result.losses.append(f"{never} rows at the end of {view.table.path} were never stored")
+    if lost:
+        result.losses.append(f"{lost} rows of {view.table.path} could not be read")
+    return ranges
 
 
 def _dataset(session: Session, hdf5_path: str) -> h5py.Dataset | None:
@@ -279,65 +267,70 @@ def _copy_table(session: Session, table: Table, writer: SessionWriter, result: R
     except SessionFileError as error:
         result.losses.append(f"{table.path} is lost ({error})")
         return
-    sound = _stored_rows(view, result)
-    n_blank = 0
-    for start in range(0, sound, _BLOCK_ROWS):
-        rows = view[start : min(sound, start + _BLOCK_ROWS)]
-        filled = _filled(rows)
+    n_blank = n_copied = 0
+    for start, stop in _blocks(_stored_ranges(session, view, result), BLOCK_ROWS):
+        rows = view[start:stop]
+        filled = filled_rows(rows)
         n_blank += int(len(rows) - filled.sum())
         rows = rows[filled]
+        n_copied += len(rows)
         if table is MARKERS:
             rows = rows[rows["kind"] != markers.RECORDING_CLOSED.encode()]
         writer.append(table.path, rows)
         writer.flush(force=table.growth is Growth.SLOW)
-    result.rows[table.path] = sound - n_blank
+    result.rows[table.path] = n_copied
     if n_blank:
         result.losses.append(f"{n_blank} rows within {table.path} have lost their data")
 
 
+def _blocks(ranges: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges in pieces of at most `size` rows."""
+    for first, end in ranges:
+        for start in range(first, end, size):
+            yield start, min(end, start + size)
+
+
 def _copy_video(session: Session, table: Table, writer: SessionWriter, result: RepairResult) -> None:
-    """Copy frames as long as their bytes are there."""
+    """Copy the frames whose bytes are there; after a hole video goes on with the next key frame."""
     camera, blob = _CAMERAS[table.path]
     try:
         view = session.table(table.path)
     except SessionFileError as error:
         result.losses.append(f"{table.path} is lost ({error})")
         return
-    packets = _dataset(session, blob.path)
-    if packets is None:
+    packets, stream = _dataset(session, blob.path), _stream(session, blob)
+    if packets is None or stream is None:
         if not len(view):
-            # A file of format 1.0 has no second camera.
+            # A file of format 1.0 has no second camera, another session no camera at all.
             return
         result.losses.append(f"{blob.path} is lost, and with it {len(view)} frames")
         return
-    sound = _readable_rows(view)
-    copied = 0
-    size = int(packets.shape[0])
-    for start in range(0, sound, 1024):
-        block = view[start : min(sound, start + 1024)]
-        whole = _frames_with_bytes(block, size)
-        for row in block[:whole]:
-            frame = np.array([row], dtype=table.dtype)
-            offset = int(row["packet_offset"])
-            try:
-                payload = packets[offset : offset + int(row["packet_size"])].tobytes()
-            except (OSError, RuntimeError):
-                whole = -1
-                break
-            writer.append_packet(payload, frame, camera)
-            copied += 1
-        writer.flush()
-        if whole < len(block):
-            break
+    ranges = readable_ranges(view, _dataset(session, table.path))
+    numbers = np.concatenate([np.zeros(0, np.int64), *(np.arange(start, stop) for start, stop in ranges)])
+    rows = np.concatenate([table.empty(0), *(view[start:stop] for start, stop in ranges)])
+    whole = have_bytes(rows, int(packets.shape[0]))
+    numbers, rows = numbers[whole], rows[whole]
+    # What a power cut leaves of the last packets may be zeros, at which every check of the file would fail.
+    end = n_decodable(SessionVideo(session.path, packets, rows, stream, table.path, blob.path))
+    copied, last = 0, -1
+    for number, row in zip(numbers[:end].tolist(), rows[:end], strict=True):
+        if not row["keyframe"] and (not copied or number != last + 1):
+            continue
+        offset = int(row["packet_offset"])
+        try:
+            payload = packets[offset : offset + int(row["packet_size"])].tobytes()
+        except (OSError, RuntimeError):
+            continue
+        frame = np.array([row], dtype=table.dtype)
+        frame["missed_before"] += number - last - 1
+        writer.append_packet(payload, frame, camera)
+        copied, last = copied + 1, number
+        if copied % _BLOCK_FRAMES == 0:
+            writer.flush()
     result.rows[table.path] = copied
     if copied < len(view):
-        result.losses.append(f"{len(view) - copied} frames at the end had lost their bytes")
-
-
-def _frames_with_bytes(rows: npt.NDArray[np.void], size: int) -> int:
-    ends = rows["packet_offset"].astype(np.int64) + rows["packet_size"]
-    bad = np.flatnonzero((ends > size) | (rows["packet_size"] <= 0) | (rows["packet_offset"] < 0))
-    return int(bad[0]) if len(bad) else len(rows)
+        lost = len(view) - copied
+        result.losses.append(f"{lost} frames of {table.path} have lost their bytes or do not decode")
 
 
 def _copy_blob(session: Session, blob_path: str, writer: SessionWriter, result: RepairResult) -> None:

@@ -85,7 +85,7 @@ def test_repair_keeps_both_videos_as_far_as_they_go(two_cameras: Path) -> None:
     spoil(two_cameras, lambda file: file[SECOND_PACKETS.path].resize((file[SECOND_PACKETS.path].shape[0] - 1,)))
     result = repair_session(two_cameras)
     assert result.repaired
-    assert result.losses == ["1 frames at the end had lost their bytes"]
+    assert result.losses == ["1 frames of /camera_2/frames have lost their bytes or do not decode"]
     with open_session(two_cameras) as session:
         assert session.second_video is not None
         assert session.video is not None

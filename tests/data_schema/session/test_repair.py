@@ -11,7 +11,7 @@ import pytest
 
 from data_schema.errors import SessionFileError
 from data_schema.session import open_session
-from data_schema.session.layout import FRAMES, GAZE, MARKERS
+from data_schema.session.layout import FRAMES, GAZE, MARKERS, PACKETS
 from data_schema.session.lock import acquire_lock, release_lock
 from data_schema.session.repair import repair_session
 from data_schema.session.synthetic import make_synthetic_session
@@ -150,6 +150,75 @@ def test_a_file_that_was_cut_short_is_saved_as_far_as_it_goes_or_left_alone(tmp_
     assert result.backup is not None
     assert result.backup.read_bytes() == cut
     assert not any(finding.level == "error" for finding in check_session(path))
+
+
+def chunk_places(path: Path, hdf5_path: str) -> list[tuple[int, int]]:
+    """Where in the file the chunks of a dataset lie, and how many bytes each has."""
+    with open_session(path, salvage=True) as session:
+        stored = session.file[hdf5_path].id
+        found = [stored.get_chunk_info(number) for number in range(stored.get_num_chunks())]
+        return [(info.byte_offset, info.size) for info in found]
+
+
+def overwrite(path: Path, place: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(content)
+
+
+def test_last_pictures_that_a_power_cut_left_as_zeros_cost_no_more_than_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    killed_recording(path, 100)
+    with open_session(path, salvage=True) as session:
+        frames = session.table(FRAMES.path)[:]
+        n_gaze = len(session.table(GAZE.path))
+    chunks = chunk_places(path, PACKETS.path)
+    first, last = frames[-20], frames[-1]
+    lost = int(last["packet_offset"] + last["packet_size"] - first["packet_offset"])
+    within = int(first["packet_offset"]) % (128 * 1024)
+    overwrite(path, chunks[-1][0] + within, bytes(lost))
+    result = repair_session(path)
+    assert result.losses == ["20 frames of /face/frames have lost their bytes or do not decode"]
+    assert (result.rows[GAZE.path], result.rows[FRAMES.path]) == (n_gaze, len(frames) - 20)
+    with open_session(path) as session:
+        assert session.video is not None
+        assert sum(1 for _ in session.video.decode_many(range(len(session.video)))) == len(frames) - 20
+    assert not any(finding.level == "error" for finding in check_session(path))
+
+
+@pytest.mark.parametrize("damaged", [0, 1, -2])
+def test_a_damaged_chunk_of_gaze_costs_its_own_rows_alone(tmp_path: Path, damaged: int) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    killed_recording(path, 100)
+    with open_session(path, salvage=True) as session:
+        before = session.table(GAZE.path)[:]["t_system_us"]
+        rows_a_chunk = session.file[GAZE.path].chunks[0]
+    chunks = chunk_places(path, GAZE.path)
+    overwrite(path, chunks[damaged][0] + 20, b"\xff" * 50)
+    result = repair_session(path)
+    assert result.losses == [f"{rows_a_chunk} rows of /eye/gaze could not be read"]
+    first = (damaged % len(chunks)) * rows_a_chunk
+    with open_session(path) as session:
+        after = session.table(GAZE.path)[:]["t_system_us"]
+    assert after.tolist() == np.delete(before, np.s_[first : first + rows_a_chunk]).tolist()
+
+
+def test_after_frames_that_cannot_be_read_video_goes_on_with_a_key_frame(tmp_path: Path) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    killed_recording(path, 100)
+    with open_session(path, salvage=True) as session:
+        frames = session.table(FRAMES.path)[:]
+        a_chunk = session.file[FRAMES.path].chunks[0]
+    overwrite(path, chunk_places(path, FRAMES.path)[1][0] + 10, b"\xff" * 30)
+    repair_session(path)
+    keys = np.flatnonzero(frames["keyframe"])
+    again = int(keys[keys >= 2 * a_chunk][0])
+    with open_session(path) as session:
+        assert session.video is not None
+        kept = session.video.frames
+        assert sum(1 for _ in session.video.decode_many(range(len(kept)))) == len(kept)
+    assert kept["t_capture_us"].tolist() == [*frames["t_capture_us"][:a_chunk], *frames["t_capture_us"][again:]]
+    assert kept["missed_before"][a_chunk] == again - a_chunk
 
 
 #: Writes gaze until the disk (a limit on the size of files) is full, and prints what was acknowledged.
