@@ -32,6 +32,8 @@ class Presentation:
     duration_s: float = math.nan
     #: More than one frame of the clip was missing at its end.
     ended_early: bool = False
+    #: Times for which the clip stood still: host time of the last flip before, and seconds until the next.
+    holds: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)

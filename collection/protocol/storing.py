@@ -41,11 +41,17 @@ class SessionLog(Protocol):
 
 
 def store_presentation(log: SessionLog, clip: PlayClip, shown: Presentation, *, cut: bool) -> None:
-    """Store how a clip was shown; `cut` if it was ended by an operator, a participant or an abort."""
+    """Store how a clip was shown; `cut` if it was ended by an operator, a participant or an abort.
+
+    A clip that was held, because the participant asked to stop and then went on, is marked each time. It counts as
+    completed, but :meth:`data_schema.session.reader.Session.held_trials` leaves its trial out of the clips.
+    """
     completed = shown.completed and not cut
     ended_early = shown.ended_early and completed
     for kind, t_us in ((markers.STIMULUS_ONSET, shown.t_onset_us), (markers.STIMULUS_OFFSET, shown.t_offset_us)):
         log.marker(kind, clip.stimulus_id, t_system_us=t_us, trial_id=clip.trial_id)
+    for t_us, held_s in shown.holds:
+        log.marker(markers.CLIP_HELD, clip.stimulus_id, held_s, t_system_us=t_us, trial_id=clip.trial_id)
     if ended_early:
         log.marker(
             markers.CLIP_ENDED_EARLY,

@@ -185,7 +185,7 @@ def session_clips(session: Session, rule: QualitySection, session_file: str) -> 
     session_file : str
         Path to store.
     """
-    cut = session.cut_trials()
+    cut, held = session.cut_trials(), session.held_trials()
     trials = [*session.trials(), *_unfinished(session, cut)]
     if not trials:
         return []
@@ -203,6 +203,9 @@ def session_clips(session: Session, rule: QualitySection, session_file: str) -> 
         reason = exclusion_reason(trial, share, n_frames, expected, rule)
         if trial.trial_id in cut:
             reason = f"the trial was cut off: {cut[trial.trial_id]}"
+        elif trial.trial_id in held:
+            seconds = held[trial.trial_id]
+            reason = f"the clip was held for {seconds:.1f} s while the participant was asked whether to stop"
         rows.append(
             {
                 "clip_id": clip_id(session.participant, session.session, trial.trial_id),

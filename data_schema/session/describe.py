@@ -45,6 +45,7 @@ def describe_session(path: Path | str) -> dict[str, Any]:
             "second_video": _describe_video(session.second_video),
             "trials": [vars(trial) for trial in session.trials()],
             "cut_trials": {str(number): reason for number, reason in session.cut_trials().items()},
+            "held_trials": {str(number): seconds for number, seconds in session.held_trials().items()},
             "markers": _count_markers(session),
         }
 
@@ -117,6 +118,9 @@ def as_text(item: dict[str, Any]) -> str:
     completed = sum(1 for trial in item["trials"] if trial["completed"])
     lines.append(f"  trials: {len(item['trials'])}, of which {completed} completed")
     lines += [f"  trial {number} was cut off: {reason}" for number, reason in item["cut_trials"].items()]
+    lines += [
+        f"  trial {number}: its clip stood still for {held:.1f} s" for number, held in item["held_trials"].items()
+    ]
     counts = ", ".join(f"{count} {kind}" for kind, count in item["markers"].items())
     lines.append(f"  markers: {counts}")
     return "\n".join(lines)

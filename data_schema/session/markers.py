@@ -21,6 +21,7 @@ STIMULUS_OFFSET = "stimulus_offset"
 TRIAL_INTERRUPTED = "trial_interrupted"
 TRIAL_SKIPPED = "trial_skipped"
 CLIP_ENDED_EARLY = "clip_ended_early"
+CLIP_HELD = "clip_held"
 PARTICIPANT_STOPPED = "participant_stopped"
 PAUSED = "paused"
 WENT_ON = "went_on"
@@ -65,6 +66,8 @@ MARKER_KINDS: dict[str, str] = {
     TRIAL_INTERRUPTED: "A trial was cut off; the message says by what. It gives no clip.",
     TRIAL_SKIPPED: "The operator skipped a trial; the message is its stimulus.",
     CLIP_ENDED_EARLY: "A clip ended more than one of its frames too early; the value is by how many seconds.",
+    CLIP_HELD: "A clip stood still while the participant was asked whether to stop, and then went on; the value is for "
+    "how many seconds. Its trial gives no clip: what was felt is no undisturbed reaction.",
     PARTICIPANT_STOPPED: "The participant asked to stop.",
     PAUSED: "The operator paused the session; the message says at which step.",
     WENT_ON: "The session went on after a pause; the value is its length in seconds.",

@@ -324,6 +324,20 @@ class Session:
             cut[int(numbers[index])] = "the operator skipped it"
         return {number: reason for number, reason in sorted(cut.items()) if number > 0}
 
+    def held_trials(self) -> dict[int, float]:
+        """Return for how many seconds the clips of trials stood still, by their number.
+
+        A participant may ask to stop while a clip plays, and then go on. The question covers the clip, which goes on
+        afterwards: what the face shows and the pupil does is then a reaction to the interruption, too. Such a trial
+        gives no clip, like one that was cut off; all that was recorded of it stays in the file.
+        """
+        rows = self.table(MARKERS)[:]
+        held: dict[int, float] = {}
+        for row in rows[rows["kind"] == markers.CLIP_HELD.encode()]:
+            number = int(row["trial_id"])
+            held[number] = held.get(number, 0.0) + float(row["value"])
+        return {number: seconds for number, seconds in sorted(held.items()) if number > 0}
+
     @cached_property
     def video(self) -> SessionVideo | None:
         """The face video, or None if there was no camera."""

@@ -180,6 +180,9 @@ def test_escape_holds_the_clip_and_stopping_ends_it(
     # The clip's own time stood still while it was held: what the screen showed is on file.
     gap = int(np.argmax(np.diff(rows["t_flip_us"])))
     assert rows["t_flip_us"][gap + 1] - rows["t_flip_us"][gap] > 400_000
+    ((held_from_us, held_s),) = shown.holds
+    assert held_from_us == rows["t_flip_us"][gap]
+    assert held_s == pytest.approx((rows["t_flip_us"][gap + 1] - rows["t_flip_us"][gap]) / 1e6)
     assert rows["clip_time_us"][gap + 1] - rows["clip_time_us"][gap] < 150_000
 
 

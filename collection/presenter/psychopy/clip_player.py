@@ -11,6 +11,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from collection.presenter.base import Presentation, ShouldStop, TakeFlips
 from collection.presenter.psychopy.clip_file import ClipFile, read_clip_file
 from collection.presenter.psychopy.window import StimulusWindow
+from collection.process_priority import raised
 from collection.protocol.steps import PlayClip
 from data_schema.clocks import HostClock
 from data_schema.errors import MediaError
@@ -65,9 +67,12 @@ class ClipPlayer:
         Open.
     clock : HostClock
         The one that stamps its flips.
+    goes_first : bool
+        Whether this process goes before others while a clip plays, if that is permitted.
     """
 
-    def __init__(self, window: StimulusWindow, clock: HostClock) -> None:
+    def __init__(self, window: StimulusWindow, clock: HostClock, *, goes_first: bool = True) -> None:
+        self.goes_first = goes_first
         self._window = window
         self._clock = clock
         self._clip: PlayClip | None = None
@@ -133,9 +138,10 @@ class ClipPlayer:
         gc.collect()
         gc.disable()
         try:
-            return _Playing(self._window, self._clock, self._movie, self._file, clip).run(
-                t_due_us, take_flips, should_stop, ask_to_stop
-            )
+            with raised() if self.goes_first else nullcontext():
+                return _Playing(self._window, self._clock, self._movie, self._file, clip).run(
+                    t_due_us, take_flips, should_stop, ask_to_stop
+                )
         finally:
             if collected:
                 gc.enable()
@@ -177,6 +183,8 @@ class _Playing:
         self._n_flips = self._n_late = self._n_dropped = 0
         self._first_us = self._last_us = 0
         self._handed_us = 0
+        self._holds: list[tuple[int, float]] = []
+        self._held_from_us = 0
 
     def run(
         self, t_due_us: int, take_flips: TakeFlips, should_stop: ShouldStop, ask_to_stop: AskToStop
@@ -205,7 +213,7 @@ class _Playing:
                     break
                 if escape:
                     due_us = self._window.next_flip_us(self._clock.now_us())
-                    self._last_us = 0
+                    self._held_from_us, self._last_us = self._last_us, 0
         self._movie.pause(log=False)
         self._hand_over(take_flips, self._last_us)
         return self._presentation(not stopped)
@@ -227,6 +235,9 @@ class _Playing:
             dropped = max(0, round((flip_us - self._last_us) / self._period_us) - 1)
         if not self._n_flips:
             self._first_us = self._handed_us = flip_us
+        if self._held_from_us:
+            self._holds.append((self._held_from_us, (flip_us - self._held_from_us) / 1e6))
+            self._held_from_us = 0
         self._n_flips += 1
         self._n_late += flip_us - due_us > self._period_us / 2
         self._n_dropped += dropped
@@ -276,4 +287,5 @@ class _Playing:
             (self._end_us - self._first_us + self._period_us) / 1e6,
             # More than one frame: one and a half, since times of frames are rounded.
             completed and missing_s > 1.5 * frame_s,
+            tuple(self._holds),
         )

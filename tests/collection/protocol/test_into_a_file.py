@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from collection.presenter.base import Presentation
 from collection.presenter.headless import HeadlessPresenter
 from collection.protocol.engine import ProtocolEngine
 from collection.protocol.operator import Command, CommandName
@@ -15,6 +17,7 @@ from collection.protocol.self_report import count_checks
 from data_schema.clocks import ScaledClock
 from data_schema.exports.clips import session_clips
 from data_schema.session import markers, open_session
+from data_schema.session.describe import as_text, describe_session
 from data_schema.session.layout import MARKERS, PRESENTATIONS, RESPONSES
 from data_schema.session.writer import SessionWriter
 from data_schema.study.config import QualitySection
@@ -101,3 +104,43 @@ def test_only_whole_trials_become_clips(
     ended = said["trial_id"][said["kind"] == markers.TRIAL_ENDED.encode()].tolist()
     assert begun == ended
     assert checks[0] <= 1
+
+
+class _Interrupted(HeadlessPresenter):
+    """Plays to the end, but the clip of trial 2 stood still twice in between."""
+
+    def play(self, clip, t_due_us, take_flips, should_stop) -> Presentation:
+        shown = super().play(clip, t_due_us, take_flips, should_stop)
+        if clip.trial_id != 2:
+            return shown
+        return replace(shown, holds=((shown.t_onset_us + 100, 2.5), (shown.t_onset_us + 900, 1.0)))
+
+
+def test_a_clip_that_was_held_is_marked_and_becomes_no_clip(
+    study: StudyFolder, plan: SessionPlan, script, tmp_path: Path
+) -> None:
+    clock = ScaledClock.starting_now(40.0)
+    path = tmp_path / "sub-P001_ses-01.h5"
+    writer = SessionWriter.create(
+        path, participant="P001", session="01", config_json=study.config.to_json(), devices=[], seeds=plan.seeds,
+        rates_hz={}, simulated=True,
+    )  # fmt: skip
+    with writer:
+        log = FileLog(writer, clock)
+        log.marker(markers.RECORDING_STARTED)
+        ProtocolEngine(plan, _Interrupted(clock, 50.0, script), log, clock).run()
+        writer.finish(t_system_us=clock.now_us())
+    with open_session(path) as session:
+        rows = session.table(MARKERS).frame()
+        held = rows[rows["kind"] == markers.CLIP_HELD]
+        assert held["trial_id"].tolist() == [2, 2]
+        assert held["value"].tolist() == [2.5, 1.0]
+        onset_us = session.table(PRESENTATIONS).frame().set_index("trial_id").loc[2, "t_onset_us"]
+        assert held["t_system_us"].tolist() == [onset_us + 100, onset_us + 900]
+        assert session.held_trials() == {2: 3.5}
+        assert session.cut_trials() == {}
+        rule = QualitySection(min_frames_share=0.0, max_gaze_loss=1.0)
+        clips = {clip["trial_id"]: clip for clip in session_clips(session, rule, path.name)}
+    assert [clips[trial]["included"] for trial in (1, 2, 3)] == [True, False, True]
+    assert clips[2]["exclusion_reason"].startswith("the clip was held for 3.5 s")
+    assert "trial 2: its clip stood still for 3.5 s" in as_text(describe_session(path))
