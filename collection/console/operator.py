@@ -24,6 +24,7 @@ from collection.live import LiveAddress, LiveServer
 from collection.live.messages import plain
 from collection.protocol.operator import Command, CommandName, Decision, Question
 from data_schema.clocks import host_ns
+from data_schema.errors import RecordingError
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,14 @@ class ConsoleOperator:
         self._server = LiveServer(on_message=self._take)
         self._starter = ConsoleStarter(address_file)
         self._address_file = address_file
-        write_address_file(address_file, self._server.address, None)
+        try:
+            write_address_file(address_file, self._server.address, None)
+        except OSError as error:
+            self._server.close()
+            raise RecordingError(
+                f"{address_file.parent}: the study folder cannot be written: {error.strerror or error}. "
+                "Check its rights and the disk."
+            ) from error
 
     def __enter__(self) -> ConsoleOperator:
         return self
@@ -193,7 +201,11 @@ class ConsoleOperator:
 
     def set_recorder(self, address: LiveAddress | None) -> None:
         """Tell consoles, the present and the coming ones, where the recorder's feed is; None when it has ended."""
-        write_address_file(self._address_file, self._server.address, address)
+        try:
+            write_address_file(self._address_file, self._server.address, address)
+        except OSError as error:
+            # A full disk, or on Windows a console that reads the file now: those that are connected hear it below.
+            logger.warning("%s could not be brought up to date: %s", self._address_file.name, error)
         where = (address.address, address.key_hex) if address else ("", "")
         self.tell({"kind": messages.RECORDER_ADDRESS, "address": where[0], "key_hex": where[1]})
 

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 #: In the study folder; holds keys, so only its owner may read it.
 ADDRESS_FILE_NAME = ".emer-console.json"
+
+#: Times that the file is given its name on Windows while it is read, and real seconds between two.
+_REPLACE_TRIES, _REPLACE_EVERY_S = 10, 0.02
 
 #: Consoles that outlived their session. They are nobody's children to wait for; kept so
 #: that Python does not complain of a process that it forgot.
@@ -50,6 +54,23 @@ def write_address_file(path: Path, session: LiveAddress, recorder: LiveAddress |
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(content, file)
+    try:
+        _replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Give the file its name; Windows refuses that for the moment in which a console reads the old one."""
+    for _ in range(_REPLACE_TRIES):
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            time.sleep(_REPLACE_EVERY_S)
+        else:
+            return
     temporary.replace(path)
 
 

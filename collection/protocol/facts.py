@@ -42,7 +42,7 @@ def fact_rows(facts: Mapping[str, object], t_system_us: int) -> npt.NDArray[np.v
                 f"the fact '{key}' may identify a person, and such facts never enter the study folder. "
                 f"Keep them in a list of your own, outside it."
             )
-        if key == "age_years" and not (text.isdigit() and 0 < int(text) < 130):
+        if key == "age_years" and not (text.isdecimal() and 0 < int(text) < 130):
             raise UsageError(f"age_years = '{text}': write the age in whole years, such as 24")
         rows.append(make_row(FACTS, t_system_us=t_system_us, key=key, value=text))
     return np.concatenate(rows)

@@ -91,6 +91,8 @@ class Recording:
         self._sink = RecordingSink(self._queue_of, settings.clock)
         self._guard = DiskGuard(settings.path, self._config.min_free_gb * 1e9, probe_free)
         self._queue_lock = threading.Lock()
+        # The live feed and the presenter's orders come and go on threads of their own.
+        self._observing = threading.Lock()
         self._cameras: list[CameraLine] = []
         self._n_cameras = 0
         self._writer: SessionWriter | None = None
@@ -264,6 +266,8 @@ class Recording:
 
     def rows(self, table: str, rows: npt.NDArray[np.void]) -> None:
         """Add rows that came from the presenter; waits for room."""
+        if not len(rows):
+            return
         self._queue_of(table).put(rows, len(rows), block=True)
         self._sink.show(table, rows)
 
@@ -307,11 +311,13 @@ class Recording:
 
     def observe(self, observer: Observer) -> None:
         """Let `observer` see all rows and frames from now on."""
-        self._sink.observers = (*self._sink.observers, observer)
+        with self._observing:
+            self._sink.observers = (*self._sink.observers, observer)
 
     def ignore(self, observer: Observer) -> None:
         """Let `observer` see nothing more."""
-        self._sink.observers = tuple(other for other in self._sink.observers if other is not observer)
+        with self._observing:
+            self._sink.observers = tuple(other for other in self._sink.observers if other is not observer)
 
     def tick(self) -> None:
         """Look after the recording; call it several times a second.

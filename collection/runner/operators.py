@@ -93,7 +93,7 @@ class TerminalOperator(ScriptedOperator):
             line = self._read(should_stop)
             if line is None:
                 return None
-            if not (line.isdigit() and 1 <= int(line) <= len(question.choices)):
+            if not (line.isdecimal() and 1 <= int(line) <= len(question.choices)):
                 continue
             choice = question.choices[int(line) - 1][0]
             if choice not in question.reason_for:

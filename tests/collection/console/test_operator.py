@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import sys
 import threading
@@ -16,10 +17,10 @@ import pytest
 
 from collection.console import ConsoleOperator, FormRequest, ParticipantForm, problems_of
 from collection.console.presence import ConsolePresence
-from collection.console.starting import read_address_file
+from collection.console.starting import read_address_file, write_address_file
 from collection.live import LiveAddress, LiveClient
 from collection.protocol.operator import CommandName, Decision, Question
-from data_schema.errors import UsageError
+from data_schema.errors import RecordingError, UsageError
 
 QUESTION = Question(
     "calibration", "Is it good enough?", (("accept", "Accept"), ("go_on", "Go on all the same")), ("go_on",)
@@ -103,6 +104,37 @@ def test_address_file_is_private_and_removed_at_the_end(address_file: Path) -> N
     assert list(address_file.parent.iterdir()) == []
     with pytest.raises(UsageError, match="no session runs"):
         read_address_file(address_file)
+
+
+def test_a_folder_that_cannot_be_written_any_more_ends_no_session(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    with ConsoleOperator(folder / ".emer-console.json") as operator:
+        # As good as a disk that is full or a share that is gone.
+        shutil.rmtree(folder)
+        operator.set_recorder(LiveAddress("somewhere", "00ff"))
+    assert "could not be brought up to date" in caplog.text
+    with pytest.raises(RecordingError, match="cannot be written"):
+        ConsoleOperator(folder / ".emer-console.json")
+
+
+def test_a_file_that_is_just_being_read_is_replaced_a_moment_later(
+    address_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = [PermissionError(13, "in use")] * 3
+    replace = Path.replace
+
+    def as_on_windows(self: Path, target: Path) -> Path:
+        if refused:
+            raise refused.pop()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", as_on_windows)
+    write_address_file(address_file, LiveAddress("here", "00"), None)
+    assert read_address_file(address_file).session == ("here", "00")
+    assert [path.name for path in address_file.parent.iterdir()] == [address_file.name]
 
 
 def test_commands_arrive_in_order_with_their_time(operator: ConsoleOperator, connect: Callable[..., Listener]) -> None:

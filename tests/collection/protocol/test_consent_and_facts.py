@@ -58,9 +58,10 @@ def test_facts_that_name_a_person_are_refused(key: str) -> None:
         fact_rows({key: "x"}, 5)
 
 
-def test_an_age_is_a_number() -> None:
+@pytest.mark.parametrize("age", ["twenty", "2²", "0", "200"])
+def test_an_age_is_a_number(age: str) -> None:
     with pytest.raises(UsageError, match="whole years"):
-        fact_rows({"age_years": "twenty"}, 5)
+        fact_rows({"age_years": age}, 5)
 
 
 def test_a_participant_who_does_not_agree_is_thanked() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -401,3 +402,38 @@ def test_only_the_presenter_waits_for_room_among_the_markers(
         notes = _messages(session, markers.OPERATOR_NOTE)
         assert notes == ["before the device", *(f"note {number}" for number in range(20))]
         assert len(_messages(session, markers.DEVICE_FAULT)) + sum(_values(session, markers.SAMPLES_DROPPED)) == 50
+
+
+def test_observers_that_come_at_the_same_moment_all_see(settings: RecorderSettings, lab: SimpleNamespace) -> None:
+    class Observer:
+        def rows(self, table: str, rows: np.ndarray) -> None:
+            """See nothing."""
+
+        def frame(self, stream: str, frame: CapturedFrame) -> None:
+            """See nothing."""
+
+    recording = Recording(settings, [lab.tracker(lab.steady_gaze)])
+    mine = [Observer() for _ in range(3)]
+    together = threading.Barrier(3)
+    missed: list[Observer] = []
+
+    def come_and_go(observer: Observer) -> None:
+        together.wait(10.0)
+        for _ in range(20_000):
+            recording.observe(observer)
+            missed.extend([observer] * (observer not in recording._sink.observers))
+            recording.ignore(observer)
+            missed.extend([observer] * (observer in recording._sink.observers))
+
+    threads = [threading.Thread(target=come_and_go, args=(observer,)) for observer in mine]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60.0)
+    finally:
+        sys.setswitchinterval(interval)
+    assert not missed
+    assert recording._sink.observers == ()

@@ -147,6 +147,10 @@ def test_followed_rows_come_here_and_end_when_told(recorder: Recorder, lab: Simp
     assert np.all(rows["t_system_us"] >= start_us)
     assert len(recorder.recent(GAZE.path, later_us)) >= 1
     lab.until(lambda: b"seen" in list(recorder.recent(MARKERS.path, start_us)["message"]))
+    # Nothing at all must not end the thread that listens here.
+    recorder.rows(MARKERS.path, MARKERS.empty(0))
+    recorder.marker(markers.OPERATOR_NOTE, "still here")
+    lab.until(lambda: b"still here" in list(recorder.recent(MARKERS.path, start_us)["message"]))
     recorder.follow()
     n_received = recorder.status().stream(GAZE.path).received
     lab.until(lambda: recorder.status().stream(GAZE.path).received > n_received + 100)

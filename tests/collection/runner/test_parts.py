@@ -81,9 +81,9 @@ def test_the_terminal_asks_until_the_answer_is_one_of_the_choices(monkeypatch: p
     monkeypatch.setattr(sys, "stdin", io.StringIO("7\nyes\n2\n\n"))
     operator = TerminalOperator(said.append)
     # An empty line is no reason: the question comes again.
-    monkeypatch.setattr(sys, "stdin", io.StringIO("7\n2\n\n2\nthe participant is tired\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("7\n²\n2\n\n2\nthe participant is tired\n"))
     assert operator.decide(GATE, lambda: False) == Decision("accept", "the participant is tired")
-    assert sum("Type a number" in line for line in said) == 3
+    assert sum("Type a number" in line for line in said) == 4
 
 
 def test_options_are_read_or_refused() -> None:
