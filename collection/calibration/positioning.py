@@ -70,7 +70,7 @@ class Positioner:
         while True:
             head = self.look()
             advice = advise(head)
-            self._screen.show_head(head, self._line(text, advice, head))
+            self._screen.show_head(head, self._line(text, advice, head), self._should_stop)
             ended_by = self._ended_by(start_us, limit_s)
             if ended_by:
                 self._screen.clear()
@@ -95,7 +95,10 @@ class Positioner:
     def _ended_by(self, start_us: int, limit_s: float | None) -> str:
         if self._should_stop():
             return "stopped"
-        for who, key in (("participant", self._screen.poll_key()), ("operator", self._key_of_operator())):
+        for who, key in (
+            ("participant", self._screen.poll_key(self._should_stop)),
+            ("operator", self._key_of_operator()),
+        ):
             if key == "stop":
                 return "stopped"
             if key in ("go_on", "skip"):

@@ -37,7 +37,7 @@ from collection.calibration.targets import Target
 from collection.calibration.watching import RestartAsked, StopAsked, Tracker, Watcher, leave_quietly
 from collection.presenter.base import CalibrationScreen, ShouldStop
 from collection.protocol.engine import SessionLog
-from collection.protocol.operator import Command, Operator
+from collection.protocol.operator import Command, Decision, Operator, Question
 from collection.texts import Texts, load_texts
 from data_schema.clocks import HostClock
 from data_schema.errors import DeviceError
@@ -110,10 +110,11 @@ class CalibrationProcedure:
         self._limit_s = positioning_limit_s
         self._text = ""
         self._calibratable = False
-        self._desk = OperatorDesk(operator, self._config, self._stops, polls_operator)
+        self._left = False
+        self._desk = OperatorDesk(operator, self._config, self._stops_waiting, polls_operator)
         self._watcher = Watcher(tracker, screen, clock, screen_geometry, pace or Pace(), self._stops, self._desk.key)
         measurer = Measurer(self._watcher, tracker, clock, screen_geometry, self._config.target_s)
-        words = texts or load_texts(config.protocol.language)
+        self._words = words = texts or load_texts(config.protocol.language)
         self._positioner = Positioner(tracker, screen, clock, words, self._stops, self._desk.key)
         self._store = AttemptStore(log)
         self._maker = AttemptMaker(
@@ -238,10 +239,9 @@ class CalibrationProcedure:
 
     def _ask_operator(self) -> CalibrationResult | Callable[[], None]:
         """Ask what to do with what there is; returns the result or the next action."""
-        self._screen.clear()
         standing = self._standing()
         self._show("deciding")
-        decision = self._desk.decide(make_question(standing, self._maker.made, self._config))
+        decision = self._decide(make_question(standing, self._maker.made, self._config))
         if decision.choice.startswith(USE):
             return self._use_earlier(int(decision.choice.removeprefix(USE)), standing)
         choice = Choice(decision.choice)
@@ -330,7 +330,7 @@ class CalibrationProcedure:
         """Let the operator pick points one after the other."""
         picked: list[Target] = []
         while True:
-            decision = self._desk.decide(make_redo_question(shown, picked))
+            decision = self._decide(make_redo_question(shown, picked))
             if not decision.choice.startswith(POINT):
                 return tuple(picked)
             picked.append(shown[int(decision.choice.removeprefix(POINT)) - 1])
@@ -382,11 +382,10 @@ class CalibrationProcedure:
 
     def _answer_drift(self, result: DriftResult) -> DriftResult:
         """Ask the operator what to do about a drift, and do it."""
-        self._screen.clear()
         calibratable = self._config.points > 0 and self._ask_calibratable()
         shown = attempt_as_json(result.attempt, self._config) if result.attempt is not None else None
         question = make_drift_question(result, shown, limits_as_json(self._config), calibratable)
-        choice = self._desk.decide(question).choice
+        choice = self._decide(question).choice
         if choice == Choice.STOP.value:
             return replace(result, stopped=True)
         calibration = self._run() if choice == Choice.RECALIBRATE.value else None
@@ -423,6 +422,26 @@ class CalibrationProcedure:
         text = f"This eye tracker cannot be calibrated from here: {what} is left out."
         self._store.left_out(text)
         self._desk.alarm(text, "note")
+
+    def _decide(self, question: Question) -> Decision:
+        """Ask the operator, while the participant reads that this takes a moment.
+
+        Raises
+        ------
+        StopAsked
+            If the session is to end, also because the participant stops meanwhile.
+        """
+        self._left = False
+        self._screen.show_text(self._words["calibration.wait"].strip())
+        try:
+            return self._desk.decide(question)
+        finally:
+            self._screen.clear()
+
+    def _stops_waiting(self) -> bool:
+        """Look at the participant's screen, too, while the operator decides: nobody else does."""
+        self._left = self._left or self._stops() or self._screen.poll_key(self._stops) == "stop"
+        return self._left
 
     def _stops(self) -> bool:
         return self._base_stop() or (self._extra_stop is not None and self._extra_stop())

@@ -210,7 +210,7 @@ class Watcher:
         """Raise what the session, a key or the operator asks for."""
         if self._stops():
             raise StopAsked
-        for key in (self._screen.poll_key(), self._key_of_operator()):
+        for key in (self._screen.poll_key(self._should_stop), self._key_of_operator()):
             if key in _KEYS:
                 raise _KEYS[key]
 

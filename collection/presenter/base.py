@@ -18,6 +18,11 @@ ShouldStop = Callable[[], bool]
 TakeFlips = Callable[[npt.NDArray[np.void]], None]
 
 
+def never() -> bool:
+    """Never stop; a :data:`ShouldStop`."""
+    return False
+
+
 @dataclass(frozen=True)
 class Presentation:
     """How a clip was shown; times are host microseconds of the first and last flip."""
@@ -67,8 +72,15 @@ class HeadPosition:
 class CalibrationScreen(Protocol):
     """What a calibration procedure draws on; every verb draws and flips by itself and returns soon."""
 
-    def show_head(self, head: HeadPosition, text: str = "") -> None:
-        """Draw one picture of the head in the track box, with one line of advice; call it 20 times a second."""
+    def show_head(self, head: HeadPosition, text: str = "", should_stop: ShouldStop = never) -> None:
+        """Draw one picture of the head in the track box, with one line of advice; call it 20 times a second.
+
+        Whatever it asks the participant, such as whether to stop, ends when `should_stop` says so.
+        """
+        ...
+
+    def show_text(self, text: str) -> None:
+        """Show a text until something else is shown; call `poll_key` ten times a second meanwhile, which keeps it."""
         ...
 
     def move_target(self, x: float, y: float, duration_s: float, should_stop: ShouldStop) -> int:
@@ -86,7 +98,7 @@ class CalibrationScreen(Protocol):
         """Show an empty screen."""
         ...
 
-    def poll_key(self) -> str:
+    def poll_key(self, should_stop: ShouldStop = never) -> str:
         """Return what was pressed since the last call: 'go_on', 'redo', 'skip', 'stop', or '' for nothing."""
         ...
 

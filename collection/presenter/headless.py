@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from collection.presenter.base import Answer, HeadPosition, Presentation, ShouldStop, TakeFlips
+from collection.presenter.base import Answer, HeadPosition, Presentation, ShouldStop, TakeFlips, never
 from collection.presenter.scripted import ScriptedParticipant
 from collection.protocol.steps import AskItems, Consent, ItemKind, PlayClip, Step
 from data_schema.clocks import HostClock
@@ -144,7 +144,7 @@ class HeadlessCalibrationScreen:
         self._clock = clock
         self._head_since_us: int | None = None
 
-    def show_head(self, head: HeadPosition, text: str = "") -> None:
+    def show_head(self, head: HeadPosition, text: str = "", should_stop: ShouldStop = never) -> None:
         """Note that the head's position is being shown."""
         if self._head_since_us is None:
             self._head_since_us = self._clock.now_us()
@@ -163,7 +163,11 @@ class HeadlessCalibrationScreen:
         """End what is shown."""
         self._head_since_us = None
 
-    def poll_key(self) -> str:
+    def show_text(self, text: str) -> None:
+        """Nothing to show."""
+        self._head_since_us = None
+
+    def poll_key(self, should_stop: ShouldStop = never) -> str:
         """Return 'go_on' once the participant has had a moment to sit well."""
         since_us = self._head_since_us
         if since_us is not None and self._clock.now_us() - since_us >= _SETTLED_S * 1e6:

@@ -180,3 +180,83 @@ def test_escape_during_a_target_asks_first(display: str, participant: Participan
     finally:
         restore()
         presenter.close()
+
+
+def test_the_question_that_escape_opens_at_the_head_hears_the_operators_stop(
+    display: str, participant: Participant, hands: Hands
+) -> None:
+    presenter = PsychopyPresenter(
+        ScreenSection(width_px=WIDTH, height_px=HEIGHT), language="en", clock=SystemClock(), fullscreen=False
+    )
+    presenter.open()
+    desk = Desk(presenter, hands)
+    stopped: list[int] = []
+    began: list[int] = []
+
+    def act() -> None:
+        wait_for(lambda: began)
+        hands.key("Escape")
+        desk.page(DecisionPage)
+        stopped.append(1)  # the operator's console
+
+    try:
+        screen = presenter.calibration_screen
+        participant.does(act)
+        give_up_us = SystemClock().now_us() + 20_000_000
+        while not stopped and SystemClock().now_us() < give_up_us:
+            screen.show_head(HeadPosition(None, None), "", lambda: bool(stopped) or participant.failed)
+            began.append(1)
+        participant.finish()
+        assert stopped
+        assert presenter.page is None, "nothing is asked any more"
+        assert not presenter.stop_requested(), "the participant has not decided"
+    finally:
+        presenter.close()
+
+
+def test_a_text_stays_while_the_operator_decides_and_escape_is_heard(
+    display: str, participant: Participant, hands: Hands
+) -> None:
+    presenter = PsychopyPresenter(
+        ScreenSection(width_px=WIDTH, height_px=HEIGHT), language="en", clock=SystemClock(), fullscreen=False
+    )
+    presenter.open()
+    desk = Desk(presenter, hands)
+    shots: list[np.ndarray] = []
+    began: list[int] = []
+    flip = presenter.window.flip
+
+    def act() -> None:
+        wait_for(lambda: began)
+        for answer in ("no", "yes"):
+            hands.key("Escape")
+            dialog = desk.page(DecisionPage)
+            desk.click_box(getattr(dialog, answer).box)
+            desk.gone(dialog)
+
+    def look() -> int:
+        shots.append(np.asarray(presenter.window.screenshot()).astype(int))
+        return flip()
+
+    try:
+        screen = presenter.calibration_screen
+        presenter.window.flip = look  # type: ignore[method-assign]
+        screen.show_text(TEXTS["calibration.wait"])
+        shown = shots[0]
+        assert (np.abs(shown - shown[0, 0]).sum(axis=2) > 60).sum() > 500, "there are words"
+        participant.does(act)
+        give_up_us = SystemClock().now_us() + 30_000_000
+        key = ""
+        while not key and SystemClock().now_us() < give_up_us and not participant.failed:
+            key = screen.poll_key(lambda: participant.failed)
+            began.append(1)
+        participant.finish()
+        assert key == "stop"
+        assert presenter.stop_requested()
+        # The text came back after the question that was answered with no.
+        same = [bool((np.abs(shot - shown) < 12).all()) for shot in shots]
+        first_question = same.index(False)
+        assert any(same[first_question:])
+    finally:
+        presenter.window.flip = flip  # type: ignore[method-assign]
+        presenter.close()

@@ -13,9 +13,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from collection.presenter.base import HeadPosition, ShouldStop
+from collection.presenter.base import HeadPosition, ShouldStop, never
 from collection.presenter.psychopy.ink import INK, QUIET, Box, Ink
 from collection.presenter.psychopy.input import Does
+from collection.presenter.psychopy.page import TextPage
 from collection.presenter.psychopy.window import StimulusWindow
 from collection.texts import Texts
 from data_schema.clocks import HostClock
@@ -27,6 +28,8 @@ OUTER_DEG, INNER_DEG, TRAVEL_DEG = 0.6, 0.2, 1.6
 _PULSE, _PULSE_HZ = 0.35, 1.2
 #: Share of the way's time in which it travels; in the rest it shrinks where it is.
 _TRAVEL_SHARE = 0.6
+#: A text is drawn anew so often: something may have covered it.
+_REDRAW_US = 100_000
 #: The scripted participant presses a key so long after the head is shown.
 _SETTLED_US = 1_000_000
 _BLACK = (-1.0, -1.0, -1.0)
@@ -34,10 +37,6 @@ _BLACK = (-1.0, -1.0, -1.0)
 _GOOD, _FAR = (-0.55, 0.1, -0.45), (0.45, -0.05, -0.65)
 _KEYS = {"enter": "go_on", "space": "go_on", "r": "redo", "s": "skip"}
 _ADVICE = ("good", "closer", "farther", "left", "right", "up", "down", "not_seen", "one_eye")
-
-
-def _never() -> bool:
-    return False
 
 
 class PsychopyCalibrationScreen:
@@ -81,15 +80,18 @@ class PsychopyCalibrationScreen:
         self._head_since_us: int | None = None
         self._head_text: str | None = None
         self._head_sheet: Any = None
+        self._text_sheet: Any = None
+        self._text_drawn_us = 0
         self._due_us = 0
         self._stimuli: dict[str, Any] = {}
 
     # ------------------------------------------------------------------ verbs
 
-    def show_head(self, head: HeadPosition, text: str = "") -> None:
+    def show_head(self, head: HeadPosition, text: str = "", should_stop: ShouldStop = never) -> None:
         """Draw the two eyes in the frame of the track box, as in a mirror, and the words of advice."""
         if self._head_since_us is None:
             self._head_since_us = self._clock.now_us()
+            self._text_sheet = None
             self._keys.clear()
             self._window.input.forget()
         if text != self._head_text:
@@ -101,7 +103,16 @@ class PsychopyCalibrationScreen:
                 self._draw_eye(frame, position)
         self._window.flip()
         self._at = None
-        self._take_keys()
+        self._take_keys(should_stop)
+
+    def show_text(self, text: str) -> None:
+        """Show a text in the middle of the screen."""
+        self._at = self._head_since_us = self._head_text = None
+        self._text_sheet = TextPage(self._ink, text).picture()
+        self._window.show_mouse(False)
+        self._keys.clear()
+        self._window.input.forget()
+        self._draw_text()
 
     def move_target(self, x: float, y: float, duration_s: float, should_stop: ShouldStop) -> int:
         """Let the target travel to a place and shrink there; returns the flip from which it stood still."""
@@ -136,10 +147,13 @@ class PsychopyCalibrationScreen:
         self._at = None
         self._head_since_us = None
         self._head_text = None
+        self._text_sheet = None
 
-    def poll_key(self) -> str:
+    def poll_key(self, should_stop: ShouldStop = never) -> str:
         """Return 'go_on', 'redo', 'skip' or 'stop', or '' for nothing."""
-        self._take_keys()
+        self._take_keys(should_stop)
+        if self._text_sheet is not None and self._clock.now_us() - self._text_drawn_us > _REDRAW_US:
+            self._draw_text()
         if self._keys:
             return self._keys.pop(0)
         since_us = self._head_since_us
@@ -150,7 +164,11 @@ class PsychopyCalibrationScreen:
 
     # ------------------------------------------------------------------- keys
 
-    def _take_keys(self, should_stop: ShouldStop = _never) -> bool:
+    def _draw_text(self) -> None:
+        self._window.draw_picture(self._text_sheet)
+        self._text_drawn_us = self._window.flip()
+
+    def _take_keys(self, should_stop: ShouldStop) -> bool:
         """Note what was pressed; True if the participant stops."""
         for event in self._window.input.take():
             if event.does is Does.CLICK and self._head_since_us is not None:
@@ -158,7 +176,8 @@ class PsychopyCalibrationScreen:
             elif event.does is Does.KEY and event.key == "escape":
                 if self._ask_to_stop(should_stop):
                     self._keys.append("stop")
-                self._head_text = None
+                # The question covered what was there.
+                self._head_text, self._text_drawn_us = None, 0
             elif event.does is Does.KEY and event.key in _KEYS:
                 self._keys.append(_KEYS[event.key])
         return "stop" in self._keys
@@ -172,6 +191,7 @@ class PsychopyCalibrationScreen:
             self._due_us = self._window.next_flip_us(now_us)
         if not keep:
             self._head_since_us = None
+            self._text_sheet = None
             self._window.show_mouse(False)
         return now_us
 

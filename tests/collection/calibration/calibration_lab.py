@@ -16,7 +16,7 @@ import numpy as np
 
 from collection.calibration import CalibrationProcedure, Pace
 from collection.devices.base import CalibrationOutcome, CalibrationSample
-from collection.presenter.base import HeadPosition, ShouldStop
+from collection.presenter.base import HeadPosition, ShouldStop, never
 from collection.protocol.operator import Command, CommandName, Decision, Question
 from data_schema.errors import DeviceError
 from data_schema.session import SessionWriter
@@ -261,9 +261,10 @@ class LabScreen:
         self.heads: list[tuple[HeadPosition, str]] = []
         self.targets: list[tuple[float, float]] = []
         self.cleared = True
+        self.text = ""
         self.on_target: Callable[[int, tuple[float, float]], None] | None = None
 
-    def show_head(self, head: HeadPosition, text: str = "") -> None:
+    def show_head(self, head: HeadPosition, text: str = "", should_stop: ShouldStop = never) -> None:
         self.heads.append((head, text))
         self.cleared = False
 
@@ -282,8 +283,13 @@ class LabScreen:
 
     def clear(self) -> None:
         self.cleared = True
+        self.text = ""
 
-    def poll_key(self) -> str:
+    def show_text(self, text: str) -> None:
+        self.text = text
+        self.cleared = False
+
+    def poll_key(self, should_stop: ShouldStop = never) -> str:
         return self.keys.pop(0) if self.keys else ""
 
 

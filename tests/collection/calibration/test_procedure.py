@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from collection.protocol.operator import CommandName
+from collection.texts import load_texts
 from data_schema.errors import DeviceError
 from data_schema.session import markers, open_session
 from data_schema.session.layout import (
@@ -507,3 +508,45 @@ def test_a_tracker_that_loses_its_data_cannot_offer_the_attempt_again(make_lab: 
     lab.recorder._calibration_data = refuse  # type: ignore[method-assign]
     lab.procedure.run()
     assert not [word for word, _ in lab.operator.questions[1].choices if word.startswith("use_")]
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_while_the_operator_decides_the_participant_reads_why_and_may_stop(make_lab: MakeLab, stops: bool) -> None:
+    lab = make_lab(points=1, validation_points=1)
+    read: list[str] = []
+    decide = lab.operator.decide
+
+    def slow(question: Any, should_stop: Callable[[], bool]) -> Any:
+        # As a console waits: it looks many times, and lets the session go on.
+        read.append(lab.screen.text)
+        if stops:
+            lab.screen.keys.append("stop")
+        for _ in range(3):
+            if should_stop():
+                return None
+        return decide(question, should_stop)
+
+    lab.operator.decide = slow  # type: ignore[method-assign]
+    result = lab.procedure.run()
+    assert read == [load_texts("en")["calibration.wait"].strip()]
+    assert lab.screen.cleared
+    assert result.stopped is stops
+
+
+def test_a_stop_ends_what_the_participant_is_asked_while_the_head_is_shown(make_lab: MakeLab) -> None:
+    lab = make_lab(points=1)
+    show = lab.screen.show_head
+    asked: list[int] = []
+
+    def show_and_ask(head: Any, text: str = "", should_stop: Callable[[], bool] = lambda: False) -> None:
+        show(head, text, should_stop)
+        if len(lab.screen.heads) == 3:
+            # The dialog that Escape opens waits here; the operator stops the session meanwhile.
+            lab.stop = True
+            while not should_stop():
+                asked.append(1)
+                assert len(asked) < 100, "the dialog does not hear the operator"
+
+    lab.screen.show_head = show_and_ask  # type: ignore[method-assign]
+    assert lab.procedure.run_positioning("sit well").ended_by == "stopped"
+    assert len(lab.screen.heads) == 3
