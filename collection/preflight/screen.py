@@ -6,7 +6,8 @@ import contextlib
 import importlib
 import io
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from collection.preflight.checks import ERROR, GOOD, NOTE, WARNING, Check
@@ -16,6 +17,11 @@ from data_schema.study.config import ScreenSection
 _REFRESH_TOLERANCE = 0.02
 #: Share by which the tracker's idea of the screen may differ from study.toml's.
 _AREA_TOLERANCE = 0.03
+#: Of a presenter's problems, those that are found here from what it measured.
+_COMPARED_HERE = frozenset({"size", "vsync", "refresh"})
+#: Checks of what the presenter says, where another check has the plain name.
+WINDOW_SOUND = "window_sound"
+_NAMES = {"sound": WINDOW_SOUND}
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class ScreenMeasurement:
     refresh_hz: float = math.nan
     #: False if flips do not wait for the screen, so that their rate says nothing of it.
     has_vsync: bool = True
+    #: What the presenter finds wrong, by what it is about; what is compared here anyway is left out.
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -34,7 +42,7 @@ class MeasuresScreen(Protocol):
     """A presenter that has measured its screen when it was opened."""
 
     def screen_report(self) -> Any:
-        """Return what it found: width_px, height_px, refresh_hz, has_vsync."""
+        """Return what it found: width_px, height_px, refresh_hz, has_vsync, problems."""
         ...
 
 
@@ -44,7 +52,8 @@ def measured_by(presenter: object) -> ScreenMeasurement | None:
         return None
     found = presenter.screen_report()
     refresh_hz = float(found.refresh_hz) if found.has_vsync else math.nan
-    return ScreenMeasurement(found.width_px, found.height_px, refresh_hz, found.has_vsync)
+    problems = {about: text for about, text in found.problems.items() if about not in _COMPARED_HERE}
+    return ScreenMeasurement(found.width_px, found.height_px, refresh_hz, found.has_vsync, problems)
 
 
 def check_screen(screen: ScreenSection, measured: ScreenMeasurement | None) -> list[Check]:
@@ -52,7 +61,8 @@ def check_screen(screen: ScreenSection, measured: ScreenMeasurement | None) -> l
     stated = f"study.toml: {screen.width_px} x {screen.height_px} px, {screen.refresh_hz:g} Hz"
     if measured is None:
         return [Check("screen", NOTE, f"not measured, since there is no window ({stated})")]
-    return [_check_size(screen, measured, stated), _check_refresh(screen, measured)]
+    said = [Check(_NAMES.get(about, about), WARNING, text.rstrip(".")) for about, text in measured.problems.items()]
+    return [_check_size(screen, measured, stated), _check_refresh(screen, measured), *said]
 
 
 def _check_size(screen: ScreenSection, measured: ScreenMeasurement, stated: str) -> Check:

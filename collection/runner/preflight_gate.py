@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from collection.preflight import Check, Preflight, PreflightReport
-from collection.preflight.screen import check_screen, measured_by
+from collection.preflight.checks import GOOD, NOTE
+from collection.preflight.screen import WINDOW_SOUND, check_screen, measured_by
 from collection.presenter.base import Presenter
 from collection.protocol.operator import Question
 from collection.recorder import RecorderSettings
@@ -73,6 +75,8 @@ class PreflightGate:
         """
         while not self._should_stop():
             found = check_screen(self._study.config.screen, measured_by(presenter))
+            if _sound_is_settled(report):
+                found = [check for check in found if check.name != WINDOW_SOUND]
             for check in found:
                 self._events.checked(check)
             report = report.with_checks(found)
@@ -127,3 +131,9 @@ class PreflightGate:
         for check in report.errors:
             self._link.say(f"overridden: {check.name}: {check.message}")
         return report.overridden(reason)
+
+
+def _sound_is_settled(report: PreflightReport) -> bool:
+    """Tell whether the machine's check of the sound has said all: that there is none, or that no clip has any."""
+    found = [check for check in report.checks if check.name == "sound"]
+    return any(check.level not in (GOOD, NOTE) or (check.level == GOOD and math.isnan(check.value)) for check in found)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from collection.preflight.screen import check_screen, measured_by
 from collection.presenter.psychopy.fonts import FONT_VARIABLE, find_font, missing_letters
 from collection.presenter.psychopy.presenter import PsychopyPresenter
 from collection.protocol.steps import Baseline, Fixation
@@ -43,9 +44,18 @@ def test_report_names_what_differs_from_the_study(presenter: PsychopyPresenter) 
     # A virtual screen has no vertical sync: that has to be found, since flip times are the clock's then.
     assert not report.has_vsync
     assert report.refresh_hz > 75
-    assert any("vertical sync" in problem for problem in report.problems)
-    assert any("does not fill the screen" in problem for problem in report.problems)
+    assert any("vertical sync" in problem for problem in report.problems.values())
+    assert any("does not fill the screen" in problem for problem in report.problems.values())
+    assert "drawn by the processor (llvmpipe" in report.problems["renderer"]
     assert presenter.window.period_us == 20_000
+    # They reach the operator with the other checks, those that are compared there only once.
+    checks = {
+        check.name: check
+        for check in check_screen(ScreenSection(width_px=WIDTH, height_px=HEIGHT), measured_by(presenter))
+    }
+    assert set(checks) == {"screen", "refresh", "window", "renderer"}
+    assert checks["window"].level == checks["renderer"].level == "warning"
+    assert "gaze positions on it mean nothing" in checks["window"].message
 
 
 def test_full_screen_takes_the_screen_and_says_that_its_size_is_another(display: str) -> None:
@@ -56,7 +66,7 @@ def test_full_screen_takes_the_screen_and_says_that_its_size_is_another(display:
     finally:
         presenter.close()
     assert (report.width_px, report.height_px) == (1920, 1080)
-    assert any("1920 x 1080" in problem and "1600 x 900" in problem for problem in report.problems)
+    assert any("1920 x 1080" in problem and "1600 x 900" in problem for problem in report.problems.values())
 
 
 def test_a_screen_that_does_not_exist_is_a_sentence(display: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ _N_FLIPS = 40
 #: With vertical sync, a flip that is called later within its period still comes at the end of the
 #: period; without, the wait is added to it. The wait is this share of the period, the border half of it.
 _WAIT_SHARE = 0.5
+#: What OpenGL calls renderers without a graphics card: Mesa's, Windows' own, Google's.
+_SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "gdi generic", "basic render", "swiftshader")
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class ScreenReport:
         Of the graphics card, as OpenGL names it.
     sound : str
         The device that plays; empty if there is none: clips are silent.
-    problems : tuple of str
-        Sentences, for people.
+    problems : mapping of str to str
+        Sentences for people, by what they are about: size, window, vsync, refresh, renderer, sound.
     """
 
     width_px: int
@@ -57,7 +60,7 @@ class ScreenReport:
     has_vsync: bool
     renderer: str
     sound: str
-    problems: tuple[str, ...] = field(default=())
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 class StimulusWindow:
@@ -244,27 +247,32 @@ class StimulusWindow:
     def report(self, sound: str) -> ScreenReport:
         """Compare the screen with study.toml."""
         screen = self._screen
-        problems: list[str] = []
+        problems: dict[str, str] = {}
         if self._fullscreen and (self.width, self.height) != (screen.width_px, screen.height_px):
-            problems.append(
+            problems["size"] = (
                 f"The screen has {self.width} x {self.height} pixels, study.toml says {screen.width_px} x "
                 f"{screen.height_px}. Set the screen's resolution, or [screen] width_px and height_px."
             )
         if not self._fullscreen:
-            problems.append("The window does not fill the screen: gaze positions on it mean nothing.")
+            problems["window"] = "The window does not fill the screen: gaze positions on it mean nothing."
         if not self.has_vsync:
-            problems.append(
+            problems["vsync"] = (
                 "Flips do not wait for the screen (no vertical sync): flip times are those of the clock, not of the "
                 "glass. Switch vertical sync on in the graphics driver, and use the card's own output."
             )
         elif abs(self.measured_hz - screen.refresh_hz) > 0.02 * screen.refresh_hz:
-            problems.append(
+            problems["refresh"] = (
                 f"The screen refreshes at {self.measured_hz:.1f} Hz, study.toml says {screen.refresh_hz:g} Hz. "
                 "Set the screen's refresh rate, or [screen] refresh_hz."
             )
         if not sound:
-            problems.append("There is no sound device: clips are shown without sound.")
-        gl_info = self.visual.window.GL.gl_info
+            problems["sound"] = "PsychoPy finds no sound device: clips are shown without sound."
+        renderer = str(self.visual.window.GL.gl_info.get_renderer())
+        if any(name in renderer.lower() for name in _SOFTWARE_RENDERERS):
+            problems["renderer"] = (
+                f"Pictures are drawn by the processor ({renderer}), not by a graphics card: flips come late beside a "
+                "recording. Install the card's driver, and do not work over a remote desktop."
+            )
         return ScreenReport(
             self.width,
             self.height,
@@ -272,7 +280,7 @@ class StimulusWindow:
             self.n_screens(),
             self.measured_hz,
             self.has_vsync,
-            str(gl_info.get_renderer()),
+            renderer,
             sound,
-            tuple(problems),
+            problems,
         )

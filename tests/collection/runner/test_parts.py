@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -252,3 +253,40 @@ def test_a_rehearsal_by_itself_answers_the_console_only_if_nobody_does() -> None
     assert operator.decide(question, lambda: False) == Decision("accept")
     assert operator.decide(question, lambda: True) is None
     assert [command.text for command in operator.poll()] == ["seen"]
+
+
+class _Window:
+    """A presenter that finds no sound device, and that its window is too small."""
+
+    def screen_report(self) -> Any:
+        problems = {"sound": "no sound device", "window": "It does not fill the screen.", "vsync": "no vertical sync"}
+        return SimpleNamespace(width_px=1920, height_px=1080, refresh_hz=60.0, has_vsync=True, problems=problems)
+
+
+@pytest.mark.parametrize(
+    ("sound", "expected"),
+    [
+        # The system has loudspeakers, but PsychoPy does not find them.
+        (
+            Check("sound", "good", "a loudspeaker and 0 more", value=1.0),
+            {"screen", "refresh", "window", "window_sound"},
+        ),
+        (Check("sound", "good", "no stimulus has sound"), {"screen", "refresh", "window"}),
+        (Check("sound", "warning", "there is none", value=0.0), {"screen", "refresh", "window"}),
+    ],
+)
+def test_what_the_window_finds_reaches_console_terminal_and_file(
+    study: StudyFolder, sound: Check, expected: set[str]
+) -> None:
+    told: list[Check] = []
+    link = _Deciding()
+    gate = gate_of(study, link, [])
+    gate._events = SessionEvents(checked=told.append)
+    shown: list[Any] = []
+    link.checks = lambda checks, *, running: shown.append(list(checks))  # type: ignore[method-assign]
+    report = gate.pass_screen(PreflightReport((sound,)), _Window())  # type: ignore[arg-type]
+    assert report is not None
+    assert {check.name for check in told} == expected
+    assert {check.name for check in shown[-1]} == expected | {"sound"}
+    rows = report.rows(1)
+    assert b"It does not fill the screen" in rows["message"].tolist()
