@@ -5,8 +5,8 @@ as the mark is there; the mark of a killed writer stays. The usual cure (``h5cle
 changes the file. Single-writer multiple-reader mode opens it too, but where metadata
 are damaged it reads them again and again in the hope that a writer finishes them,
 and seems to hang. Here the file is read through an object that shows HDF5 the same
-bytes with a clean superblock, and zeros where a cut file lacks its end; whatever is
-damaged then fails its checksum at once.
+bytes with a clean superblock, with whole checksums where a kill has torn metadata, and
+zeros where a cut file lacks its end; whatever is damaged then fails its checksum at once.
 
 References
 ----------
@@ -18,6 +18,7 @@ byte 28, checksum (Jenkins' lookup3) at byte 44, for 8-byte addresses.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import struct
 from pathlib import Path
@@ -26,6 +27,9 @@ from typing import Any
 import h5py
 
 from data_schema.errors import SessionFileError
+from data_schema.session.torn import mended_checksums
+
+logger = logging.getLogger(__name__)
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK_BYTES = 48
@@ -78,7 +82,7 @@ def _final(a: int, b: int, c: int) -> int:
 
 
 class _CleanView(io.RawIOBase):
-    """A read-only file with its first bytes replaced and zeros after its end."""
+    """A read-only file with its superblock and torn checksums replaced, and zeros after its end."""
 
     def __init__(self, path: Path) -> None:
         self._stream = path.open("rb")
@@ -93,7 +97,19 @@ class _CleanView(io.RawIOBase):
         head[_FLAGS_AT] = 0
         struct.pack_into("<Q", head, _EOF_AT, self.size)
         struct.pack_into("<I", head, _CHECKSUM_AT, superblock_checksum(bytes(head[:_CHECKSUM_AT])))
-        self._head = bytes(head)
+        #: What is shown instead of the file's own bytes, by place.
+        self._instead: dict[int, bytes] = {0: bytes(head)}
+        mended = mended_checksums(self._read_at, superblock_checksum)
+        if mended:
+            logger.warning("%s: %d blocks of metadata were half written; they are read as they are", path, len(mended))
+        self._instead.update(mended)
+
+    def _read_at(self, place: int, n: int) -> bytes:
+        # An address that is not set is all ones.
+        if place >= self.size:
+            return b""
+        self._stream.seek(place)
+        return self._stream.read(n)
 
     def readable(self) -> bool:
         return True
@@ -116,9 +132,10 @@ class _CleanView(io.RawIOBase):
         self._stream.seek(start)
         done = self._stream.readinto(view[:n])
         view[done:n] = bytes(n - done)
-        if start < _SUPERBLOCK_BYTES and n:
-            head = self._head[start : start + n]
-            view[: len(head)] = head
+        for place, content in self._instead.items():
+            first, end = max(start, place), min(start + n, place + len(content))
+            if first < end:
+                view[first - start : end - start] = content[first - place : end - place]
         self._position = start + n
         return n
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -15,6 +17,8 @@ from data_schema.session.layout import FRAMES, GAZE, MARKERS, PACKETS
 from data_schema.session.lock import acquire_lock, release_lock
 from data_schema.session.repair import repair_session
 from data_schema.session.synthetic import make_synthetic_session
+from data_schema.session.torn import mended_checksums
+from data_schema.session.unclean import superblock_checksum
 from data_schema.session.validate import check_session
 
 #: Writes gaze and video for ever and prints what is acknowledged after each flush.
@@ -201,6 +205,53 @@ def test_a_damaged_chunk_of_gaze_costs_its_own_rows_alone(tmp_path: Path, damage
     with open_session(path) as session:
         after = session.table(GAZE.path)[:]["t_system_us"]
     assert after.tolist() == np.delete(before, np.s_[first : first + rows_a_chunk]).tolist()
+
+
+def header_places(path: Path, hdf5_path: str) -> tuple[int, int]:
+    """Where the object header of a dataset begins, and where its first chunk of messages ends."""
+    with open_session(path, salvage=True) as session:
+        place = h5py.h5o.get_info(session.file[hdf5_path].id).addr
+    raw = path.read_bytes()[place : place + 16]
+    assert raw[:5] == b"OHDR\x02"
+    at = 6 + (16 if raw[5] & 0x20 else 0) + (4 if raw[5] & 0x10 else 0)
+    width = 1 << (raw[5] & 0x03)
+    return place, place + at + width + int.from_bytes(raw[at : at + width], "little") + 4
+
+
+@pytest.mark.parametrize("table", [GAZE.path, FRAMES.path, PACKETS.path, MARKERS.path])
+def test_a_header_that_a_kill_has_torn_at_a_page_costs_nothing(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "sub-P001_ses-01.h5"
+    killed_recording(path, 60)
+    place, end = header_places(path, table)
+    whole = path.read_bytes()
+    with open_session(path, salvage=True) as session:
+        n_gaze, n_frames = len(session.table(GAZE.path)), len(session.table(FRAMES.path))
+    # The old checksum behind the new number of rows, as the page that was not written any more leaves it.
+    overwrite(path, end - 4, bytes(byte ^ 0x5A for byte in whole[end - 4 : end]))
+    with pytest.raises(KeyError, match="checksum"), h5py.File(io.BytesIO(unflagged(path))) as file:
+        file[table]
+    result = repair_session(path)
+    assert result.losses == []
+    assert (result.rows[GAZE.path], result.rows[FRAMES.path]) == (n_gaze, n_frames)
+    assert only_says_that_it_was_repaired(path)
+
+
+def unflagged(path: Path) -> bytes:
+    """Return the file's bytes with the mark of its writer taken away, as ``h5clear`` does."""
+    raw = bytearray(path.read_bytes())
+    raw[11] = 0
+    raw[44:48] = superblock_checksum(bytes(raw[:44])).to_bytes(4, "little")
+    return bytes(raw)
+
+
+def test_headers_that_are_no_headers_are_left_alone(tmp_path: Path) -> None:
+    path = make_synthetic_session(tmp_path / "sub-P001_ses-01.h5", n_trials=1, trial_s=0.5)
+    whole = path.read_bytes()
+    assert mended_checksums(lambda place, n: whole[place : place + n], superblock_checksum) == {}
+    for seed in range(50):
+        noise = np.random.default_rng(seed).integers(0, 256, 4000, dtype=np.uint8).tobytes()
+        content = noise[:1000] + b"OHDR\x02" + noise[1000:]
+        assert mended_checksums(lambda place, n, content=content: content[place : place + n], superblock_checksum) == {}
 
 
 def test_after_frames_that_cannot_be_read_video_goes_on_with_a_key_frame(tmp_path: Path) -> None:
