@@ -9,7 +9,7 @@ from collection.devices.registry import without_later_faults
 from collection.preflight import machine, screen, stimuli
 from collection.preflight.checks import Check, PreflightReport
 from collection.preflight.devices import check_devices
-from collection.preflight.trial_recording import check_recording
+from collection.preflight.trial_recording import check_recording, remove_left_behind
 from collection.recorder import RecorderSettings
 from data_schema.clocks import ScaledClock
 from data_schema.errors import StudyError
@@ -65,6 +65,7 @@ class Preflight:
         self._checks = []
         settings, config = self._settings, self._settings.config
         seconds = config.preflight.test_recording_s if test_recording_s is None else test_recording_s
+        remove_left_behind(settings.path)
         self._say("looking at the machine")
         wall_clock = machine.WallClockWatch()
         self._add(

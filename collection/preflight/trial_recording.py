@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from collection.recorder import COMPLETE, Recorder, RecorderSettings, RecordingS
 from data_schema.errors import EmerError
 from data_schema.exports.session_quality import measure_session
 from data_schema.session.layout import FRAMES, GAZE, PRESENTATIONS
+from data_schema.session.lock import is_locked
 from data_schema.session.reader import Session, open_session
 from data_schema.session.validate import check_session
 
@@ -26,6 +29,11 @@ MAX_CLOCK_RESIDUAL_US = 2000.0
 #: Share of the time between frames that encoding may take.
 MAX_ENCODING_SHARE = 0.8
 _LOOK_S = 0.1
+_PREFIX, _NAME = ".preflight-", "sub-TEST_ses-00.h5"
+#: Seconds for which the folder of a test recording may be without its file.
+_FRESH_S = 120.0
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
@@ -42,18 +50,50 @@ def check_recording(settings: RecorderSettings, seconds: float, progress: Progre
     progress : callable, optional
         Told how far it is.
     """
-    sessions = settings.path.parent
+    sessions = _folder_of_sessions(settings.path)
     while not sessions.exists():
         sessions = sessions.parent
     try:
         # On the disk that will hold the session: a fast temporary disk would prove nothing.
-        with tempfile.TemporaryDirectory(prefix=".preflight-", dir=sessions) as folder:
-            path = Path(folder) / "sub-TEST_ses-00.h5"
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=sessions) as folder:
+            path = Path(folder) / _NAME
             return _record_and_check(
-                replace(settings, path=path, participant="TEST", session="00", planned_s=seconds), seconds, progress
+                replace(settings, path=path, participant="TEST", session="00", planned_s=seconds, throwaway=True),
+                seconds,
+                progress,
             )
     except OSError as error:
         return [Check("test_recording", ERROR, f"the test recording failed: {error}", "Check the study's disk.")]
+
+
+def remove_left_behind(session_path: Path) -> int:
+    """Delete test recordings that a kill or a power cut has left beside the sessions; returns how many.
+
+    They may show a participant who has agreed to nothing yet. One that is being made is left alone.
+
+    Parameters
+    ----------
+    session_path : Path
+        Where a session of the study will lie.
+    """
+    sessions, removed = _folder_of_sessions(session_path), 0
+    for folder in (*sessions.glob(f"{_PREFIX}*"), *sessions.parent.glob(f"{_PREFIX}*")):
+        try:
+            fresh = time.time() - folder.stat().st_mtime < _FRESH_S
+        except OSError:
+            continue
+        # It is not locked yet while its devices start.
+        if not fresh and not is_locked(folder / _NAME):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += not folder.exists()
+    if removed:
+        logger.warning("%d test recordings that an earlier kill had left behind were deleted", removed)
+    return removed
+
+
+def _folder_of_sessions(session_path: Path) -> Path:
+    """Return the folder that holds all sessions: in one place a later check finds what was left behind."""
+    return next((folder for folder in session_path.parents if folder.name == "sessions"), session_path.parent)
 
 
 def _record_and_check(settings: RecorderSettings, seconds: float, progress: Progress | None) -> list[Check]:

@@ -14,6 +14,7 @@ import contextlib
 import logging
 import logging.handlers
 import math
+import shutil
 import signal
 import threading
 import time
@@ -74,8 +75,9 @@ def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connec
         feed = LiveFeed(server, recording, settings.planned_s)
         _send(reports, ("live", server.address))
     _send(reports, ("started", started))
+    heard = False
     try:
-        _record(recording, orders, reports, terminated)
+        heard = _record(recording, orders, reports, terminated)
     finally:
         if feed is not None:
             feed.close()
@@ -84,6 +86,8 @@ def run_recorder(settings: RecorderSettings, orders: Connection, reports: Connec
         if sender is not None:
             sender.close()
     logging.shutdown()
+    if settings.throwaway and not heard:
+        shutil.rmtree(settings.path.parent, ignore_errors=True)
 
 
 def _live_server() -> LiveServer | None:
@@ -134,7 +138,8 @@ class _Session:
         self.reports.send("answer", number, good, answer if good else error_as_words(answer))
 
 
-def _record(recording: Recording, orders: Connection, pipe: Connection, terminated: threading.Event) -> None:
+def _record(recording: Recording, orders: Connection, pipe: Connection, terminated: threading.Event) -> bool:
+    """Record until the end, and report it; returns False if nobody is there to hear it."""
     reports = _Reports(pipe)
     session = _Session(recording, reports)
     ended = threading.Event()
@@ -165,10 +170,9 @@ def _record(recording: Recording, orders: Connection, pipe: Connection, terminat
     ended.set()
     reporter.join()
     if failure is not None:
-        reports.send("failed", *error_as_words(failure), summary)
-    else:
-        logger.info("closed: %s %s", reason, message)
-        reports.send("closed", summary)
+        return reports.send("failed", *error_as_words(failure), summary)
+    logger.info("closed: %s %s", reason, message)
+    return reports.send("closed", summary)
 
 
 def _serve(session: _Session, orders: Connection, terminated: threading.Event) -> tuple[str, str, int | None]:

@@ -65,6 +65,10 @@ class RecorderSettings:
         Seed of the simulated participant; None for a real one.
     first_data_timeout_s : float
         Real seconds in which each device must deliver something.
+    throwaway : bool
+        True for a test recording in a folder of its own, which the recorder itself
+        deletes if the process that wanted it is gone: it may show a participant who
+        has agreed to nothing yet.
     device_factory : str
         ``module:function`` that makes the devices from these settings.
     """
@@ -85,6 +89,7 @@ class RecorderSettings:
     device_seed: int = 0
     participant_seed: int | None = None
     first_data_timeout_s: float = 5.0
+    throwaway: bool = False
     device_factory: str = "collection.recorder.settings:registry_devices"
 
     @property

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +17,15 @@ from collection.devices.base import CAMERA, EYE_TRACKER, DeviceInfo
 from collection.preflight import Check, Preflight
 from collection.preflight.devices import answered, check_devices, rate_check
 from collection.preflight.screen import ScreenMeasurement, check_display_area, check_screen, check_sound
-from collection.preflight.trial_recording import check_recording
+from collection.preflight.trial_recording import check_recording, remove_left_behind
 from collection.recorder import RecorderSettings
+from data_schema.clocks import SystemClock
 from data_schema.session.layout import FRAMES, GAZE
+from data_schema.session.lock import acquire_lock, release_lock
 from data_schema.study.config import ScreenSection, parse_config
 from data_schema.study.folder import StudyFolder
 
+PROJECT = Path(__file__).resolve().parents[3]
 CONFIG = parse_config({"study": {"title": "t"}}, "test")
 WEBCAM = DeviceInfo(CAMERA, "webcam", "Camera 0", rates_hz={FRAMES.path: 30.0})
 TRACKER = DeviceInfo(EYE_TRACKER, "tobii", "Spectrum", rates_hz={GAZE.path: 600.0})
@@ -157,3 +165,56 @@ def test_an_error_refuses_until_a_reason_is_given(settings: RecorderSettings, st
     levels = {row["check"]: (row["level"], row["override_reason"]) for row in rows}
     assert levels[b"stimuli"] == (b"error", b"the clip is not shown today")
     assert levels[b"disk"] == (b"good", b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_test_recording_is_deleted_when_its_session_is_killed(settings: RecorderSettings, tmp_path: Path) -> None:
+    program = tmp_path / "checks.py"
+    program.write_text(KILLED_CHECK, encoding="utf-8")
+    pickled = tmp_path / "settings.pickle"
+    pickled.write_bytes(pickle.dumps(replace(settings, clock=SystemClock())))
+    checks = subprocess.Popen(
+        [sys.executable, str(program), str(pickled)], env={**os.environ, "PYTHONPATH": str(PROJECT)}
+    )
+    sessions = settings.path.parents[2]
+    deadline = time.monotonic() + 60.0
+    while not list(sessions.parent.glob("**/.preflight-*/*.h5")):
+        assert time.monotonic() < deadline, "no test recording"
+        time.sleep(0.02)
+    checks.kill()
+    checks.wait()
+    while list(sessions.parent.glob("**/.preflight-*")):
+        assert time.monotonic() < deadline, "the test recording stays"
+        time.sleep(0.02)
+
+
+#: A process that makes a test recording; imported again by the recorder that it spawns.
+KILLED_CHECK = """
+import pickle, sys
+from pathlib import Path
+from collection.preflight.trial_recording import check_recording
+
+if __name__ == "__main__":
+    check_recording(pickle.loads(Path(sys.argv[1]).read_bytes()), 60.0)
+"""
+
+
+def test_what_a_power_cut_left_of_a_test_recording_is_deleted_with_the_next_check(
+    settings: RecorderSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = settings.path.parents[2]
+    old, fresh, locked = (sessions / f".preflight-{name}" for name in ("old", "fresh", "locked"))
+    for folder in (old, fresh, locked):
+        folder.mkdir(parents=True)
+        (folder / "sub-TEST_ses-00.h5").write_bytes(b"a face")
+    lock = acquire_lock(locked / "sub-TEST_ses-00.h5")
+    for folder in (old, locked):
+        os.utime(folder, (1.0, 1.0))
+    try:
+        assert remove_left_behind(settings.path) == 1
+    finally:
+        release_lock(locked / "sub-TEST_ses-00.h5", lock)
+    assert not old.exists()
+    assert fresh.exists()
+    assert locked.exists()
+    assert "left behind" in caplog.text
