@@ -5,7 +5,8 @@ and 1280x720 at 30 frames/s from simulated devices. Xvfb has no vertical sync, s
 60 Hz, and a flip counts as missed when a period of the clock passed without one: the bound is that of a loop which is
 not woken or not rendered in time. Its pictures are rendered by the same two cores as everything else (llvmpipe),
 which a graphics card would spare them. So recording on and off are compared in pairs, in the same window, on the same
-clip, and the difference is what recording costs.
+clip, and the difference is what recording costs. A third time each clip plays beside a recording without the
+presenter going before other programs (collection/process_priority.py), which says what that brings.
 
 Needs psychopy (make test-lab makes its environment): .venv-lab/bin/python -m benchmarks flips
 """
@@ -27,6 +28,7 @@ import numpy as np
 
 from benchmarks.figure import figure
 from collection.presenter.psychopy import PsychopyPresenter
+from collection.process_priority import raised
 from collection.protocol.steps import PlayClip
 from collection.recorder import Recorder, RecorderSettings
 from data_schema.clocks import SystemClock
@@ -39,6 +41,8 @@ WIDTH, HEIGHT, REFRESH_HZ = 640, 360, 60.0
 CLIP_S = 6.0
 STORED_MS = 50.0
 _DEADLINE_S = 5.0
+#: Ways of playing: recording off, recording on, recording on without the presenter going first.
+_OFF, _ON, _PLAIN = range(3)
 
 
 def run(n_pairs: int = 10, n_markers: int = 200, *, quick: bool = False) -> list[dict[str, Any]]:
@@ -57,7 +61,7 @@ def run(n_pairs: int = 10, n_markers: int = 200, *, quick: bool = False) -> list
         try:
             returned_us = _stamp_differences(presenter)
             stored_ms = _flip_to_stored(presenter, folder, n_markers)
-            off, on = _missed(presenter, folder, clip, n_pairs)
+            off, on, plain = _missed(presenter, folder, clip, n_pairs)
         finally:
             presenter.close()
     beside = "beside 1200 Hz gaze and 1280x720 at 30 fps"
@@ -65,6 +69,7 @@ def run(n_pairs: int = 10, n_markers: int = 200, *, quick: bool = False) -> list
     due = off[:, 0].sum()
     missed_off, missed_on = 100 * off[:, 1].sum() / due, 100 * on[:, 1].sum() / on[:, 0].sum()
     more = on[:, 1] - off[:, 1]
+    missed_plain = 100 * plain[:, 1].sum() / plain[:, 0].sum()
     return [
         figure(f"flip to stored marker, median of {n_markers} {beside}", float(np.median(stored_ms)), "ms",
                target=f"below {STORED_MS:g}", met=float(np.median(stored_ms)) < STORED_MS),
@@ -77,6 +82,11 @@ def run(n_pairs: int = 10, n_markers: int = 200, *, quick: bool = False) -> list
                missed_on, "%", baseline="recording off, same clips in turn", baseline_value=missed_off),
         figure(f"more refreshes missed with recording on, median of {n_pairs} pairs", float(np.median(more)),
                f"flips of {round(due / n_pairs)}", target="0", met=float(np.median(more)) <= 0),
+        figure(f"refreshes without a flip, recording on, without raised priority ({n_pairs} clips)", missed_plain, "%",
+               baseline="recording on, priority raised", baseline_value=missed_on),
+        figure(f"more refreshes missed without raised priority, median of {n_pairs} pairs",
+               float(np.median(plain[:, 1] - on[:, 1])), f"flips of {round(due / n_pairs)}"),
+        figure("the priority of the presenter can be raised here", float(_may_go_first()), "1 for yes"),
         figure("most refreshes missed in a pair with recording on", float(on[:, 1].max()), "flips",
                baseline="recording off", baseline_value=float(off[:, 1].max())),
     ]  # fmt: skip
@@ -164,19 +174,32 @@ def _settled(recorder: Recorder, rows: Any) -> int:
     while time.monotonic() < deadline_s:
         rows.refresh()
         n = int(rows.shape[0])
-        if recorder.acknowledged.get(MARKERS.path, 0) == n:
+        # The recorder's own first markers may still be on their way.
+        if n and recorder.acknowledged.get(MARKERS.path, 0) == n:
             return n
         time.sleep(0.001)
     raise RuntimeError("the reader and the recorder do not agree on what is on file")
 
 
-def _missed(presenter: PsychopyPresenter, folder: Path, clip: Path, n_pairs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Play in pairs, the order of a pair turned round each time; returns (refreshes, missed) a clip, off and on."""
-    found: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+def _may_go_first() -> bool:
+    with raised() as permitted:
+        return permitted
+
+
+def _missed(
+    presenter: PsychopyPresenter, folder: Path, clip: Path, n_pairs: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Play each clip in three ways, the order turned each time; returns (refreshes, missed) a clip for each way.
+
+    The ways: recording off; recording on; recording on without the presenter going first.
+    """
+    found: list[list[tuple[int, int]]] = [[], [], []]
     clock = SystemClock()
     for pair in range(n_pairs):
-        for recording in (pair % 2 == 0, pair % 2 != 0):
-            context: Any = _recorder(folder / f"flips-{pair}.h5") if recording else nullcontext()
+        for turn in range(3):
+            way = (turn + pair) % 3 if pair % 2 == 0 else (2 - turn + pair) % 3
+            presenter.goes_first = way != _PLAIN
+            context: Any = nullcontext() if way == _OFF else _recorder(folder / f"flips-{pair}-{way}.h5")
             with context as recorder:
                 if recorder is not None:
                     recorder.start()
@@ -193,8 +216,10 @@ def _missed(presenter: PsychopyPresenter, folder: Path, clip: Path, n_pairs: int
                     stored = summary.status.stream(FLIPS.path)
                     if stored.dropped:
                         raise RuntimeError(f"{stored.dropped} rows of flips were lost")
-            found[recording].append((shown.n_flips + shown.n_flips_dropped, shown.n_flips_dropped))
-    return np.array(found[False]), np.array(found[True])
+            found[way].append((shown.n_flips + shown.n_flips_dropped, shown.n_flips_dropped))
+    presenter.goes_first = True
+    off, on, plain = (np.array(way) for way in found)
+    return off, on, plain
 
 
 if __name__ == "__main__":

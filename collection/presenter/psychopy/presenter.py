@@ -83,6 +83,8 @@ class PsychopyPresenter:
         self._sound = ""
         #: The page that waits for the participant; None while there is none.
         self.page: Page | None = None
+        #: Whether clips play at a raised priority, where that is permitted; benchmarks compare.
+        self.goes_first = True
         #: Whether a grey screen or a cross is being held.
         self.showing = False
 
@@ -197,6 +199,7 @@ class PsychopyPresenter:
                 self._window.input.post(Event(Does.KEY, self._clock.now_us(), key="escape"))
             return should_stop()
 
+        self._player.goes_first = self.goes_first
         return self._player.play(clip, t_due_us, take_flips, stops, lambda: self._ask_to_stop(should_stop))
 
     # ---------------------------------------------------------------- questions
