@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from data_schema.errors import UsageError
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 if TYPE_CHECKING:
     from collection.live import LiveAddress
 
@@ -105,6 +110,18 @@ def remove_address_file(path: Path) -> None:
     with contextlib.suppress(UsageError, OSError):
         if read_address_file(path).pid == os.getpid():
             path.unlink()
+
+
+def participants_screen(study: Path) -> int:
+    """Return the number of the participant's monitor in a study, 0 if it cannot be read.
+
+    Only this one number is read: checking the whole study would double the console's start.
+    """
+    try:
+        data = tomllib.loads((study / "study.toml").read_text(encoding="utf-8"))
+        return int(data.get("screen", {}).get("number", 0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
 
 
 def console_environment() -> dict[str, str]:

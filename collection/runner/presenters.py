@@ -32,8 +32,6 @@ def make_presenter(
     *,
     headless: bool,
     script: ScriptedParticipant | None,
-    fullscreen: bool = True,
-    screen_index: int = 0,
 ) -> Presenter:
     """Make the presenter of a session; no window is opened yet.
 
@@ -46,9 +44,6 @@ def make_presenter(
     headless : bool
     script : ScriptedParticipant or None
         Who answers; None leaves it to the person in front of the window.
-    fullscreen : bool
-    screen_index : int
-        Number of the participant's screen.
     """
     config = study.config
     if headless:
@@ -61,8 +56,8 @@ def make_presenter(
         config.screen,
         language=config.protocol.language,
         clock=clock,
-        fullscreen=fullscreen,
-        screen_index=screen_index,
+        fullscreen=config.screen.fullscreen,
+        screen_index=config.screen.number,
         script=script,
         texts=load_texts(config.protocol.language, study),
     )

@@ -57,6 +57,10 @@ class ScreenSection(_Section):
     height_mm: float = Field(297.0, gt=0, description="Height of the visible area.")
     distance_mm: float = Field(650.0, gt=0, description="Usual distance between eyes and screen.")
     refresh_hz: float = Field(60.0, gt=0, description="Refresh rate.")
+    number: int = Field(
+        0, ge=0, description="Which monitor the participant's window fills, from 0; the console takes another one."
+    )
+    fullscreen: bool = Field(True, description="False shows a window of this size instead, to try things out.")
 
 
 class EyeTrackerSection(_Section):

@@ -137,6 +137,9 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
         return f"emer check {root}    (a session file cannot be read)"
     if not status.sessions:
         return f"emer record rehearse {root} --participant P001 --headless --speed 10"
+    if status.unfinished and not status.sessions.get("complete"):
+        participant, session = status.unfinished[0]
+        return f"emer record resume {root} --participant {participant} --session {session}    (or record the next one)"
     if not status.n_clips:
         return f"emer clips {root}"
     if not status.label_files:

@@ -14,7 +14,7 @@ from collection.console.clip_player import ClipPlayer
 from collection.console.face_watch import FaceWatch
 from collection.console.link import ConsoleLink
 from collection.console.model import ConsoleModel
-from collection.console.starting import forget_other_qt
+from collection.console.starting import forget_other_qt, participants_screen
 from collection.console.views.window import ConsoleWindow
 
 #: Size at the start on a large screen; on a smaller one the window fills it.
@@ -37,7 +37,7 @@ def run_window(link: ConsoleLink, on_ready: Callable[[], None] | None = None) ->
     model = ConsoleModel(link.send)
     player, faces = ClipPlayer(), FaceWatch()
     window = ConsoleWindow(model, lambda: link.pump(model), player, faces, _open_file)
-    _place(window, application)
+    _place(window, application, participants_screen(link.address_file.parent))
     # Ctrl-C and a polite kill close the window; Qt's loop looks at Python's signals between two ticks.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: QTimer.singleShot(0, window.close))
@@ -60,11 +60,13 @@ def run_window(link: ConsoleLink, on_ready: Callable[[], None] | None = None) ->
         faces.close()
 
 
-def _place(window: ConsoleWindow, application: QApplication) -> None:
-    screen = application.primaryScreen()
-    if screen is None:
+def _place(window: ConsoleWindow, application: QApplication, taken: int) -> None:
+    """Put the window on a monitor that is not the participant's, if there are two."""
+    screens = application.screens()
+    if not screens:
         return
-    room = screen.availableGeometry()
+    free = [screen for number, screen in enumerate(screens) if number != taken]
+    room = (free or screens)[0].availableGeometry()
     window.setGeometry(
         room.left() + max(0, (room.width() - _WIDTH) // 2), room.top() + max(0, (room.height() - _HEIGHT) // 2),
         min(_WIDTH, room.width()), min(_HEIGHT, room.height()),
