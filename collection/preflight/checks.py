@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,17 @@ class Check:
 
 @dataclass(frozen=True)
 class PreflightReport:
-    """All checks of one pre-flight, and why it was overridden if it was."""
+    """All checks of one pre-flight, and why errors were overridden: each by the reason that was given for it.
+
+    Parameters
+    ----------
+    checks : tuple of Check
+    reasons : mapping of str to str
+        By the name of a check the operator's reason to go on in spite of it.
+    """
 
     checks: tuple[Check, ...] = ()
-    override_reason: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Check, ...]:
@@ -72,29 +79,46 @@ class PreflightReport:
         return tuple(check for check in self.checks if check.level == ERROR)
 
     @property
+    def undecided(self) -> tuple[Check, ...]:
+        """Errors for which nobody gave a reason to go on."""
+        return tuple(check for check in self.errors if not self.reasons.get(check.name))
+
+    @property
+    def overrides(self) -> tuple[Check, ...]:
+        """Errors for which somebody gave a reason to go on."""
+        return tuple(check for check in self.errors if self.reasons.get(check.name))
+
+    @property
+    def override_reason(self) -> str:
+        """The reasons that were given, each once; empty if there was none."""
+        return "; ".join(dict.fromkeys(self.reasons[check.name] for check in self.overrides))
+
+    @property
     def refused(self) -> bool:
-        """True if there is an error and nobody gave a reason to go on."""
-        return bool(self.errors) and not self.override_reason
+        """True if there is an error for which nobody gave a reason to go on."""
+        return bool(self.undecided)
 
     def with_checks(self, more: Iterable[Check]) -> PreflightReport:
-        """Return the report with further checks; one of the same name takes the place of the earlier one."""
+        """Return the report with further checks; one of the same name takes the earlier one's place, and needs its own reason."""
         added = {check.name: check for check in more}
+        reasons = {name: reason for name, reason in self.reasons.items() if name not in added}
         kept = [added.pop(check.name, check) for check in self.checks]
-        return PreflightReport((*kept, *added.values()), self.override_reason)
+        return PreflightReport((*kept, *added.values()), reasons)
 
     def overridden(self, reason: str) -> PreflightReport:
-        """Return the report with the operator's reason."""
-        return PreflightReport(self.checks, reason.strip())
+        """Return the report with the operator's reason for the errors that had none yet."""
+        given = {check.name: reason.strip() for check in self.undecided}
+        return PreflightReport(self.checks, {**self.reasons, **given})
 
     def refusal(self) -> str:
         """Return what is said when a session does not start: each error with its remedy."""
-        lines = [f"{check.name}: {check.sentence}" for check in self.errors]
+        lines = [f"{check.name}: {check.sentence}" for check in self.undecided]
         return "\n".join(
             [*lines, 'To record all the same, give a reason that is stored: --override-preflight "REASON"']
         )
 
     def rows(self, t_system_us: int) -> npt.NDArray[np.void]:
-        """Return the rows of ``/preflight/checks``; a reason stands at each error that it overrides."""
+        """Return the rows of ``/preflight/checks``; at each error stands the reason that was given for it."""
         rows = [
             make_row(
                 PREFLIGHT,
@@ -103,11 +127,14 @@ class PreflightReport:
                 level=check.level,
                 value=check.value,
                 message=_fitting(check.message, "message"),
-                override_reason=_fitting(self.override_reason, "override_reason") if check.level == ERROR else "",
+                override_reason=_fitting(self._reason(check), "override_reason"),
             )
             for check in self.checks
         ]
         return np.concatenate(rows) if rows else PREFLIGHT.empty(0)
+
+    def _reason(self, check: Check) -> str:
+        return self.reasons.get(check.name, "") if check.level == ERROR else ""
 
 
 def _fitting(text: str, column: str) -> str:

@@ -32,11 +32,33 @@ def verdict(data: dict[str, Any]) -> dict[str, Any]:
         bad.append(f"Gaze is missing in {gaze['loss_both']:.0%} of the session.")
     elif gaze["loss_both"] > 0.1:
         look.append(f"Gaze is missing in {gaze['loss_both']:.0%} of the session.")
+    look += _override_sentences(data)
     look += _calibration_sentences(data["calibration"])
     look += _stream_sentences(data)
     look += [f"Check: {line}" for line in data["warnings"]]
     level = BAD if bad else LOOK if look else GOOD
     return {"level": level, "sentences": bad + look or ["Everything is as it should be."]}
+
+
+def _overridden(data: dict[str, Any]) -> list[dict[str, Any]]:
+    return [check for check in data["preflight"] if check["override_reason"]]
+
+
+def _override_sentences(data: dict[str, Any]) -> list[str]:
+    """Name what the pre-flight refused and the operator overrode."""
+    return [
+        f"Overridden at the pre-flight: {check['check']}: {check['message']}. Reason: {check['override_reason']}."
+        for check in _overridden(data)
+    ]
+
+
+def _screen_used(data: dict[str, Any]) -> str:
+    """Return what the window really had, where the session went on although that was not the study's screen."""
+    wrong = next((check for check in _overridden(data) if check["check"] == "screen"), None)
+    if wrong is None:
+        return ""
+    # The check's message: "1920 x 1080 px (study.toml: 2560 x 1440 px, 60 Hz)".
+    return f"; the window really had {wrong['message'].partition(' (')[0]}, which the session went on in spite of"
 
 
 def _calibration_sentences(calibration: dict[str, Any]) -> list[str]:
@@ -97,7 +119,7 @@ def _tracker(data: dict[str, Any]) -> str:
     return (
         f"Gaze was recorded with {name}{firmware}{made}{rate}, on a screen of {screen['width_px']} x "
         f"{screen['height_px']} px ({screen['width_mm']:g} x {screen['height_mm']:g} mm) at a nominal distance of "
-        f"{screen['distance_mm']:g} mm, with {data['software']}."
+        f"{screen['distance_mm']:g} mm{_screen_used(data)}, with {data['software']}."
     )
 
 

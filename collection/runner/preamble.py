@@ -51,7 +51,7 @@ def write_preamble(
     _write(recorder, PREFLIGHT.path, report.rows(now_us))
     _write(recorder, LUMINANCE.path, luminance)
     if report.override_reason:
-        recorder.marker(markers.PREFLIGHT_OVERRIDDEN, report.override_reason, float(len(report.errors)))
+        recorder.marker(markers.PREFLIGHT_OVERRIDDEN, report.override_reason, float(len(report.overrides)))
 
 
 def _write(recorder: Recorder, table: str, rows: npt.NDArray[np.void]) -> None:

@@ -1,4 +1,4 @@
-"""No session past a failed check, unless the operator gives a reason."""
+"""No session past a failed check, unless the operator gives a reason for just that check."""
 
 from __future__ import annotations
 
@@ -81,8 +81,6 @@ class PreflightGate:
                 self._events.checked(check)
             report = report.with_checks(found)
             self._link.checks(report.checks, running=False)
-            if report.override_reason or not report.errors:
-                return report
             decided = self._judge(report)
             if decided != _AGAIN:
                 return decided if isinstance(decided, PreflightReport) else None
@@ -108,13 +106,14 @@ class PreflightGate:
 
     def _judge(self, report: PreflightReport) -> PreflightReport | str:
         """Return the report if the session may start, or the operator's word."""
-        if not report.errors:
+        undecided = report.undecided
+        if not undecided:
             return report
         if self._request.override_reason:
             return self._override(report, self._request.override_reason)
         if self._link.nobody:
             raise RecordingError(report.refusal())
-        failed = "\n".join(f"{check.name}: {check.sentence}" for check in report.errors)
+        failed = "\n".join(f"{check.name}: {check.sentence}" for check in undecided)
         question = Question(
             QUESTION,
             f"The session should not start:\n{failed}",
@@ -128,7 +127,7 @@ class PreflightGate:
         return _AGAIN if decision.choice == _AGAIN else self._override(report, decision.reason)
 
     def _override(self, report: PreflightReport, reason: str) -> PreflightReport:
-        for check in report.errors:
+        for check in report.undecided:
             self._link.say(f"overridden: {check.name}: {check.message}")
         return report.overridden(reason)
 

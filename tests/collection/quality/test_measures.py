@@ -9,6 +9,7 @@ import pytest
 
 from collection.quality.gaps import find_losses, summarise_losses
 from collection.quality.measures import measure
+from collection.quality.wording import methods_text, verdict
 from data_schema.session.reader import open_session
 from data_schema.session.synthetic import make_synthetic_session
 from data_schema.study.folder import StudyFolder
@@ -55,6 +56,16 @@ def test_the_verdict_names_what_an_operator_must_know(data: dict) -> None:
     said = " ".join(data["verdict"]["sentences"])
     for words in ("1 of 3 trials", "Accuracy is 1.20", "glasses <thick>", "Gaze is missing in 1"):
         assert words in said, said
+
+
+def test_the_verdict_names_what_was_overridden_and_the_screen_that_was_used(data: dict) -> None:
+    assert any("disk" in said and "disk is <fine>" in said for said in data["verdict"]["sentences"])
+    assert "really had" not in data["methods_text"]
+    message = "1920 x 1080 px (study.toml: 2560 x 1440 px, 60 Hz)"
+    check = {"check": "screen", "level": "error", "message": message, "override_reason": "another room"}
+    wrong = {**data, "preflight": [check]}
+    assert f"Overridden at the pre-flight: screen: {message}. Reason: another room." in verdict(wrong)["sentences"]
+    assert "the window really had 1920 x 1080 px" in methods_text(wrong)
 
 
 def test_the_methods_text_states_what_was_measured(data: dict) -> None:

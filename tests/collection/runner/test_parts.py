@@ -96,6 +96,19 @@ def test_options_are_read_or_refused() -> None:
             parse_consent(wrong)
 
 
+@pytest.mark.parametrize("name", ["MariaRossi", "anna", "0612345678", "x.y"])
+def test_a_name_does_not_become_a_code_by_the_command_line(study: StudyFolder, name: str) -> None:
+    with pytest.raises(UsageError, match="--participant: .*Leave it out"):
+        SessionRequest(study, participant=name).check()
+    SessionRequest(study, participant="P7KQ4").check()
+    # Nobody real is behind a rehearsal, and a code that the study has is there already.
+    SessionRequest(study, participant=name, rehearsal=True).check()
+    old = study.sessions_dir / "sub-anna" / "ses-01" / "sub-anna_ses-01.h5"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    SessionRequest(study, participant="anna", session="02").check()
+
+
 def test_consent_that_is_taken_over_keeps_its_text_and_gets_a_new_time() -> None:
     clock = SystemClock()
     first = on_paper({"gaze": True, "video": False}, "en", clock).rows()
@@ -161,6 +174,40 @@ def test_the_gate_checks_again_and_takes_the_operators_reason(study: StudyFolder
     assert passed.override_reason == "no other machine today"
     assert "overridden: disk: full" in link.said
     assert gate_of(study, _Deciding(Decision("again")), [BAD, GOOD]).pass_machine(None) == GOOD  # type: ignore[arg-type]
+
+
+class _SmallerWindow:
+    """A window on another screen than the study's."""
+
+    def screen_report(self) -> Any:
+        return SimpleNamespace(width_px=1024, height_px=768, refresh_hz=60.0, has_vsync=True, problems={})
+
+
+def test_the_screen_asks_for_a_reason_of_its_own(study: StudyFolder) -> None:
+    link = _Deciding(Decision("override", "the camera is slow today"), Decision("override", "the lab's other screen"))
+    gate = gate_of(study, link, [BAD])
+    machine = gate.pass_machine(None)  # type: ignore[arg-type]
+    assert machine is not None
+    report = gate.pass_screen(machine, _SmallerWindow())  # type: ignore[arg-type]
+    assert report is not None
+    assert len(link.asked) == 2
+    assert "1024 x 768" in link.asked[1].text
+    assert "full" not in link.asked[1].text, "what was decided already is not asked again"
+    stored = {row["check"]: row["override_reason"] for row in report.rows(1)}
+    assert stored[b"disk"] == b"the camera is slow today"
+    assert stored[b"screen"] == b"the lab's other screen"
+    assert stored[b"refresh"] == b""
+
+    # Ending at the screen ends the session, whatever was said to the camera.
+    link = _Deciding(Decision("stop"))
+    assert gate_of(study, link, []).pass_screen(machine, _SmallerWindow()) is None  # type: ignore[arg-type]
+    with pytest.raises(RecordingError, match="screen: 1024 x 768"):
+        gate_of(study, _Deciding(nobody=True), []).pass_screen(machine, _SmallerWindow())  # type: ignore[arg-type]
+    # A reason given beforehand covers both.
+    gate = gate_of(study, _Deciding(nobody=True), [BAD], override_reason="pilot")
+    covered = gate.pass_screen(gate.pass_machine(None), _SmallerWindow())  # type: ignore[arg-type]
+    assert covered is not None
+    assert covered.reasons == {"disk": "pilot", "screen": "pilot"}
 
 
 def test_a_presenter_that_fails_leaves_a_valid_file_and_a_sentence(
