@@ -262,8 +262,10 @@ class Webcam:
         return False
 
     def _fitted(self, image: Any) -> Image:
-        """Return the picture in the size of the first one; a camera may come back with another."""
-        if image.shape[0] < self._height_px or image.shape[1] < self._width_px:
+        """Return the whole picture in the size of the first one; a camera may come back with another."""
+        # One row or column more is what makes an odd size even; anything else is another size.
+        more = image.shape[0] - self._height_px, image.shape[1] - self._width_px
+        if not (0 <= more[0] <= 1 and 0 <= more[1] <= 1):
             image = cv2.resize(image, (self._width_px, self._height_px))
         return np.ascontiguousarray(image[: self._height_px, : self._width_px], dtype=np.uint8)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collection.preflight.checks import Check, PreflightReport
+from collection.preflight.codes import used_sessions
 from collection.protocol.consent import SCOPES
 from collection.recorder import RecorderStatus, RecordingSummary
 from data_schema.errors import EmerError, UsageError
@@ -96,6 +97,13 @@ class SessionRequest:
             raise UsageError("--pace is how fast a scripted participant reads and answers in the window: add --auto")
         if self.headless and not self.rehearsal:
             raise UsageError("a participant needs a window to look at; --headless is for: emer record rehearse")
+        if self.participant and self.resume is None and not self.rehearsal:
+            from collection.console.participant_form import code_problem
+
+            # The same rule as on the console's form: a name must not get into the study by the command line.
+            problem = code_problem(self.participant, used_sessions(self.study))
+            if problem:
+                raise UsageError(f"--participant: {problem} Leave it out for a new random one.")
 
     @property
     def scripted(self) -> bool:

@@ -414,3 +414,16 @@ def test_a_camera_that_becomes_slow_misses_nothing_for_long() -> None:
     assert [frames.count(33_000) for _ in range(60)] == [0] * 60
     # Quick again, single gaps count again.
     assert frames.count(66_000) == 1
+
+
+@pytest.mark.parametrize("size", [(120, 160), (240, 320), (60, 80), (121, 161), (240, 160)])
+def test_a_camera_that_comes_back_with_another_size_still_shows_the_whole_picture(size: tuple[int, int]) -> None:
+    device = Webcam(SystemClock(), 0, 160, 120, 30.0)
+    device._height_px, device._width_px = 120, 160
+    # Left half dark, right half bright: a part of a larger picture would be dark alone.
+    image = np.zeros((*size, 3), dtype=np.uint8)
+    image[:, size[1] // 2 :] = 200
+    fitted = device._fitted(image)
+    assert fitted.shape == (120, 160, 3)
+    assert fitted[:, :70].max() == 0
+    assert fitted[:, 90:].min() == 200
