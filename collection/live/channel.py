@@ -47,6 +47,7 @@ class Channel:
         self._on_end = on_end
         self._ended = threading.Event()
         self._end_lock = threading.Lock()
+        self._n_running = 0
         self._handle = second_handle(connection)
         self.outbox = Outbox()
         self._threads = (
@@ -56,6 +57,7 @@ class Channel:
 
     def start(self) -> None:
         """Begin to send and to receive."""
+        self._n_running = len(self._threads)
         for thread in self._threads:
             thread.start()
 
@@ -79,8 +81,7 @@ class Channel:
                 thread.join(_EXIT_S)
         # Only now: a thread that still reads must not meet the number of another file.
         if not any(thread.is_alive() for thread in self._threads if thread is not threading.current_thread()):
-            with contextlib.suppress(OSError):
-                self._connection.close()
+            self._release()
 
     def _send(self) -> None:
         try:
@@ -94,7 +95,7 @@ class Channel:
                     self._connection.send_bytes(payload)
         except (OSError, ValueError) as error:
             logger.debug("a live connection ended while sending: %s", error)
-        self._end()
+        self._leave()
 
     def _receive(self) -> None:
         try:
@@ -112,7 +113,21 @@ class Channel:
             logger.debug("a live connection ended while receiving: %s", error)
         except ValueError as error:
             logger.warning("a live connection was cut: %s", error)
+        self._leave()
+
+    def _leave(self) -> None:
+        """End one of the two threads; the last one gives the connection back."""
         self._end()
+        with self._end_lock:
+            self._n_running -= 1
+            last = self._n_running == 0
+        # Nobody calls `close` for a listener that went, and the garbage collector may be off while a clip plays.
+        if last:
+            self._release()
+
+    def _release(self) -> None:
+        with self._end_lock, contextlib.suppress(OSError):
+            self._connection.close()
 
     def _end(self) -> None:
         with self._end_lock:
@@ -142,4 +157,8 @@ def second_handle(connection: Connection) -> socket.socket | None:
     """Return a second handle of a Unix socket, which can be shut down; None for a Windows pipe."""
     if sys.platform == "win32":
         return None
-    return socket.socket(fileno=os.dup(connection.fileno()))
+    handle = socket.socket(fileno=os.dup(connection.fileno()))
+    # PsychoPy sets a default timeout for all sockets made after its import (psychopy/web.py). With one, this
+    # handle, and the connection that it is a second handle of, would not wait: the first read would end it.
+    handle.setblocking(True)
+    return handle

@@ -268,3 +268,50 @@ def test_what_is_no_message_is_refused() -> None:
         encode({"kind": "x", "value": object()})
     with pytest.raises(ValueError, match="long"):
         encode({"kind": "x", "text": "a" * MAX_TEXT_BYTES})
+
+
+@pytest.fixture
+def busy() -> Iterator[LiveAddress]:
+    """Serve from a process that is as busy as the presenter's."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "busy_server.py")],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    yield LiveAddress(*process.stdout.readline().split())
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def said(client: LiveClient, name: str) -> str:
+    client.send({"kind": "command", "name": name})
+    got = client.receive(10.0)
+    assert got is not None
+    return str(got[0]["text"])
+
+
+def test_listeners_come_and_go_while_the_presenter_is_at_work(busy: LiveAddress) -> None:
+    for number in range(12):
+        with LiveClient(busy) as late:
+            assert said(late, f"hello {number}") == f"hello {number}"
+    with LiveClient(busy) as last:
+        last.send({"kind": "command", "name": "end"})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
+def test_a_listener_that_has_gone_leaves_no_open_file_behind(busy: LiveAddress) -> None:
+    def open_files(client: LiveClient) -> int:
+        assert said(client, "count") == "count"
+        got = client.receive(10.0)
+        assert got is not None
+        return int(got[0]["text"])
+
+    with LiveClient(busy) as watching:
+        before = open_files(watching)
+        for number in range(12):
+            with LiveClient(busy) as other:
+                other.send({"kind": "command", "name": f"hello {number}"})
+                assert watching.receive(10.0) is not None
+        until(lambda: open_files(watching) <= before)
+        watching.send({"kind": "command", "name": "end"})
