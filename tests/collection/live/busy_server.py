@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 import socket
 import sys
+from pathlib import Path
 
 from collection.live import LiveServer
 
@@ -27,7 +27,7 @@ def main() -> None:
         if heard and heard[-1] == "count" and server.n_clients == 1 and told == len(heard):
             heard.append("counted")
             told += 1
-            n_open = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+            n_open = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
             server.send({"kind": "alarm", "text": str(n_open)})
     server.close()
 
