@@ -42,6 +42,9 @@ POLL_S = 0.02
 _DROP_MARKER_EVERY_S = 1.0
 _DROP_MARKER_LONGEST_S = 60.0
 
+#: In place of a reason for which rows were dropped: they are kept, but their stamps went back.
+_WENT_BACK = "stamps went back"
+
 #: Number of the camera and table of its frames, by the stream of its packets.
 _CAMERAS = {PACKETS_STREAM: (1, FRAMES.path), SECOND_PACKETS_STREAM: (2, SECOND_FRAMES.path)}
 _FRAME_STREAMS = (FRAMES_STREAM, PACKETS_STREAM, SECOND_FRAMES_STREAM, SECOND_PACKETS_STREAM)
@@ -199,7 +202,8 @@ class WriterStage:
         highest = np.maximum.accumulate(np.concatenate(([last], stamps)))
         n_back = int(np.count_nonzero(stamps < highest[:-1]))
         if n_back:
-            self._mark(markers.TIME_WENT_BACK, name, float(n_back))
+            # One stamp far ahead makes all that follow "earlier": not a marker for each look at them.
+            self._drops[name, _WENT_BACK] = self._drops.get((name, _WENT_BACK), 0) + n_back
         self._last_stamp[name] = int(highest[-1])
 
     def _mark_drops(self, at_once: bool) -> None:
@@ -213,7 +217,10 @@ class WriterStage:
                 continue
             name, reason = key
             kind = markers.FRAMES_DROPPED if name in _FRAME_STREAMS else markers.SAMPLES_DROPPED
-            self._mark(kind, f"{name}: {reason}", float(self._drops.pop(key)))
+            message = f"{name}: {reason}"
+            if reason == _WENT_BACK:
+                kind, message = markers.TIME_WENT_BACK, name
+            self._mark(kind, message, float(self._drops.pop(key)))
             # Something that goes on is told less and less often; after a pause it is news again.
             again = now - due_s < interval_s
             interval_s = min(2 * interval_s, _DROP_MARKER_LONGEST_S) if again else _DROP_MARKER_EVERY_S

@@ -253,6 +253,26 @@ def test_rows_out_of_order_are_kept_as_they_came_and_marked(settings: RecorderSe
     assert summary.problems == ()
 
 
+def test_one_stamp_far_ahead_does_not_flood_the_markers(settings: RecorderSettings, lab: SimpleNamespace) -> None:
+    def deliver(sink: Sink, stop: threading.Event) -> None:
+        sink.rows(GAZE.path, lab.gaze_rows(1, SystemClock().now_us()))
+        number = 0
+        while not stop.wait(0.005):
+            number += 1
+            ahead_us = 10**12 if number == 20 else 0
+            sink.rows(GAZE.path, lab.gaze_rows(1, SystemClock().now_us() + ahead_us))
+
+    recording = Recording(settings, [lab.tracker(deliver)])
+    recording.start()
+    lab.until(lambda: recording.status().stream(GAZE.path).received >= 300)
+    recording.finish()
+    with open_session(settings.path) as session:
+        n_later = len(session.table(GAZE)) - 1 - int(np.argmax(session.table(GAZE)[:]["t_system_us"]))
+        told = _values(session, markers.TIME_WENT_BACK)
+    assert sum(told) == n_later >= 200
+    assert len(told) <= 5
+
+
 def test_silence_and_return_are_marked_once(settings: RecorderSettings, lab: SimpleNamespace) -> None:
     quiet = threading.Event()
 
