@@ -280,6 +280,51 @@ def test_an_alarm_is_red_says_what_to_do_and_beeps_until_muted(show: Callable[..
     assert not banner.isVisible()
 
 
+def test_the_note_has_the_keyboard_only_if_it_was_given(show: Callable[..., Shown]) -> None:
+    from PyQt5.QtCore import QEvent, Qt
+    from PyQt5.QtGui import QFocusEvent
+    from PyQt5.QtWidgets import QApplication
+
+    shown = show("recording")
+    note = shown.window.live.controls.note
+
+    def come_to_the_front() -> None:
+        # As the window manager does, with whatever Qt gives the keyboard to.
+        QApplication.setActiveWindow(None)
+        QApplication.setActiveWindow(shown.window)
+        shown.settle()
+
+    def marks() -> int:
+        return sum(message.get("name") == "mark" for message in shown.stage.sent)
+
+    for leave in (lambda: None, lambda: shown.key("F5"), lambda: shown.key("F2")):
+        leave()
+        shown.key("F4")
+        come_to_the_front()
+        assert not note.hasFocus()
+        before = marks()
+        shown.key("Space", widget=QApplication.focusWidget() or shown.window)
+        assert (marks(), note.text()) == (before + 1, "")
+    for end in ("Escape", "Return"):
+        shown.key("N")
+        assert note.hasFocus()
+        shown.type(note, "ks")
+        assert note.text() == "ks"
+        come_to_the_front()
+        assert not note.hasFocus(), "one who comes back to the window sets marks again"
+        shown.key("N")
+        shown.key(end, widget=note)
+        assert not note.hasFocus()
+        note.clear()
+    shown.click(note)
+    assert note.hasFocus()
+    shown.key("F5")
+    shown.key("F4")
+    assert not note.hasFocus(), "a page that is shown again does not remember it"
+    note.focusInEvent(QFocusEvent(QEvent.FocusIn, Qt.TabFocusReason))
+    assert not note.hasFocus()
+
+
 def test_the_key_sheet_lists_every_key(show: Callable[..., Shown]) -> None:
     from PyQt5.QtWidgets import QLabel
 

@@ -23,13 +23,17 @@ _MARKS_SHOWN = 4
 NOTE_CHARACTERS = 240
 
 
+#: How the note field may come to the keyboard: N, a click, and the end of its own menu.
+_ASKED_FOR = (Qt.ShortcutFocusReason, Qt.MouseFocusReason, Qt.PopupFocusReason, Qt.MenuBarFocusReason)
+
+
 class NoteField(QLineEdit):
     """A line that gives the keys back on Escape."""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Leave on Escape."""
         if event.key() == Qt.Key_Escape:
-            self.clearFocus()
+            self.give_back()
             return
         super().keyPressEvent(event)
 
@@ -37,6 +41,33 @@ class NoteField(QLineEdit):
         """Start with what is there selected."""
         super().focusInEvent(event)
         self.selectAll()
+
+    def give_back(self) -> None:
+        """Leave the keyboard to the window, whose keys are the session's commands."""
+        # Cleared first: else the page remembers this line and gives it the keyboard when it is shown again.
+        self.clearFocus()
+        window = self.window()
+        if window is not None:
+            window.setFocus(Qt.OtherFocusReason)
+
+
+class SessionNoteField(NoteField):
+    """The note of a running session: it has the keyboard only if the operator gave it.
+
+    Qt gives the keyboard to a line whenever a window or a page comes to the front;
+    then the keys that mark, skip or stop would be letters of a note.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.ClickFocus)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Refuse a keyboard that was not asked for; what was typed stays."""
+        if event.reason() not in _ASKED_FOR:
+            self.give_back()
+            return
+        super().focusInEvent(event)
 
 
 class Controls(QWidget):
@@ -57,7 +88,7 @@ class Controls(QWidget):
             button.clicked.connect(lambda _=False, action=action: self.wanted.emit(action))
             self.buttons[action] = button
             grid.addWidget(button, place // _PER_ROW, place % _PER_ROW)
-        self.note = NoteField()
+        self.note = SessionNoteField()
         self.note.setPlaceholderText(
             "Note (N): write, then Enter. It is stored with the time at which you press Enter."
         )
@@ -89,11 +120,10 @@ class Controls(QWidget):
     def _send_note(self) -> None:
         text = self.note.text().strip()
         if not text:
-            self.note.clearFocus()
-            return
-        if self._model.command(CommandName.NOTE, text):
+            self.note.give_back()
+        elif self._model.command(CommandName.NOTE, text):
             self.note.clear()
-            self.note.clearFocus()
+            self.note.give_back()
 
 
 class MarksView(QWidget):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt5.QtCore import QTimer
+from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QResizeEvent
 from PyQt5.QtWidgets import QApplication, QLayout, QShortcut, QStackedWidget, QVBoxLayout, QWidget
 
@@ -69,6 +69,8 @@ class ConsoleWindow(QWidget):
         self._text_px = 0
         self._on_first_paint: Callable[[], None] | None = None
         self.setWindowTitle("EMER operator console")
+        # A click beside the note field takes the keyboard from it.
+        self.setFocusPolicy(Qt.ClickFocus)
         self.header = Header(model)
         self.banner = AlarmBanner(model, beep)
         self.live = LiveView(model, player)
