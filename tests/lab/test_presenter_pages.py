@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from collection.presenter.psychopy.consent_page import ConsentPage
@@ -97,6 +98,70 @@ def test_ratings_by_digits_arrows_and_enter(presenter: PsychopyPresenter, partic
     participant.does(act)
     answers = _ask(presenter, participant, *FEELINGS)
     assert {scale: answer[0] for scale, answer in answers.items()} == {"happiness": 3, "sadness": 4, "fear": 2}
+
+
+def test_a_key_after_a_click_answers_the_next_line(
+    presenter: PsychopyPresenter, participant: Participant, desk: Desk
+) -> None:
+    def act() -> None:
+        page: QuestionsPage = desk.page(QuestionsPage)
+        desk.click(page.option_center(1, 1))
+        wait_for(lambda: page.chosen[1])
+        desk.hands.key("3")
+        wait_for(lambda: page.chosen[2])
+        assert [answer and answer[0] for answer in page.chosen] == [None, 1, 3]
+        desk.click(page.option_center(1, 2))  # changed: the line that is still open is next
+        wait_for(lambda: page.chosen[1] and page.chosen[1][0] == 2)
+        desk.hands.key("5")
+        wait_for(lambda: page.complete)
+        desk.hands.key("Return")
+
+    participant.does(act)
+    answers = _ask(presenter, participant, *FEELINGS)
+    assert [answer[0] for answer in answers.values()] == [5, 2, 3]
+
+
+@pytest.mark.parametrize("kind", [ItemKind.YES_NO, ItemKind.CHOICE])
+def test_digits_count_the_answers_as_they_are_shown(
+    presenter: PsychopyPresenter, participant: Participant, desk: Desk, kind: ItemKind
+) -> None:
+    item = Item("attention", kind, 0, 1, TEXTS["prompts.attention"], TEXTS.labels("labels.no_yes"))
+
+    def act() -> None:
+        page: QuestionsPage = desk.page(QuestionsPage)
+        boxes = [option.box for option in page._layout.options[0]]
+        assert (boxes[0].left, boxes[0].top) < (boxes[1].left, boxes[1].top)
+        desk.hands.key("2")
+        wait_for(lambda: page.chosen[0] and page.chosen[0][0] == 1)
+        desk.hands.key("0", "1")
+        wait_for(lambda: page.chosen[0] and page.chosen[0][0] == 0)
+        desk.hands.key("Return")
+
+    participant.does(act)
+    assert _ask(presenter, participant, item)["attention"][0] == 0
+
+
+def test_enter_with_an_open_line_says_what_is_missing(
+    presenter: PsychopyPresenter, participant: Participant, desk: Desk
+) -> None:
+    def act() -> None:
+        page: QuestionsPage = desk.page(QuestionsPage)
+        desk.hands.key("1", "1")
+        wait_for(lambda: page.chosen[1])
+        before = np.asarray(page.picture())
+        desk.hands.key("Return")
+        wait_for(lambda: page._missing_shown)
+        # Words stand beside the button, left of it, where nothing stood.
+        box = page.button.box
+        beside = np.s_[int(box.top) : int(box.bottom), : int(box.left) - 20]
+        wait_for(lambda: (np.asarray(page.picture())[beside] != before[beside]).sum() > 200)
+        desk.hands.key("1")
+        wait_for(lambda: page.complete)
+        assert (np.asarray(page.picture())[beside] == before[beside]).all()
+        desk.hands.key("Return")
+
+    participant.does(act)
+    assert len(_ask(presenter, participant, *FEELINGS)) == 3
 
 
 def test_manikins_by_mouse_and_keyboard(presenter: PsychopyPresenter, participant: Participant, desk: Desk) -> None:

@@ -247,6 +247,7 @@ class PsychopyPresenter:
             hint=texts[hint],
             progress=texts.say("hints.page", number=shown, total=len(step.items)) if len(step.items) > 1 else "",
             button=texts["buttons.done" if is_text else "buttons.go_on"],
+            incomplete=texts["hints.incomplete"],
             yes=texts["buttons.yes"],
             no=texts["buttons.no"],
         )

@@ -18,22 +18,42 @@ class Frame:
     hint: str = ""
     progress: str = ""
     button: str = ""
+    incomplete: str = ""
     yes: str = ""
     no: str = ""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One answer that can be chosen, and where."""
+    """One answer that can be chosen, and where.
+
+    Parameters
+    ----------
+    rating : int
+        What is stored.
+    box : Box
+        Its place.
+    word : str
+        What stands there, where that is not the rating itself.
+    digit : int
+        The key that chooses it, as it is written there: the rating where numbers stand on the page, else
+        the place of the answer counted from the left, or from above, from 1.
+    """
 
     rating: int
     box: Box
-    word: str = ""
+    word: str
+    digit: int
 
 
 def point_words(item: Item) -> tuple[str, ...]:
     """Return the words of an item's points, one each; empty if it has words for its ends alone."""
     return item.labels if len(item.labels) == item.high - item.low + 1 else ()
+
+
+def _numbered(rating: int, box: Box) -> Option:
+    """Return an answer at which its rating stands."""
+    return Option(rating, box, "", rating)
 
 
 class QuestionLayout:
@@ -123,12 +143,12 @@ class QuestionLayout:
             inner = [Box(left + i * (width + gap), box.top, width, box.height) for i in (0, 1)]
             pad = max(8 * self._ink.unit, (box.height - 74 * self._ink.unit) / 2)
             return [
-                Option(item.low + i, Box(b.left, b.top + pad, b.width, b.height - 2 * pad), words[i])
+                Option(item.low + i, Box(b.left, b.top + pad, b.width, b.height - 2 * pad), words[i], i + 1)
                 for i, b in enumerate(inner)
             ]
         n = item.high - item.low + 1
         width = box.width / n
-        return [Option(item.low + i, Box(box.left + i * width, box.top, width, box.height)) for i in range(n)]
+        return [_numbered(item.low + i, Box(box.left + i * width, box.top, width, box.height)) for i in range(n)]
 
     def _lay_out_manikins(self) -> None:
         unit, body = self._ink.unit, self._body
@@ -147,7 +167,7 @@ class QuestionLayout:
             self.rows.append(Box(body.left, top, body.width, row_height))
             item = self._items[row]
             self.options.append(
-                [Option(item.low + i, Box(inside.left + i * width, prompt.bottom, width, height)) for i in range(n)]
+                [_numbered(item.low + i, Box(inside.left + i * width, prompt.bottom, width, height)) for i in range(n)]
             )
 
     def _lay_out_list(self) -> None:
@@ -170,6 +190,7 @@ class QuestionLayout:
                     item.low + i,
                     Box(left + (i // rows) * (width + 20 * unit), top + (i % rows) * height, width, height - 10 * unit),
                     word,
+                    i + 1,
                 )
                 for i, word in enumerate(words)
             ]

@@ -114,9 +114,18 @@ class QuestionsPage(Page):
         for row, options in enumerate(self._layout.options):
             for option in options:
                 if option.box.holds(x, y):
+                    first = self.chosen[row] is None
                     self._choose(row, option.rating, t_us)
+                    # A key that is pressed next answers another line, and never overwrites what was just clicked.
+                    self._focus = self._next_open(row, row + 1 if first else row)
                     return True
         return False
+
+    def _next_open(self, row: int, otherwise: int) -> int:
+        """Return the next line without an answer, below or else from the top; `otherwise` if there is none."""
+        n = len(self.items)
+        rows = (*range(row + 1, n), *range(row))
+        return next((other for other in rows if self.chosen[other] is None), min(n - 1, otherwise))
 
     def _key(self, key: str, t_us: int) -> bool:
         if key in {"enter", "space"}:
@@ -130,11 +139,16 @@ class QuestionsPage(Page):
         if key in {"left", "right"}:
             return self._step(-1 if key == "left" else 1, t_us)
         if key.isdigit():
-            ratings = [option.rating for option in self._layout.options[self._focus]]
-            rating = int(key)
-            if rating in ratings:
-                self._choose(self._focus, rating, t_us)
-                self._focus = min(len(self.items) - 1, self._focus + 1)
+            return self._digit(int(key), t_us)
+        return False
+
+    def _digit(self, digit: int, t_us: int) -> bool:
+        """Choose by a number: the one that stands at an answer."""
+        for option in self._layout.options[self._focus]:
+            if option.digit == digit:
+                row = self._focus
+                self._choose(row, option.rating, t_us)
+                self._focus = self._next_open(row, row + 1)
                 return True
         return False
 
@@ -278,9 +292,7 @@ class QuestionsPage(Page):
         fill = ACCENT if selected else WELL_HOVER if hover else WELL
         ink.panel(picture, option.box, fill, edge=ACCENT if selected or hover else CARD_EDGE)
         color = ON_ACCENT if selected else INK
-        word = (
-            f"{option.rating}   {option.word}" if self._kind is ItemKind.CHOICE and option.rating < 10 else option.word
-        )
+        word = f"{option.digit}   {option.word}" if option.digit is not None and option.digit < 10 else option.word
         inside = option.box.inset(14 * ink.unit)
         ink.text(picture, word, inside, BODY - 4, color=color, middle=True,
                  align="left" if self._kind is ItemKind.CHOICE else "center")  # fmt: skip
@@ -294,4 +306,8 @@ class QuestionsPage(Page):
             for option in options:
                 if self._hovers(option.box) or (answer is not None and answer[0] == option.rating):
                     self._paint_option(picture, row, option)
+        if self._missing_shown and not self.complete:
+            ink, unit = self.ink, self.ink.unit
+            box = Box(self._layout.left, self.button.box.top + 22 * unit, self._layout.width, 40 * unit)
+            ink.text(picture, self._frame.incomplete, box, HINT + 2)
         self.button.paint(self.ink, picture, hover=self._hovers(self.button.box), enabled=self.complete)
