@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 logger = logging.getLogger(__name__)
 
 
@@ -80,6 +78,11 @@ def _is_urgent(priority: Priority) -> bool:
 
 
 def _set_windows(priority: Priority) -> bool:
+    try:
+        import psutil
+    except ImportError as error:
+        logger.info("the priority was not changed: %s", error)
+        return False
     process = psutil.Process()
     order = [getattr(psutil, name) for name in _WINDOWS_ORDER]
     wanted = getattr(psutil, priority.windows)
@@ -127,7 +130,11 @@ def _thread_numbers() -> list[int]:
 
 def _places() -> dict[int, int]:
     if sys.platform == "win32":
-        return {0: psutil.Process().nice()}
+        try:
+            import psutil
+        except ImportError:
+            return {}
+        return {0: int(psutil.Process().nice())}
     places = {}
     for number in _thread_numbers():
         try:
@@ -138,18 +145,28 @@ def _places() -> dict[int, int]:
 
 
 def _restore(before: dict[int, int]) -> None:
+    if sys.platform == "win32":
+        _restore_windows(before)
+        return
+    usual = before.get(os.getpid(), 0)
+    for number in _thread_numbers():
+        # Threads that were started within the block have inherited its place.
+        was = before.get(number, usual)
+        try:
+            if os.getpriority(os.PRIO_PROCESS, number) != was:
+                os.setpriority(os.PRIO_PROCESS, number, was)
+        except ProcessLookupError:
+            continue
+        except OSError as error:
+            logger.info("the priority was not set back: %s", error)
+
+
+def _restore_windows(before: dict[int, int]) -> None:
+    if not before:
+        return
+    import psutil
+
     try:
-        if sys.platform == "win32":
-            psutil.Process().nice(before[0])
-            return
-        usual = before.get(os.getpid(), 0)
-        for number in _thread_numbers():
-            # Threads that were started within the block have inherited its place.
-            was = before.get(number, usual)
-            try:
-                if os.getpriority(os.PRIO_PROCESS, number) != was:
-                    os.setpriority(os.PRIO_PROCESS, number, was)
-            except ProcessLookupError:
-                continue
+        psutil.Process().nice(before[0])
     except (psutil.Error, OSError) as error:
         logger.info("the priority was not set back: %s", error)
