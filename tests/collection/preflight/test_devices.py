@@ -137,7 +137,7 @@ def test_the_test_recording_is_made_checked_and_deleted(settings: RecorderSettin
 
 
 def test_a_tracker_that_dies_in_the_test_recording_is_found(settings: RecorderSettings) -> None:
-    checks = by_name(check_recording(replace(settings, eye_tracker="faulty:silence@1:simulated"), 6.0))
+    checks = by_name(check_recording(replace(settings, eye_tracker="faulty:silence@5:simulated"), 16.0))
     assert checks["gaze_rate"].level == "error"
     assert checks["test_recording"].level == "warning"
 
