@@ -35,10 +35,14 @@ class Presentation:
     n_flips_dropped: int = 0
     #: From the first flip to one refresh after the last; NaN if nothing was shown.
     duration_s: float = math.nan
-    #: More than one frame of the clip was missing at its end.
+    #: More than one frame at the clip's end was not shown.
     ended_early: bool = False
     #: Times for which the clip stood still: host time of the last flip before, and seconds until the next.
     holds: tuple[tuple[int, float], ...] = ()
+    #: How many frames of the clip lie behind the last one that was shown.
+    n_frames_missing: int = 0
+    #: By how many seconds of the clip the last frame that was shown lies before its last one.
+    missing_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ def store_presentation(log: SessionLog, clip: PlayClip, shown: Presentation, *, 
     if ended_early:
         log.marker(
             markers.CLIP_ENDED_EARLY,
-            clip.stimulus_id,
-            clip.planned_s - shown.duration_s,
+            f"the last {shown.n_frames_missing} frames of {clip.stimulus_id} were not shown",
+            shown.missing_s,
             t_system_us=shown.t_offset_us,
             trial_id=clip.trial_id,
         )

@@ -144,11 +144,13 @@ def _second_camera(session: Session) -> dict[str, Any] | None:
 def _flips(session: Session, config: StudyConfig) -> dict[str, Any]:
     shown = session.table(PRESENTATIONS)[:]
     flips = session.table(FLIPS)[:]
+    n_flips, n_dropped = int(shown["n_flips"].sum()), int(shown["n_flips_dropped"].sum())
     period_us = sample_interval_us(flips["t_flip_us"].astype(np.int64))
     return {
-        "n_flips": int(shown["n_flips"].sum()),
+        "n_flips": n_flips,
         "n_late": int(shown["n_flips_late"].sum()),
-        "n_dropped": int(shown["n_flips_dropped"].sum()),
+        "n_dropped": n_dropped,
+        "n_due": n_flips + n_dropped,
         "n_clips_ended_early": int(shown["ended_early"].sum()),
         "median_interval_ms": period_us / 1e3,
         "refresh_hz": 1e6 / period_us if period_us > 0 else math.nan,
@@ -158,6 +160,7 @@ def _flips(session: Session, config: StudyConfig) -> dict[str, Any]:
 
 def _trials(session: Session, config: StudyConfig, session_file: str) -> list[dict[str, Any]]:
     shown = {int(row["trial_id"]): row for row in session.table(PRESENTATIONS)[:]}
+    not_shown = _ends_not_shown(session)
     trials = []
     for clip in session_clips(session, config.quality, session_file):
         row = shown.get(clip["trial_id"])
@@ -176,6 +179,7 @@ def _trials(session: Session, config: StudyConfig, session_file: str) -> list[di
                 "duration_expected_s": float(row["duration_expected_s"]),
                 "n_flips_dropped": int(row["n_flips_dropped"]),
                 "ended_early": bool(row["ended_early"]),
+                "end_not_shown": not_shown.get(clip["trial_id"], ""),
                 "t_start_us": clip["t_start_us"],
                 "t_end_us": clip["t_end_us"],
             }
@@ -183,6 +187,19 @@ def _trials(session: Session, config: StudyConfig, session_file: str) -> list[di
     known = {trial["trial_id"] for trial in trials}
     trials += [item for item in _lost_trials(session) if item["trial_id"] not in known]
     return sorted(trials, key=lambda trial: int(trial["trial_id"]))
+
+
+def _ends_not_shown(session: Session) -> dict[int, str]:
+    """Return for each trial whose clip ended early what its marker says was not shown: "the last 3 frames (0.10 s)"."""
+    rows = session.table(MARKERS)[:]
+    rows = rows[rows["kind"] == markers.CLIP_ENDED_EARLY.encode()]
+    said = {}
+    for row, message in zip(rows, decode_text(rows["message"]), strict=True):
+        frames, _, _ = str(message).partition(" of ")
+        # Files of earlier versions name the stimulus alone, and the value is not what is missing.
+        if frames.startswith("the last "):
+            said[int(row["trial_id"])] = f"{frames} ({float(row['value']):.2f} s)"
+    return said
 
 
 def _shown_s(row: np.void) -> float:

@@ -80,10 +80,11 @@ def _calibration_sentences(calibration: dict[str, Any]) -> list[str]:
 def _stream_sentences(data: dict[str, Any]) -> list[str]:
     said = []
     flips, camera = data["flips"], data["camera"]
-    if flips["n_flips"] and flips["n_dropped"] > 0.01 * flips["n_flips"]:
-        said.append(f"{flips['n_dropped']} of {flips['n_flips']} screen refreshes were missed while clips played.")
+    if flips["n_dropped"] > 0.01 * flips["n_due"]:
+        said.append(f"{flips['n_dropped']} of {flips['n_due']} screen refreshes were missed while clips played.")
     if flips["n_clips_ended_early"]:
-        said.append(f"{flips['n_clips_ended_early']} clips ended too early.")
+        n = flips["n_clips_ended_early"]
+        said.append(f"The end of {n} {'clip' if n == 1 else 'clips'} was not shown (see the trials).")
     if camera["n_frames"] and camera["n_missed"] > 0.01 * camera["n_frames"]:
         said.append(f"The camera missed {camera['n_missed']} of {camera['n_frames']} frames.")
     answers = data["answers"]

@@ -185,7 +185,7 @@ PRESENTATIONS = Table(
         Column("completed", "u1", "", "1 if it played to its end."),
         Column("duration_actual_s", "<f8", "s", "From the first flip to one period after the last.", since=(1, 1)),
         Column("n_flips_dropped", "<i4", "flips", "Refreshes in which no flip came.", since=(1, 1)),
-        Column("ended_early", "u1", "", "1 if it ended more than one of its frames too early.", since=(1, 1)),
+        Column("ended_early", "u1", "", "1 if more than one frame at its end was not shown.", since=(1, 1)),
         Column("stimulus_sha256", "S64", "", "SHA-256 of the file that was shown, hexadecimal.", since=(1, 1)),
     ),
     Growth.SLOW,

@@ -65,7 +65,8 @@ MARKER_KINDS: dict[str, str] = {
     STIMULUS_OFFSET: "Last flip of a stimulus.",
     TRIAL_INTERRUPTED: "A trial was cut off; the message says by what. It gives no clip.",
     TRIAL_SKIPPED: "The operator skipped a trial; the message is its stimulus.",
-    CLIP_ENDED_EARLY: "A clip ended more than one of its frames too early; the value is by how many seconds.",
+    CLIP_ENDED_EARLY: "More than one frame at the end of a clip was not shown; the message says how many, the value is "
+    "by how many seconds of the clip the last frame shown lies before its last one.",
     CLIP_HELD: "A clip stood still while the participant was asked whether to stop, and then went on; the value is for "
     "how many seconds. Its trial gives no clip: what was felt is no undisturbed reaction.",
     PARTICIPANT_STOPPED: "The participant asked to stop.",

@@ -6,11 +6,14 @@ import gc
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from collection.presenter.base import Presentation
+from collection.presenter.psychopy.clip_file import read_clip_file
+from collection.presenter.psychopy.clip_player import _Playing
 from collection.presenter.psychopy.page import DecisionPage
 from collection.presenter.psychopy.presenter import PsychopyPresenter
 from collection.protocol.steps import PlayClip
@@ -92,6 +95,8 @@ def test_a_clip_starts_when_it_is_due_and_plays_its_whole_length(presenter: Psyc
     missing = N_FRAMES - 1 - round(times_us[-1] * FPS / 1e6)
     assert missing <= 1 + 3 * longest_us * FPS / 1e6
     assert shown.ended_early == (missing > 1)
+    assert shown.n_frames_missing == missing
+    assert shown.missing_s == pytest.approx(missing / FPS, abs=0.002)
 
 
 def test_flips_are_handed_over_in_batches_with_the_collector_off(presenter: PsychopyPresenter, clip: PlayClip) -> None:
@@ -215,7 +220,26 @@ def test_a_clip_that_was_cut_off_is_flagged_as_ending_early(presenter: PsychopyP
     cut.write_bytes(data[: int(len(data) * 0.6)])
     shown, rows = _play(presenter, PlayClip("clip", 3.0, 1, "cut", "neutral", cut))
     assert shown.ended_early
-    assert rows["clip_time_us"].max() < 2_600_000
+    last_us = int(rows["clip_time_us"][-1])
+    assert last_us < 2_600_000
+    assert shown.n_frames_missing == 89 - round(last_us * 30 / 1e6)
+    assert shown.missing_s == pytest.approx(89 / 30 - last_us / 1e6, abs=0.002)
+
+
+def test_only_frames_that_were_not_shown_make_a_clip_end_early(clip: PlayClip) -> None:
+    """Not the time on the screen: a slow machine shows a clip for longer, and yet leaves out its last frames."""
+    file = read_clip_file(clip.file)
+    window = SimpleNamespace(period_us=1e6 / 60, has_vsync=False)
+    for n_missing, flagged in ((0, False), (1, False), (2, True), (5, True)):
+        playing = _Playing(window, SystemClock(), None, file, clip)  # type: ignore[arg-type]
+        playing._note(1_000_000, 1_000_000, 0)
+        # 2.07 s on the screen where 2 s were due.
+        playing._note(3_050_000, 3_050_000, round((N_FRAMES - 1 - n_missing) / FPS * 1e6))
+        shown = playing._presentation(True)
+        assert shown.duration_s == pytest.approx(2.067, abs=0.001)
+        assert shown.ended_early is flagged
+        assert shown.n_frames_missing == n_missing
+        assert shown.missing_s == pytest.approx(n_missing / FPS, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "sound only"])

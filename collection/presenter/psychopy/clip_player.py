@@ -275,7 +275,9 @@ class _Playing:
     def _presentation(self, completed: bool) -> Presentation:
         if not self._n_flips:
             return Presentation(self._clock.now_us(), self._clock.now_us(), 0, 0, False)
-        missing_s = self._file.last_frame_s - self._clip_time_us / 1e6 if self._file else 0.0
+        # MovieStim ends when the clip's time is over: what it had not decoded by then is never shown, and on a
+        # slow machine these are several frames, though the clip stood on the screen for its whole length.
+        missing_s = max(0.0, self._file.last_frame_s - self._clip_time_us / 1e6) if self._file else 0.0
         frame_s = self._file.frame_s if self._file else 0.0
         return Presentation(
             self._first_us,
@@ -288,4 +290,6 @@ class _Playing:
             # More than one frame: one and a half, since times of frames are rounded.
             completed and missing_s > 1.5 * frame_s,
             tuple(self._holds),
+            round(missing_s / frame_s) if frame_s > 0 else 0,
+            missing_s,
         )

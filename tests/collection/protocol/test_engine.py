@@ -255,8 +255,10 @@ class _Hasty(HeadlessPresenter):
     def play(self, clip, t_due_us, take_flips, should_stop) -> Presentation:
         shown = super().play(clip, t_due_us, take_flips, should_stop)
         return Presentation(
-            shown.t_onset_us, shown.t_offset_us, shown.n_flips, 0, True, 3, clip.planned_s - 0.1, ended_early=True
-        )
+            shown.t_onset_us, shown.t_offset_us, shown.n_flips, 0, True, 3,
+            # Longer on the screen than it is: its last frame shown stood for long.
+            clip.planned_s + 0.07, ended_early=True, n_frames_missing=3, missing_s=0.1,
+        )  # fmt: skip
 
 
 def test_a_clip_that_ends_early_is_flagged(plan: SessionPlan, log, clock: ScaledClock, script) -> None:
@@ -265,7 +267,7 @@ def test_a_clip_that_ends_early_is_flagged(plan: SessionPlan, log, clock: Scaled
     assert shown["ended_early"].tolist() == [1, 1, 1, 1]
     assert shown["completed"].all()
     assert shown["n_flips_dropped"].tolist() == [3, 3, 3, 3]
-    assert log.of(markers.CLIP_ENDED_EARLY)[0] == ("try", -1)
+    assert log.of(markers.CLIP_ENDED_EARLY)[0] == ("the last 3 frames of try were not shown", -1)
     early = [
         value for (kind, *_), value in zip(log.markers, log.values, strict=True) if kind == markers.CLIP_ENDED_EARLY
     ]

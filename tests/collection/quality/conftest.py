@@ -116,8 +116,12 @@ def _write_trials(writer: SessionWriter) -> None:
         row = make_row(
             PRESENTATIONS, trial_id=trial_id, stimulus_id="happiness-1", target_emotion="happiness",
             t_onset_us=start_us, t_offset_us=start_us + 3_000_000, duration_expected_s=3.0, n_flips=180,
-            n_flips_late=1, completed=1, duration_actual_s=3.01, n_flips_dropped=2,
+            n_flips_late=1, completed=1, duration_actual_s=3.01, n_flips_dropped=400 if trial_id == 2 else 2,
+            ended_early=trial_id == 2,
         )  # fmt: skip
+        if trial_id == 2:
+            said = "the last 3 frames of happiness-1 were not shown"
+            writer.marker(markers.CLIP_ENDED_EARLY, said, 0.1, t_system_us=start_us + 3_000_000, trial_id=2)
         writer.append(PRESENTATIONS.path, row)
         writer.marker(markers.TRIAL_ENDED, "", t_system_us=start_us + 3_100_000, trial_id=trial_id)
     writer.marker(markers.TRIAL_STARTED, "fear-1", t_system_us=START_US + 20_000_000, trial_id=3)

@@ -68,6 +68,20 @@ def test_the_verdict_names_what_was_overridden_and_the_screen_that_was_used(data
     assert "the window really had 1920 x 1080 px" in methods_text(wrong)
 
 
+def test_missed_refreshes_are_told_of_those_that_were_due(data: dict) -> None:
+    flips = data["flips"]
+    assert flips["n_due"] == flips["n_flips"] + flips["n_dropped"]
+    said = " ".join(data["verdict"]["sentences"])
+    assert f"{flips['n_dropped']} of {flips['n_due']} screen refreshes were missed" in said
+
+
+def test_a_clip_that_ended_early_says_what_was_not_shown(data: dict) -> None:
+    said = {trial["trial_id"]: trial.get("end_not_shown") for trial in data["trials"]}
+    assert said[2] == "the last 3 frames (0.10 s)"
+    assert said[1] == ""
+    assert "The end of 1 clip was not shown" in " ".join(data["verdict"]["sentences"])
+
+
 def test_the_methods_text_states_what_was_measured(data: dict) -> None:
     text = data["methods_text"]
     assert "Spectrum at 300 Hz" in text
@@ -80,7 +94,7 @@ def test_the_methods_text_states_what_was_measured(data: dict) -> None:
 def test_everything_is_json(data: dict) -> None:
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert data["consent"] == {"video": False, "gaze": True}
-    assert data["flips"]["n_dropped"] == 6
+    assert data["flips"]["n_dropped"] == 404
     assert data["camera"]["rate_hz"] is None
 
 
