@@ -197,16 +197,20 @@ def _text(standing: Standing) -> str:
 
 
 def make_redo_question(shown: Sequence[Target], picked: Sequence[Target]) -> Question:
-    """Return the question for a point to collect again; asked until the operator has picked all."""
+    """Return the question for a point to collect again; asked until the operator has picked all.
+
+    A choice's place is its key: each target keeps the place of its number in the picture.
+    """
     choices = [
-        (f"{POINT}{number}", f"Target {number} at {target[0]:.0%}, {target[1]:.0%}")
+        (f"{POINT}{number}", f"Target {number}: picked. Again: begin")
+        if target in picked
+        else (f"{POINT}{number}", f"Target {number} at {target[0]:.0%}, {target[1]:.0%}")
         for number, target in enumerate(shown, start=1)
-        if target not in picked
     ]
     begin = ("begin", f"Begin with {len(picked)}") if picked else ("cancel", "None")
     return Question(
         REDO_QUESTION,
         "Which target is to be collected again?",
-        (begin, *choices),
+        (*choices, begin),
         data={"targets": [list(target) for target in shown], "picked": [list(target) for target in picked]},
     )

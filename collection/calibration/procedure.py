@@ -333,7 +333,10 @@ class CalibrationProcedure:
             decision = self._decide(make_redo_question(shown, picked))
             if not decision.choice.startswith(POINT):
                 return tuple(picked)
-            picked.append(shown[int(decision.choice.removeprefix(POINT)) - 1])
+            target = shown[int(decision.choice.removeprefix(POINT)) - 1]
+            if target in picked:
+                return tuple(picked)
+            picked.append(target)
 
     def _use_earlier(self, attempt_id: int, standing: Standing) -> CalibrationResult | Callable[[], None]:
         """Put an earlier attempt into use; it is accepted at once if its gate lets it pass."""

@@ -213,6 +213,18 @@ def test_points_of_the_operators_choice_are_redone(make_lab: MakeLab) -> None:
     assert [shown.target_norm for shown in result.attempts[2].shown] == [first[1], first[3]]
 
 
+def test_the_key_of_a_target_is_its_number_in_the_picture(make_lab: MakeLab) -> None:
+    lab = make_lab(answers=["redo_other", "point_2", "point_4", "point_2", "accept"], points=5)
+    result = lab.procedure.run()
+    asked = [question for question in lab.operator.questions if question.id == "calibration_points"]
+    for question, last in zip(asked, ("cancel", "begin", "begin"), strict=True):
+        assert [word for word, _ in question.choices] == [*(f"point_{number}" for number in range(1, 6)), last]
+    assert dict(asked[1].choices)["point_2"].startswith("Target 2: picked")
+    # A script takes the first choice each time; this, too, comes to an end.
+    first = [shown.target_norm for shown in result.attempts[0].shown]
+    assert [shown.target_norm for shown in result.attempts[2].shown] == [first[1], first[3]]
+
+
 def test_an_earlier_attempt_is_put_into_use_again(make_lab: MakeLab) -> None:
     lab = make_lab(answers=["recalibrate", "use_2"], points=5)
 
