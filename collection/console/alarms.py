@@ -76,7 +76,13 @@ def _links(model: ConsoleModel, now_s: float) -> Iterator[Alarm]:
     session, recorder = model.links[SESSION], model.links[RECORDER]
     if model.ended is not None:
         return
-    if session.was_connected and not session.connected:
+    if session.was_connected and not session.connected and model.recorder_address is None:
+        # No recorder runs: the session had not begun to record, or its file was closed before it went.
+        yield Alarm(
+            "link:session", NOTE, "The session is not there any more. No recording was running.",
+            "Its terminal says why; emer status shows what is on file.",
+        )  # fmt: skip
+    elif session.was_connected and not session.connected:
         yield Alarm(
             "link:session", ERROR, "The session does not answer any more.",
             "Marks, pause and stop do not work from here. Look at the presenter's screen; the recorder saves what it "

@@ -224,7 +224,9 @@ class ConsoleModel:
 
     def _take_ended(self, message: dict[str, Any], _: bytes | None, __: float) -> None:
         self.ended, self.question = message, None
-        self._dirty.add(messages.QUESTION)
+        # What went wrong on the way is among the summary's headlines.
+        self.session_alarms.clear()
+        self._dirty |= {messages.QUESTION, messages.ALARM}
 
     # ------------------------------------------------------------ what is known
 

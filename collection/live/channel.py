@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
@@ -74,7 +75,12 @@ class Channel:
     def close(self, linger_s: float = 0.0) -> None:
         """Cut the connection; what waits may still leave within `linger_s`. Idempotent."""
         if linger_s > 0 and not self.ended:
+            end_s = time.monotonic() + linger_s
             self.outbox.wait_empty(linger_s)
+            # What was taken from it last may not have been written yet: the thread that writes ends by itself.
+            self.outbox.close()
+            if self._threads[0].is_alive() and self._threads[0] is not threading.current_thread():
+                self._threads[0].join(max(0.0, end_s - time.monotonic()))
         self._end()
         for thread in self._threads:
             if thread is not threading.current_thread() and thread.is_alive():

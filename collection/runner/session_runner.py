@@ -108,7 +108,13 @@ class SessionRunner:
         """
         with ExitStack() as stack:
             self._link.open(stack)
-            ready = self._prepare(stack)
+            try:
+                ready = self._prepare(stack)
+            except EmerError as error:
+                # Who looks at the console only must hear it there, and not think that a recording was lost.
+                self._not_started(str(error))
+                self._link.ended(self._result)
+                raise
             if ready is not None:
                 self._record(ready)
                 self._look_back()

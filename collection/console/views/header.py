@@ -34,7 +34,7 @@ class LinkLight(QWidget):
         link = self._model.links[self._feed]
         if link.connected:
             return self._feed, theme.GOOD
-        if self._model.ended is not None:
+        if self._model.ended is not None or (link.was_connected and self._model.recorder_address is None):
             return f"{self._feed} ended", theme.DIM
         if link.was_connected:
             return f"{self._feed} LOST", theme.BAD

@@ -70,11 +70,24 @@ def test_lost_connections_are_shown_and_found_again(lab) -> None:
 
 def test_the_end_of_a_session_is_no_alarm(lab) -> None:
     lab.begin()
+    lab.session("alarm", key="dropped", text="168 frames were dropped so far.", level="warning")
     lab.session("ended", reason="complete")
     for feed in (SESSION, RECORDER):
         lab.model.set_link(feed, False)
     lab.wait(10.0)
     assert lab.alarms() == []
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_session_that_went_without_a_recording_gives_nothing_to_resume(lab, recorded: bool) -> None:
+    lab.begin() if recorded else lab.model.set_link(SESSION, True)
+    lab.session("recorder", address="", key_hex="")
+    for feed in (SESSION, RECORDER):
+        lab.model.set_link(feed, False)
+    lab.wait(5.0)
+    assert lab.alarms(ERROR) == []
+    assert lab.alarms() == ["link:session"]
+    assert "resume" not in lab.alarm("link:session").remedy
 
 
 def test_before_anything_was_connected_there_is_no_alarm(lab) -> None:

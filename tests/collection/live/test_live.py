@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client
@@ -315,3 +316,26 @@ def test_a_listener_that_has_gone_leaves_no_open_file_behind(busy: LiveAddress) 
                 assert watching.receive(10.0) is not None
         until(lambda: open_files(watching) <= before)
         watching.send({"kind": "command", "name": "end"})
+
+
+def test_the_last_word_arrives_although_its_thread_is_slow(server: LiveServer) -> None:
+    with connect(server) as client:
+        connection = server._channels[0]._connection
+        taken = threading.Event()
+
+        class Slow:
+            """The connection of a thread that loses the processor between taking a message and writing it."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(connection, name)
+
+            def send_bytes(self, text: bytes) -> None:
+                taken.set()
+                threading.Event().wait(0.2)
+                connection.send_bytes(text)
+
+        server._channels[0]._connection = Slow()  # type: ignore[assignment]
+        server.send({"kind": "ended"})
+        assert taken.wait(5.0)
+        server.close()
+        assert client.receive(5.0) == ({"kind": "ended"}, None)

@@ -23,7 +23,7 @@ from collection.runner.ending import write_quality_page
 from collection.runner.operators import SCRIPT_REASON, AutomaticOperator, ScriptedOperator, TerminalOperator
 from collection.runner.preflight_gate import PreflightGate
 from data_schema.clocks import SystemClock
-from data_schema.errors import RecordingError, UsageError
+from data_schema.errors import EmerError, RecordingError, UsageError
 from data_schema.session.layout import CONSENT
 from data_schema.study.folder import StudyFolder
 from data_schema.study.scaffold import init_study
@@ -259,6 +259,21 @@ def test_a_stop_before_the_recorder_records_nothing(study: StudyFolder) -> None:
     result = runner.run()
     assert (result.reason, result.message) == ("not started", "changed their mind")
     assert list(study.sessions_dir.iterdir()) == []
+
+
+def test_a_session_that_cannot_begin_says_so_on_the_console(study: StudyFolder) -> None:
+    taken = study.session_path("P001", "01")
+    taken.parent.mkdir(parents=True)
+    taken.touch()
+    request = SessionRequest(study, "P001", session="01", rehearsal=True, headless=True, speed=8.0, console=False)
+    runner = SessionRunner(request)
+    told: list[dict[str, Any]] = []
+    runner._link.operator = SimpleNamespace(poll=list, tell=told.append, decide=None)  # type: ignore[assignment]
+    with pytest.raises(EmerError, match="P001") as refused:
+        runner.run()
+    (ended,) = [message for message in told if message["kind"] == "ended"]
+    assert ended["reason"] == f"not started: {refused.value}"
+    assert ended["path"] == ended["next"] == ""
 
 
 def test_a_study_without_calibration_asks_for_none(study: StudyFolder) -> None:
