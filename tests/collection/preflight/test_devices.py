@@ -136,6 +136,29 @@ def test_the_test_recording_is_made_checked_and_deleted(settings: RecorderSettin
     assert sorted(study.root.rglob("*")) == before
 
 
+def test_frames_that_the_encoder_lost_are_not_blamed_on_the_cable(study: StudyFolder) -> None:
+    slow = study.config.camera.model_copy(
+        update={"width_px": 1280, "height_px": 720, "fps": 60.0, "preset": "placebo", "adapt": False}
+    )
+    recording = study.config.recording.model_copy(update={"queue_seconds": 0.1})
+    config = study.config.model_copy(update={"camera": slow, "recording": recording})
+    settings = RecorderSettings(
+        path=study.session_path("P001", "01"), participant="P001", session="01", config=config,
+        clock=SystemClock(), planned_s=600.0, participant_seed=1,
+    )  # fmt: skip
+    checks = by_name(check_recording(settings, 2.0))
+    rate, whole, encoding = (checks[name] for name in ("frame_rate", "test_recording", "encoding"))
+    assert rate.level == "error"
+    assert "the encoder did not keep up" in rate.message
+    for check in (rate, whole, encoding):
+        assert "USB" not in check.remedy
+        assert "lower [camera] width_px" in check.remedy
+        assert "switch [camera] adapt on" in check.remedy
+    # How far: by what a frame took.
+    asked_px = int(rate.remedy.split("about ")[1].split(" ")[0])
+    assert 16 <= asked_px < 1280
+
+
 def test_a_tracker_that_dies_in_the_test_recording_is_found(settings: RecorderSettings) -> None:
     checks = by_name(check_recording(replace(settings, eye_tracker="faulty:silence@5:simulated"), 16.0))
     assert checks["gaze_rate"].level == "error"
