@@ -14,10 +14,24 @@ from collection.protocol.operator import Command, Decision, Operator, Question
 _LOOK_EVERY_S = 0.1
 #: The reason that a script gives where one is asked for.
 SCRIPT_REASON = "decided by a script: nobody was there to ask"
+#: So often a script tries a calibration again whose tracker failed, and real seconds before each try: a cable that
+#: is plugged in again is back by then. Ours.
+_TRIES, _TRY_AGAIN_S = 6, 4.0
 
 
 class ScriptedOperator:
-    """Take the first choice of every question, and send no command."""
+    """Take the first choice of every question, and send no command.
+
+    A calibration that a tracker's failure ended is tried again some times, with a pause before each.
+
+    Attributes
+    ----------
+    try_again_s : float
+        Real seconds of that pause.
+    """
+
+    try_again_s = _TRY_AGAIN_S
+    _n_tries = 0
 
     def poll(self) -> list[Command]:
         """Return no command."""
@@ -28,10 +42,29 @@ class ScriptedOperator:
         if should_stop():
             return None
         choice = question.choices[0][0]
+        if question.id == "calibration":
+            words = {word for word, _ in question.choices}
+            # Only after a failure one may go on without a calibration.
+            failed = {"go_on", "recalibrate"} <= words
+            self._n_tries = self._n_tries + 1 if failed else 0
+            if failed and self._n_tries <= _TRIES:
+                if not _wait(self.try_again_s, should_stop):
+                    return None
+                choice = "recalibrate"
         return Decision(choice, SCRIPT_REASON if choice in question.reason_for else "")
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Nobody to tell."""
+
+
+def _wait(seconds: float, should_stop: Callable[[], bool]) -> bool:
+    """Wait; False if told to stop."""
+    ends_s = time.monotonic() + seconds
+    while time.monotonic() < ends_s:
+        if should_stop():
+            return False
+        time.sleep(min(_LOOK_EVERY_S, max(0.0, ends_s - time.monotonic())))
+    return True
 
 
 class AutomaticOperator(ScriptedOperator):

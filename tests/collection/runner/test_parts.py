@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -304,6 +305,27 @@ class _Console:
         while self._answer is None and not should_stop():
             deadline.wait(0.01)
         return self._answer
+
+
+def test_a_script_tries_a_calibration_again_before_it_stops() -> None:
+    failed = Question(
+        "calibration", "The tracker is gone.",
+        (("stop", "Stop"), ("recalibrate", "Again"), ("go_on", "Without")), reason_for=("go_on",),
+    )  # fmt: skip
+    good = Question("calibration", "Good.", (("accept", "Accept"), ("recalibrate", "Again")))
+    operator = ScriptedOperator()
+    operator.try_again_s = 0.2
+    started_s = time.monotonic()
+    assert operator.decide(failed, lambda: False) == Decision("recalibrate")
+    assert time.monotonic() - started_s >= 0.2
+    operator.try_again_s = 0.0
+    said = [operator.decide(failed, lambda: False) for _ in range(6)]
+    assert said == [Decision("recalibrate")] * 5 + [Decision("stop")]
+    assert operator.decide(good, lambda: False) == Decision("accept")
+    assert operator.decide(failed, lambda: False) == Decision("recalibrate"), "counted anew after it went well"
+    operator.try_again_s = 60.0
+    asked = iter((False, False, True))
+    assert operator.decide(failed, lambda: next(asked)) is None
 
 
 def test_a_rehearsal_by_itself_answers_the_console_only_if_nobody_does() -> None:
