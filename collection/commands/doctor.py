@@ -35,8 +35,30 @@ def doctor(
     else:
         for level, what, message, remedy in findings:
             typer.echo(f"{level:<8}{what}: {message}" + (f". {remedy}" if remedy else ""))
+        typer.echo(_closing([what for level, what, *_ in findings if level == "error"], of_study=study is not None))
     if any(level == "error" for level, *_ in findings):
         raise typer.Exit(1)
+
+
+#: Checks of what a rehearsal does without: it simulates devices, and may be silent.
+_OF_PEOPLE_ALONE = {
+    "sound", "eye_tracker", "camera", "gaze_rate", "frame_rate", "second_frame_rate", "rate_setting", "test_recording",
+}  # fmt: skip
+
+
+def _closing(errors: list[str], *, of_study: bool) -> str:
+    """Say whether a recording may start, and whether a rehearsal may."""
+    if not errors:
+        return "A recording may start (emer record run)." if of_study else "This machine is ready."
+    names = ", ".join(dict.fromkeys(errors))
+    if not of_study:
+        return f"This machine is not ready: {names}."
+    if set(errors) <= _OF_PEOPLE_ALONE:
+        return (
+            f"A recording must not start before this is mended: {names} (emer record run would ask for a reason). "
+            "A rehearsal with simulated devices may start (emer record rehearse): for it this is no error."
+        )
+    return f"Neither a recording nor a rehearsal may start before this is mended: {names}."
 
 
 def _before_a_session(

@@ -219,6 +219,26 @@ def test_doctor_makes_the_checks_of_a_preflight(study: StudyFolder, capsys: pyte
     assert "sadness-1.mp4" in capsys.readouterr().out
 
 
+def test_doctor_closes_with_what_may_start(
+    study: StudyFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collection.preflight import Check, screen
+
+    sound = Check("sound", "good", "loudspeakers")
+    monkeypatch.setattr(screen, "check_sound", lambda *_, **__: sound)
+    doctor = ["doctor", str(study.root), "--no-devices"]
+    assert main(doctor) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("A recording may start")
+    sound = Check("sound", "error", "no sound device", "Plug in loudspeakers.")
+    assert main(doctor) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "A recording must not start before this is mended: sound" in last
+    assert "A rehearsal with simulated devices may start" in last
+    study.stimulus_path("sadness-1").write_bytes(b"no video")
+    assert main(doctor) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Neither a recording nor a rehearsal may start")
+
+
 def test_ctrl_c_closes_a_valid_file(study: StudyFolder) -> None:
     code = "import sys; from data_schema.cli import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
