@@ -39,6 +39,7 @@ _SILENT_REMEDY = {
     GAZE_STREAM: "Check the eye tracker's cable and power; the recording goes on without gaze. Pause (P) if it stays.",
     FRAMES_STREAM: "Check the camera's cable; the recording goes on without video. Pause (P) if it stays.",
 }
+_TRACKER = "/eye/"
 #: Keys of the session's alarms about streams.
 _SAID_BY_STREAMS = ("silent ", "dropped")
 
@@ -121,10 +122,22 @@ def _streams(model: ConsoleModel, now_s: float) -> Iterator[Alarm]:
     if not model.recorder_heard(now_s):
         return
     tolerance = float(model.setup.get("rate_tolerance") or RATE_TOLERANCE)
+    # One cable, one alarm: all that the eye tracker no longer delivers is said together.
+    tracker = [
+        stream for stream in model.streams.shown() if stream.name.startswith(_TRACKER) and stream.quiet_s(now_s) > 0
+    ]
+    if len(tracker) > 1:
+        names = ", ".join(stream_name(stream.name) for stream in tracker)
+        longest_s = max(stream.quiet_s(now_s) for stream in tracker)
+        yield Alarm(
+            f"silent:{tracker[0].name}", ERROR, f"NO DATA: {names}, for {longest_s:.0f} s", _SILENT_REMEDY[GAZE_STREAM]
+        )
     for stream in model.streams.shown():
         quiet_s = stream.quiet_s(now_s)
         name = stream_name(stream.name)
-        if quiet_s > 0:
+        if quiet_s > 0 and stream in tracker and len(tracker) > 1:
+            pass
+        elif quiet_s > 0:
             remedy = _SILENT_REMEDY.get(stream.name, "Check that device; the rest is recorded.")
             yield Alarm(f"silent:{stream.name}", ERROR, f"NO DATA: {name}, for {quiet_s:.0f} s", remedy)
         elif _is_slow(stream, tolerance) and model.recording_s >= RATE_FROM_S:
@@ -135,13 +148,17 @@ def _streams(model: ConsoleModel, now_s: float) -> Iterator[Alarm]:
             )  # fmt: skip
         if stream.dropped:
             yield Alarm(
-                f"dropped:{stream.name}", WARNING, f"{stream.dropped} rows of the {name} were lost so far.",
+                f"dropped:{stream.name}", WARNING, f"{stream.dropped} {_unit(stream)} of the {name} were lost so far.",
                 "This PC is too busy: close other programs.",
             )  # fmt: skip
 
 
 def _is_slow(stream: StreamState, tolerance: float) -> bool:
     return stream.watched and stream.nominal_hz is not None and stream.rate_hz < stream.nominal_hz * (1 - tolerance)
+
+
+def _unit(stream: StreamState) -> str:
+    return "frames" if "frames" in stream.name else "rows"
 
 
 def _rate_remedy(stream: StreamState) -> str:

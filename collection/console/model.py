@@ -19,13 +19,22 @@ from collection.console.gaze_trail import EYES, GazeTrail
 from collection.console.light import PictureState
 from collection.console.messages import RECORDER, SESSION
 from collection.console.participant_form import ParticipantForm
-from collection.console.streams import StreamBook
+from collection.console.streams import GAZE_STREAM, StreamBook
 from collection.protocol.operator import CommandName
 from data_schema.clocks import host_ns
 from data_schema.session import markers
 
 LINKS, ALARMS, PICTURES, MARKS, NOTICE = "links", "alarms", "pictures", "marks", "notice"
 _MAX_MARKERS = 500
+#: Steps that are shown in the middle of a pause.
+_IN_A_PAUSE = ("recheck_text", "recheck", "calibration_text", "calibration")
+#: Why a command cannot be given now.
+_WHY_NOT = {
+    CommandName.GO_ON: "The session is not paused: there is nothing to go on with.",
+    CommandName.PAUSE: "The session can be paused while it runs; now it does not, or it is paused already.",
+    CommandName.SKIP: "A trial can be skipped while the session runs.",
+    CommandName.STOP: "There is no session that could be stopped.",
+}
 
 Notify = Callable[[], None]
 Send = Callable[[dict[str, Any]], bool]
@@ -252,9 +261,28 @@ class ConsoleModel:
 
     @property
     def loss(self) -> dict[str, float | None]:
-        """Share of gaze lost in the last 10 s by eye: the recorder's figures, else what the samples here say."""
+        """Share of gaze lost in the last 10 s by eye: the recorder's figures, else what the samples here say.
+
+        Unknown while no gaze arrives: the last figures would look as if all were well.
+        """
+        if self.gaze_silent:
+            return dict.fromkeys(EYES)
         told = self.status.get("loss") or {}
         return {eye: told[eye] if told.get(eye) is not None else self.gaze.loss(eye) for eye in EYES}
+
+    @property
+    def gaze_silent(self) -> bool:
+        """True while a recorder runs that gets no gaze, or cannot be heard: what is known is not of now."""
+        now_s, stream = self._clock_s(), self.streams.streams.get(GAZE_STREAM)
+        if not self.is_recording:
+            return False
+        return not self.recorder_heard(now_s) or (stream is not None and stream.quiet_s(now_s) > 0)
+
+    @property
+    def is_paused(self) -> bool:
+        """True while the operator's pause waits for its end; not while the tracker is checked in it."""
+        paused = self.progress.get("paused") or self.progress.get("state") == "paused"
+        return bool(paused) and self.progress.get("step") not in _IN_A_PAUSE
 
     @property
     def link_known(self) -> bool:
@@ -294,7 +322,7 @@ class ConsoleModel:
         if name is CommandName.STOP:
             return bool(state) and state not in ("aborting", "complete", "aborted")
         if name is CommandName.GO_ON:
-            return paused or state == "paused"
+            return self.is_paused
         if name is CommandName.PAUSE:
             return state == "running" and not paused
         if name is CommandName.SKIP:
@@ -305,11 +333,13 @@ class ConsoleModel:
         """Send a command; False, with a notice, if it cannot be done now."""
         t_us = self._host_us()
         if not self.can(name):
-            self._say(f"'{name.value}' is not possible now.")
+            why = _WHY_NOT.get(name, f"{name.value.capitalize()} is possible while the session runs.")
+            there = self.links[SESSION].connected or self.ended is not None
+            self._say(why if there else "Not possible now: the session does not answer.")
             return False
         sent = self._send({"kind": messages.COMMAND, "name": name.value, "text": text, "t_system_us": t_us})
         if not sent:
-            self._say(f"'{name.value}' was not sent: the session does not answer.")
+            self._say(f"{name.value.replace('_', ' ').capitalize()} was not sent: the session does not answer.")
             return False
         if name in (CommandName.MARK, CommandName.NOTE):
             self.marks.append(Mark(t_us, text))

@@ -28,6 +28,9 @@ STREAM_NAMES = {
     "frames_2": "second camera",
     "second_frames": "second camera",
     "/lsl/samples": "LSL",
+    "/eye/notifications": "tracker's messages",
+    "/eye/sync_pulses": "sync pulses",
+    "/events/markers": "markers",
 }
 
 

@@ -325,6 +325,26 @@ def test_the_note_has_the_keyboard_only_if_it_was_given(show: Callable[..., Show
     assert not note.hasFocus()
 
 
+def test_a_gaze_that_no_longer_arrives_is_not_drawn(show: Callable[..., Shown]) -> None:
+    from PyQt5.QtGui import QColor
+
+    from collection.console.views.theme import EYE_COLOURS
+
+    def coloured(shown: Shown) -> int:
+        view = shown.window.live.gaze
+        picture, box, want = view.grab().toImage(), view.screen_rect().toRect(), QColor(EYE_COLOURS["left"]).rgb()
+        xs, ys = range(box.left() + 5, box.right() - 5, 2), range(box.top() + 40, box.bottom() - 40, 2)
+        return sum(picture.pixel(x, y) == want for x in xs for y in ys)
+
+    shown = show("recording")
+    assert coloured(shown) > 0
+    shown.stage._status(silent="/eye/gaze")
+    shown.model.flush()
+    shown.settle()
+    assert shown.model.gaze_silent
+    assert coloured(shown) == 0
+
+
 def test_the_key_sheet_lists_every_key(show: Callable[..., Shown]) -> None:
     from PyQt5.QtWidgets import QLabel
 
@@ -351,6 +371,18 @@ def test_the_summary_opens_the_quality_page(show: Callable[..., Shown]) -> None:
     page.write_text("<html></html>", encoding="utf-8")
     shown.click(summary.open_button)
     assert opened == [str(page)]
+    assert str(page) in summary.problem.text(), "the system says yes without a browser, too"
+    shown.key("F4")
+    shown.stage.session("ended", reason="complete", path="x.h5", quality_page="")
+    shown.model.flush()
+    shown.key("F4")
+    shown.key("O")
+    assert shown.window.page == "summary"
+    assert "emer quality" in summary.problem.text()
+
+
+def test_the_summary_names_what_was_found(show: Callable[..., Shown]) -> None:
+    summary = show("summary").window.summary
     assert any("trials 9 and 14" in line.text() for line in summary.lines)
 
 

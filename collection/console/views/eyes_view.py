@@ -89,11 +89,12 @@ class EyesView(QWidget):
         for row, eye in enumerate(EYES):
             share = self._model.loss.get(eye)
             top = room.top() + line + row * height
-            pupil = self._model.gaze.pupil_mm.get(eye)
+            pupil = None if self._model.gaze_silent else self._model.gaze.pupil_mm.get(eye)
             words = f"{eye}   {pupil:.1f} mm" if pupil is not None else eye
             name = theme.DIM if share is None else _loss_colour(share, limit)
             theme.draw_text(painter, QRectF(room.left(), top, room.width() * 0.7, line), words, theme.EYE_COLOURS[eye])
-            value = "unknown" if share is None else f"{share:.0%}"
+            nothing = "no data" if self._model.gaze_silent else "unknown"
+            value = nothing if share is None else f"{share:.0%}"
             theme.draw_text(painter, QRectF(room.left(), top, room.width(), line), value, name, Qt.AlignRight)
             bar = QRectF(room.left(), top + line, room.width(), max(6.0, height - line - 6))
             painter.fillRect(bar, theme.colour(theme.RAISED))

@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QSizePolicy, QWidget
 from collection.console import messages
 from collection.console.clip_player import SHOWN_HZ, ClipPlayer
 from collection.console.gaze_trail import EYES, EyeSample
-from collection.console.model import ConsoleModel
+from collection.console.model import ALARMS, ConsoleModel
 from collection.console.views import theme
 
 TRAIL_S = 0.6
@@ -30,7 +30,7 @@ class GazeView(QWidget):
         self._last_seen: dict[str, int] = {}
         self.setMinimumSize(240, 150)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
-        for topic in (messages.GAZE, messages.PROGRESS, messages.SETUP, messages.ENDED):
+        for topic in (messages.GAZE, messages.STATUS, ALARMS, messages.PROGRESS, messages.SETUP, messages.ENDED):
             model.subscribe(topic, self.update)
 
     def sizeHint(self) -> QSize:
@@ -82,7 +82,8 @@ class GazeView(QWidget):
         self._draw_clip(painter, screen)
         painter.setPen(QPen(theme.colour(theme.LINE), 1))
         painter.drawRect(screen)
-        for eye in EYES:
+        # A dot that stands still looks like a participant who does.
+        for eye in () if self._model.gaze_silent else EYES:
             self._draw_eye(painter, screen, self._model.gaze.recent(eye, TRAIL_S), theme.EYE_COLOURS[eye])
         self._draw_words(painter, screen)
         painter.end()
@@ -140,9 +141,11 @@ class GazeView(QWidget):
             theme.draw_text(painter, box, text)
         left = screen.right() - 8
         for eye in reversed(EYES):
-            seen = self._model.gaze.recent(eye, 0.25)
+            seen = [] if self._model.gaze_silent else self._model.gaze.recent(eye, 0.25)
             is_seen = any(sample.point is not None for sample in seen)
             text = f"{eye} eye" if is_seen else f"{eye} eye not seen"
+            if self._model.gaze_silent:
+                text = f"{eye} eye: no data"
             width = painter.fontMetrics().horizontalAdvance(text) + 14
             left -= width
             spot = QRectF(left, screen.top() + 4, width, line)

@@ -15,6 +15,10 @@ STATE_WORDS = {
     "setup": "PREPARING", "preflight": "PRE-FLIGHT", "consent": "CONSENT", "ready": "READY", "running": "RECORDING",
     "paused": "PAUSED", "aborting": "STOPPING", "complete": "COMPLETE", "aborted": "STOPPED",
 }  # fmt: skip
+#: Steps whose names say too little.
+STEP_WORDS = {
+    "recheck_text": "text before the re-check", "recheck": "re-check", "calibration_text": "text before the calibration",
+}  # fmt: skip
 
 
 class LinkLight(QWidget):
@@ -135,7 +139,8 @@ class Header(QWidget):
         self.who.setText(
             f"{progress['participant'] or '?'} / {progress['session']}" + (f" run {run}" if run > 1 else "")
         )
-        state = "paused" if progress.get("paused") else progress["state"]
+        state = "running" if progress["state"] == "paused" else progress["state"]
+        state = "paused" if self._model.is_paused else state
         name = {"running": theme.GOOD, "paused": theme.WARN, "aborting": theme.BAD, "aborted": theme.BAD}.get(state)
         _say(self.state, STATE_WORDS.get(state, str(state).upper()), name or theme.ACCENT)
         self.where.setText(_where(progress))
@@ -161,7 +166,12 @@ def _where(progress: dict[str, object]) -> str:
         words = f"trial {trial} of {n_trials}"
     else:
         words = f"{n_trials} trials" if n_trials else ""
-    return "  ·  ".join(part for part in (words, str(progress["step"])) if part)
+    return "  ·  ".join(part for part in (words, step_words(str(progress["step"]))) if part)
+
+
+def step_words(step: str) -> str:
+    """Return a step's name as the operator reads it."""
+    return STEP_WORDS.get(step, step.replace("_", " "))
 
 
 def _clock(seconds: float) -> str:

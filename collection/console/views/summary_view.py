@@ -83,11 +83,15 @@ class SummaryView(QWidget):
         """Open the quality page."""
         page = str((self._model.ended or {}).get("quality_page") or "")
         if not page:
+            self.problem.setText("There is no quality page yet. Make it with: emer quality")
             return
         if not Path(page).is_file():
             self.problem.setText(f"{page} is not there. Make it again with: emer quality")
         elif not self._open_file(page):
             self.problem.setText(f"No program opens {page}. Open it with a web browser.")
+        else:
+            # The system says that it was opened even where no browser is installed.
+            self.problem.setText(f"Opening {page}. If no browser comes up, open this file with one.")
 
 
 def _headline(reason: str) -> str:

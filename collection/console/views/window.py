@@ -183,7 +183,7 @@ class ConsoleWindow(QWidget):
         actions: dict[str, Callable[[], object]] = {
             "note": self._note, "skip": self._ask_skip, "stop": self._ask_stop, "mute": self.banner.mute,
             "previous": lambda: self.calibration.step(-1), "next": lambda: self.calibration.step(1),
-            "submit": self.form.submit, "open_page": self.summary.open_page, "keys": self.keys.toggle,
+            "submit": self.form.submit, "open_page": self._open_page, "keys": self.keys.toggle,
             "fullscreen": lambda: self.showNormal() if self.isFullScreen() else self.showFullScreen(),
             "close": self.close, "no": self.setFocus,
         }  # fmt: skip
@@ -204,6 +204,11 @@ class ConsoleWindow(QWidget):
     def _note(self) -> None:
         self.go_to(pages.LIVE)
         self.live.controls.focus_note()
+
+    def _open_page(self) -> None:
+        # What is said about it can be read there.
+        self.go_to(pages.SUMMARY)
+        self.summary.open_page()
 
     def _ask_skip(self) -> None:
         if not self.model.can(CommandName.SKIP):

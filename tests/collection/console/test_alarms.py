@@ -32,6 +32,19 @@ def test_a_silent_stream_raises_an_alarm_within_two_seconds(lab, stream: str) ->
     assert lab.alarms() == []
 
 
+def test_one_cable_is_one_alarm_and_no_gaze_is_no_good_gaze(lab) -> None:
+    lab.begin()
+    lab.run(5.0, loss={"left": 0.01, "right": 0.01})
+    assert not lab.model.gaze_silent
+    lab.run(3.0, silent=(GAZE, "/eye/openness"), loss={"left": 0.01, "right": 0.01})
+    assert lab.alarms(ERROR) == [f"silent:{GAZE}"]
+    assert "gaze, eye openness" in lab.alarm(f"silent:{GAZE}").text
+    assert lab.model.gaze_silent
+    assert lab.model.loss == {"left": None, "right": None}
+    lab.run(0.2, loss={"left": 0.01, "right": 0.01})
+    assert (lab.model.gaze_silent, lab.model.loss["left"]) == (False, 0.01)
+
+
 def test_streams_that_may_pause_are_not_watched(lab) -> None:
     lab.begin()
     lab.run(8.0, silent=("/eye/time_sync",))
@@ -177,5 +190,5 @@ def test_the_sessions_alarms_stand_until_they_are_taken_back(lab) -> None:
 def test_errors_come_first(lab) -> None:
     lab.begin()
     lab.session("alarm", key="a", text="just so", level="note")
-    lab.run(3.0, silent=(GAZE,), loss={"left": 0.9, "right": 0.9})
+    lab.run(3.0, silent=("frames",), loss={"left": 0.9, "right": 0.9})
     assert [alarm.level for alarm in lab.model.alarms] == ["error", "warning", "note"]

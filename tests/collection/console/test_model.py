@@ -85,7 +85,17 @@ def test_a_command_that_is_not_sent_says_so(lab) -> None:
     assert lab.model.marks == []
     lab.model.set_link(SESSION, False)
     assert not lab.model.command(CommandName.PAUSE)
-    assert "not possible" in lab.model.notice
+    assert "does not answer" in lab.model.notice
+
+
+def test_a_check_in_a_pause_is_no_pause_and_go_on_without_one_is_explained(lab) -> None:
+    lab.begin(state="paused", paused=True, step="")
+    assert lab.model.is_paused
+    for step in ("recheck_text", "recheck", "calibration"):
+        lab.progress(state="paused", paused=True, step=step)
+        assert not lab.model.can(CommandName.GO_ON)
+    assert not lab.model.command(CommandName.GO_ON)
+    assert "not paused" in lab.model.notice
 
 
 def test_a_question_needs_its_reason(lab) -> None:
