@@ -233,6 +233,7 @@ class ProtocolEngine:
         listener, began_us = self._listener, self._clock.now_us()
         at = self._step if self._step is not None else self._plan.steps[self._index]
         self._move(State.PAUSED)
+        listener.kept_promise()
         self._step, listener.pause_ended = None, False
         self._log.marker(markers.PAUSED, at.name)
         listener.tick_soon()
@@ -250,6 +251,7 @@ class ProtocolEngine:
 
     def _check_tracker(self, name: CommandName) -> None:
         """Re-check or calibrate because the operator wants it; the participant is told first."""
+        self._listener.kept_promise()
         recheck = name is CommandName.RECHECK
         if self._plan.texts is not None:
             text = self._plan.texts["calibration.recheck" if recheck else "calibration.text"].strip()

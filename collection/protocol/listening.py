@@ -137,6 +137,10 @@ class Listener:
         logger.log(logging.INFO if level == "note" else logging.WARNING, text)
         self.desk.tell({"kind": "alarm", "text": text, "level": level, "key": "protocol"})
 
+    def kept_promise(self) -> None:
+        """Take back what was said of something to come: it happens now."""
+        self.desk.tell({"kind": "alarm", "text": "", "level": "note", "key": "protocol"})
+
     def _look(self) -> None:
         now_s = time.monotonic()
         if now_s - self._ticked_s >= _TICK_EVERY_S:

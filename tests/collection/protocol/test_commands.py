@@ -120,6 +120,7 @@ def test_a_pause_waits_for_the_end_of_the_trial(session, log: MemoryLog) -> None
     )
     assert log.kinds().count(markers.WENT_ON) == 1
     assert "after this trial" in operator.alarms()[0]
+    assert operator.alarms()[1] == "", "taken back once it happens"
     paused = [message for message in operator.told if message["kind"] == "session" and message["paused"]]
     assert paused
     assert {message["state"] for message in paused} == {"paused"}
