@@ -36,7 +36,6 @@ def test_a_row_can_be_changed_like_any_other() -> None:
     ("field", "value"),
     [
         ("left_gaze_point_validity", np.uint8(1)),
-        ("left_gaze_point_validity", np.bool_(True)),
         ("left_pupil_diameter", np.float64(3.25)),
         ("left_pupil_diameter", 3),
         ("left_gaze_point_on_display_area", [0.25, 0.5]),
