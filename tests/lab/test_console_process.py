@@ -141,7 +141,7 @@ def test_a_session_from_form_to_summary_with_keys_alone(
         "preflight", "What now?", (("again", "Again"), ("override", "Start all the same")), ("override",)
     )
     asked, decided = in_thread(lambda: operator.decide(question, lambda: False))
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 30.0
     while asked.is_alive() and time.monotonic() < deadline:
         screen.key("2")
         screen.type("room will be made")

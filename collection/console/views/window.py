@@ -206,6 +206,9 @@ class ConsoleWindow(QWidget):
         self.live.controls.focus_note()
 
     def _open_page(self) -> None:
+        if self.model.question is not None:
+            # A key must not lead away from what has to be decided; F6 does, on purpose.
+            return
         # What is said about it can be read there.
         self.go_to(pages.SUMMARY)
         self.summary.open_page()
