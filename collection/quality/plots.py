@@ -75,7 +75,9 @@ def validation_plot(validation: dict[str, Any] | None, screen: dict[str, Any], l
             axes.plot([x, gaze_x], [y, gaze_y], "-", color=colour, lw=1)
             spread = point["precision_sd_deg"] or 0.0
             axes.add_patch(Circle((gaze_x, gaze_y), max(0.08, spread), color=colour, alpha=0.35, lw=0))
-            axes.plot([gaze_x], [gaze_y], "o" if within else "X", color=colour, ms=4 if within else 8)
+            # The left eye's mark is larger, so that it shows behind the right's where both agree.
+            size = (4 if within else 8) + (3 if point["eye"] == "left" else 0)
+            axes.plot([gaze_x], [gaze_y], "o" if within else "X", color=colour, ms=size)
         axes.plot([], [], "o", color=LEFT, label="left eye")
         axes.plot([], [], "o", color=RIGHT, label="right eye")
         axes.plot([], [], "X", color=GREY, label=f"more than {limit_deg:g}° off")
