@@ -21,7 +21,9 @@ def _session_files(paths: list[Path] | None) -> list[Path]:
         if path.is_dir():
             found = StudyFolder(path).session_files()
             if not found:
-                raise StudyError(f"{path}: the study has no sessions yet. Record one: emer record rehearse {path} --headless")
+                raise StudyError(
+                    f"{path}: the study has no sessions yet. Record one: emer record rehearse {path} --headless"
+                )
             files += found
         else:
             files.append(path)

@@ -50,4 +50,3 @@ def status(
         typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
         return
     typer.echo(found.as_text())
-

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -45,7 +46,7 @@ from data_schema.vocabularies import (
 )
 
 #: Raised by one with each change of the tables; stored as SQLite's ``user_version``.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: SQLite's ``application_id``: "EMRL" in ASCII. Tells a label file from any other database.
 APPLICATION_ID = 0x454D524C
 
@@ -54,6 +55,20 @@ ANNOTATOR_KINDS: tuple[str, ...] = tuple(kind.value for kind in AnnotatorKind)
 #: what it was before a row (its value columns are empty if there was nothing
 #: before), "redo" says again what was undone.
 ACTIONS: tuple[str, ...] = ("label", "undo", "redo")
+#: What a mark says. A flag is of the clip, the others of a frame.
+MARK_KINDS: tuple[str, ...] = ("apex", "onset", "offset", "flag")
+TRACE_MODES: tuple[str, ...] = ("bounded", "relative")
+#: What became of a model's guess: taken over with one key, changed, put aside unseen or unanswered, or never
+#: shown since the clip belongs to the blind control share.
+GUESS_OUTCOMES: tuple[str, ...] = ("accepted", "changed", "dismissed", "control")
+#: One raw sample of a trace; little endian. Valence or arousal is NaN where it was not traced.
+TRACE_SAMPLE: tuple[tuple[str, str], ...] = (
+    ("t_work_us", "<i8"),  # monotonic, from the start of the trace
+    ("frame_index", "<i8"),
+    ("frame_pts", "<i8"),
+    ("valence", "<f8"),
+    ("arousal", "<f8"),
+)
 
 
 def _one_of(column: str, words: tuple[str, ...]) -> str:
@@ -146,6 +161,147 @@ class LabelRow(Base):
     )
     created_utc: Mapped[str] = mapped_column(String(32), comment="When it was said, ISO 8601 with microseconds, UTC.")
     toolkit_version: Mapped[str] = mapped_column(String(32), comment="Version of the toolkit that wrote the row.")
+
+
+class _LogColumns:
+    """What every row of the other logs of a label file has; they are as append-only as the labels."""
+
+    seq: Mapped[int] = mapped_column(
+        Integer, primary_key=True, autoincrement=True, sort_order=-9, comment="Order of commits in this table."
+    )
+    row_id: Mapped[str] = mapped_column(
+        String(32), unique=True, sort_order=-8, comment="Random UUID, 32 hexadecimal digits."
+    )
+    annotator_id: Mapped[str] = mapped_column(String(64), sort_order=-7, comment="Pseudonym of the annotator.")
+    annotator_kind: Mapped[str] = mapped_column(String(16), sort_order=-7, comment="human, simulated or model.")
+    clip_id: Mapped[str] = mapped_column(String(128), sort_order=-6, comment="The clip.")
+    clip_sha256: Mapped[str] = mapped_column(
+        String(64), sort_order=-6, comment="SHA-256 of the recording, as in the labels."
+    )
+    task: Mapped[str] = mapped_column(String(8), sort_order=-6, comment="er or fer.")
+    repetition: Mapped[int] = mapped_column(
+        Integer, sort_order=-6, comment="0 for the first showing, 1 and up for repeats."
+    )
+    created_utc: Mapped[str] = mapped_column(String(32), sort_order=8, comment="ISO 8601 with microseconds, UTC.")
+    toolkit_version: Mapped[str] = mapped_column(
+        String(32), sort_order=9, comment="Version of the toolkit that wrote the row."
+    )
+
+
+class MarkRow(_LogColumns, Base):
+    """A frame or a clip that an annotator marked, or the taking back of a mark."""
+
+    __tablename__ = "marks"
+    __table_args__ = (CheckConstraint(_one_of("kind", MARK_KINDS), name="kind"), {"sqlite_autoincrement": True})
+
+    kind: Mapped[str] = mapped_column(
+        String(16), comment="apex, onset or offset of the expression; flag: look at the clip again."
+    )
+    removes: Mapped[str | None] = mapped_column(
+        String(32), comment="The mark that this row takes back; empty for a new mark."
+    )
+    frame_index: Mapped[int | None] = mapped_column(BigInteger, comment="As in the labels; empty for a flag.")
+    frame_pts: Mapped[int | None] = mapped_column(BigInteger, comment="As in the labels; empty for a flag.")
+    comment: Mapped[str] = mapped_column(Text, comment="Free text.")
+
+
+class TraceRow(_LogColumns, Base):
+    """One continuous trace of valence or arousal, given while the clip played."""
+
+    __tablename__ = "traces"
+    __table_args__ = (CheckConstraint(_one_of("mode", TRACE_MODES), name="mode"), {"sqlite_autoincrement": True})
+
+    mode: Mapped[str] = mapped_column(
+        String(16), comment="bounded: on the scale; relative: free of ends, only changes count."
+    )
+    traced: Mapped[str] = mapped_column(String(16), comment="valence, arousal or both.")
+    speed: Mapped[float] = mapped_column(Float, comment="Speed of playback, 1 is that of the recording.")
+    supersedes: Mapped[str | None] = mapped_column(
+        String(32), comment="An earlier trace of the clip that this one replaces."
+    )
+
+
+class TraceSamplesRow(Base):
+    """Raw samples of a trace, in chunks, so that a kill loses less than a second."""
+
+    __tablename__ = "trace_samples"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    seq: Mapped[int] = mapped_column(
+        Integer, primary_key=True, autoincrement=True, comment="Order of commits in this table."
+    )
+    annotator_id: Mapped[str] = mapped_column(String(64), comment="Pseudonym of the annotator.")
+    trace_id: Mapped[str] = mapped_column(String(32), index=True, comment="row_id of the trace.")
+    chunk: Mapped[int] = mapped_column(Integer, comment="Number of the chunk, from 0.")
+    samples: Mapped[bytes] = mapped_column(
+        LargeBinary, comment="Rows of TRACE_SAMPLE, little endian, one after the other."
+    )
+
+
+class GuessRow(_LogColumns, Base):
+    """A model's guess, whether it was shown, and what became of it."""
+
+    __tablename__ = "guesses"
+    __table_args__ = (
+        CheckConstraint(_one_of("outcome", GUESS_OUTCOMES), name="outcome"),
+        {"sqlite_autoincrement": True},
+    )
+
+    model_sha256: Mapped[str] = mapped_column(String(64), comment="SHA-256 of the model that guessed.")
+    guess: Mapped[str] = mapped_column(Text, comment="JSON object of the guessed fields and the confidence.")
+    shown_utc: Mapped[str | None] = mapped_column(String(32), comment="When it was shown; empty if it was not.")
+    outcome: Mapped[str] = mapped_column(
+        String(16), comment="accepted, changed, dismissed, or control: not shown on purpose."
+    )
+    label_row_id: Mapped[str | None] = mapped_column(String(32), comment="The label that came of it.")
+    label_ms: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Milliseconds from showing the clip to that label."
+    )
+
+
+class StepRow(_LogColumns, Base):
+    """One step of an annotator at the desk: what undo and redo go through, also after a restart."""
+
+    __tablename__ = "steps"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    item_id: Mapped[str] = mapped_column(String(64), index=True, comment="The place in the annotator's queue.")
+    kind: Mapped[str] = mapped_column(String(16), comment="set, commit, mark, trace, guess, undo or redo.")
+    of: Mapped[str | None] = mapped_column(String(32), comment="The step that an undo or redo is about.")
+    before: Mapped[str] = mapped_column(Text, comment="JSON: what held before.")
+    after: Mapped[str] = mapped_column(Text, comment="JSON: what holds after.")
+
+
+class DecisionRow(_LogColumns, Base):
+    """An adjudicator's decision about a clip, with its reason. It changes no one's label."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        CheckConstraint(_one_of("emotion", EMOTIONS), name="emotion"),
+        CheckConstraint(_one_of("polarity", POLARITIES), name="polarity"),
+        {"sqlite_autoincrement": True},
+    )
+
+    supersedes: Mapped[str | None] = mapped_column(String(32), comment="An earlier decision that this one replaces.")
+    emotion: Mapped[str | None] = mapped_column(String(16), comment="One of the seven emotions; empty: not decided.")
+    polarity: Mapped[str | None] = mapped_column(
+        String(16), comment="positive, negative or neutral; empty: not decided."
+    )
+    valence: Mapped[float | None] = mapped_column(Float, comment="-1 to 1; empty: the raters' mean stays.")
+    arousal: Mapped[float | None] = mapped_column(Float, comment="-1 to 1; empty: the raters' mean stays.")
+    intensity: Mapped[float | None] = mapped_column(Float, comment="0 to 3, FER only; empty: the raters' mean stays.")
+    reason: Mapped[str] = mapped_column(Text, comment="Why; never empty.")
+    seen: Mapped[str] = mapped_column(Text, comment="JSON list of the row_ids of the labels that were looked at.")
+
+
+class DeskRow(Base):
+    """Where an annotator's window stood: the one table that is overwritten. It holds no label."""
+
+    __tablename__ = "desk"
+
+    annotator_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text, comment="JSON.")
 
 
 @dataclass(frozen=True)

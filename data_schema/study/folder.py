@@ -91,6 +91,11 @@ class StudyFolder:
         return self.root / "labels"
 
     @property
+    def annotation_dir(self) -> Path:
+        """Who labels what, gold labels' results, and the keys of bundles; never handed to an annotator."""
+        return self.root / "annotation"
+
+    @property
     def exports_dir(self) -> Path:
         """Exports."""
         return self.root / "exports"

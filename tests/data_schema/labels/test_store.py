@@ -36,7 +36,7 @@ def test_what_is_added_can_be_read_by_another_program(tmp_path: Path, make_label
     assert row == (row_id, "human", "fear", -0.4, "看起来害怕")
     assert meta["study_title"] == "Smiles"
     assert meta["annotator_id"] == "a01"
-    assert meta["schema_version"] == "1"
+    assert meta["schema_version"] == "2"
     assert sorted(item.name for item in path.parent.iterdir()) == ["a01.sqlite"]
 
 

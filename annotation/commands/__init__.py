@@ -1,0 +1,1 @@
+"""The verbs of `emer annotate`, one file each."""

@@ -1,0 +1,1 @@
+"""The annotator's desk without a window: what is shown, what was said, what is saved."""
