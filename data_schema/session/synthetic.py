@@ -8,6 +8,7 @@ simulated devices of `collection`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def make_synthetic_session(
     continues_run: int = 0,
     first_trial: int = 1,
     cut_trial: bool = False,
+    picture: Callable[[int], npt.NDArray[np.uint8]] | None = None,
 ) -> Path:
     """Write a complete session file.
 
@@ -110,6 +112,8 @@ def make_synthetic_session(
         Number of the first trial.
     cut_trial : bool
         One more trial begins and never ends; the session is marked as aborted.
+    picture : callable, optional
+        Returns the first camera's frame by its number, 240 x 320 RGB; default: a moving ramp.
 
     Returns
     -------
@@ -148,7 +152,7 @@ def make_synthetic_session(
         if with_gaze:
             _write_eyes(writer, rng, total_s, rate_hz)
         if encoder is not None:
-            _write_video(writer, encoder, rng, total_s, fps, 1)
+            _write_video(writer, encoder, rng, total_s, fps, 1, picture)
         if second is not None:
             _write_video(writer, second, setup_rng, total_s, fps, 2)
         for index, trial_id in enumerate(numbers):
@@ -219,13 +223,14 @@ def _write_video(
     total_s: float,
     fps: float,
     camera: int,
+    picture: Callable[[int], npt.NDArray[np.uint8]] | None = None,
 ) -> None:
     table = FRAMES if camera == 1 else SECOND_FRAMES
     ramp = np.add.outer(np.arange(240), np.arange(320))
     for index in range(int(total_s * fps)):
         t_us = START_US + round(index * 1e6 / fps + rng.uniform(0, 2000))
-        grey = ((ramp + index * 5) % 256).astype(np.uint8)
-        frame = av.VideoFrame.from_ndarray(np.dstack([grey] * 3), format="rgb24")
+        image = picture(index) if picture else np.dstack([((ramp + index * 5) % 256).astype(np.uint8)] * 3)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts, frame.time_base = t_us - START_US, _TIME_BASE
         for packet in encoder.encode(frame):
             row = make_row(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from data_schema.session import SessionWriter
 from data_schema.session.layout import PLANTED, PRESENTATIONS
 from data_schema.study import StudyFolder
 from data_schema.vocabularies import EMOTIONS
+
+from .labelled_study import make_study
 
 N_TRIALS = 14
 MASK = {"happiness": "neutral", "sadness": "happiness", "fear": "neutral"}
@@ -85,3 +88,15 @@ def study(empty_study: StudyFolder) -> StudyFolder:
         write_session(empty_study, participant)
     write_clip_index(empty_study)
     return empty_study
+
+
+@pytest.fixture(scope="session")
+def video_study_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_study(tmp_path_factory.mktemp("video_study") / "study").root
+
+
+@pytest.fixture
+def video_study(video_study_once: Path, tmp_path: Path) -> StudyFolder:
+    """Two participants with three clips of one second each, real numbered video, stimuli; a copy of one's own."""
+    shutil.copytree(video_study_once, tmp_path / "video_study")
+    return StudyFolder(tmp_path / "video_study")
