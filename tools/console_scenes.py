@@ -91,7 +91,7 @@ class Stage:
             checks=[{"check": c, "level": v, "message": m, "remedy": r, "value": None} for c, v, m, r in checks],
         )  # fmt: skip
         self.session(
-            "question", id="preflight", text="One check failed: 584 of 1200 Hz arrive. What now?",
+            "question", id="preflight", number=1, text="One check failed: 584 of 1200 Hz arrive. What now?",
             choices=[["again", "Check again"], ["override", "Start all the same (say why)"], ["stop", "Do not start"]],
             reason_for=["override"],
         )  # fmt: skip
@@ -182,7 +182,7 @@ class Stage:
             ["use_2", "Use attempt 2, 1.35 deg"], ["use_6", "Use attempt 6, 0.45 deg"], ["stop", "Stop the session"],
         ]  # fmt: skip
         self.session(
-            "question", id="calibration", choices=choices, reason_for=["override"],
+            "question", id="calibration", number=2, choices=choices, reason_for=["override"],
             text="The validation is outside the study's limits: right eye, offset 2.1 of 1.0 deg allowed.",
             data={"attempts": attempts, "current": 4, "limits": limits},
         )  # fmt: skip

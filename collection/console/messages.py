@@ -241,6 +241,7 @@ _SESSION_KINDS = (
         QUESTION, SESSION, "The session waits for the operator's decision.",
         (
             _field("id", _TEXT, "Goes back with the answer."),
+            _field("number", _NUMBER, "Which asking of it, since a question can come again; goes back with the answer."),
             _field("text", _TEXT, "What is to be decided."),
             _field("choices", _LIST, "[word, label] of each choice."),
             _opt("reason_for", _LIST, "Words of the choices that need a reason."),
@@ -252,6 +253,7 @@ _SESSION_KINDS = (
         QUESTION_CLOSED, SESSION, "The question was decided, here or elsewhere.",
         (
             _field("id", _TEXT, "Which question."),
+            _field("number", _NUMBER, "Which asking of it."),
             _opt("choice", _TEXT, "What was decided; empty if it was withdrawn."),
             _opt("by", _TEXT, "console, keyboard or session."),
         ),
@@ -303,6 +305,7 @@ _CONSOLE_KINDS = (
         ANSWER, SESSION, "The operator has decided.",
         (
             _field("id", _TEXT, "Of the question."),
+            _field("number", _NUMBER, "Of the question, as it came."),
             _field("choice", _TEXT, "Word of the choice."),
             _opt("reason", _TEXT, "Where one is needed."),
         ),

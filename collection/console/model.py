@@ -221,7 +221,7 @@ class ConsoleModel:
         self.question = message
 
     def _take_question_closed(self, message: dict[str, Any], _: bytes | None, __: float) -> None:
-        if self.question is not None and self.question["id"] == message["id"]:
+        if self.question is not None and self.question["number"] == message["number"]:
             self.question = None
             self._dirty.add(messages.QUESTION)
 
@@ -354,7 +354,8 @@ class ConsoleModel:
         if choice in (self.question.get("reason_for") or ()) and not reason.strip():
             self._say("This choice needs a reason, which is stored with the session.")
             return False
-        answer = {"kind": messages.ANSWER, "id": self.question["id"], "choice": choice, "reason": reason.strip()}
+        asked = {"id": self.question["id"], "number": self.question["number"]}
+        answer = {"kind": messages.ANSWER, **asked, "choice": choice, "reason": reason.strip()}
         if not self._send(answer):
             self._say("The answer was not sent: the session does not answer.")
             return False

@@ -63,6 +63,8 @@ class ConsoleOperator:
         self._sticky: dict[str, dict[str, Any]] = {}
         self._alarms: dict[str, dict[str, Any]] = {}
         self._question: Question | None = None
+        #: Counts the questions: a late answer to one must not be taken for the next, though both have the same id.
+        self._question_number = 0
         self._question_problem = ""
         self._answer: tuple[Decision, str] | None = None
         self._form_request: FormRequest | None = None
@@ -125,7 +127,9 @@ class ConsoleOperator:
         """Ask the operator and wait for the answer, with or without a console; None if `should_stop` said so."""
         with self._lock:
             self._question, self._question_problem, self._answer = question, "", None
-        self._send(_question_message(question))
+            self._question_number += 1
+            number = self._question_number
+        self._send(_question_message(question, number))
         answer: tuple[Decision, str] | None = None
         try:
             while answer is None and not should_stop():
@@ -137,27 +141,33 @@ class ConsoleOperator:
             with self._lock:
                 self._question = None
             choice, by = (answer[0].choice, answer[1]) if answer else ("", "session")
-            self._send({"kind": messages.QUESTION_CLOSED, "id": question.id, "choice": choice, "by": by})
+            closed = {"kind": messages.QUESTION_CLOSED, "id": question.id, "number": number}
+            self._send({**closed, "choice": choice, "by": by})
         return answer[0] if answer else None
 
     # -------------------------------------------------------------- the runner
 
-    def answer(self, question_id: str, choice: str, reason: str = "", by: str = "keyboard") -> bool:
+    def answer(
+        self, question_id: str, choice: str, reason: str = "", by: str = "keyboard", number: int | None = None
+    ) -> bool:
         """Answer the open question from elsewhere, such as the participant's keyboard; True if it was taken.
 
         The same rules hold as for a console: the choice must be offered, and a
-        reason given where one is needed.
+        reason given where one is needed. With `number`, the answer is for that
+        asking of the question alone.
         """
         with self._lock:
             question = self._question
             if question is None or question.id != question_id or self._answer is not None:
+                return False
+            if number is not None and number != self._question_number:
                 return False
             self._question_problem = _answer_problem(question, choice, reason)
             if not self._question_problem:
                 self._answer = (Decision(choice, reason.strip()), by)
                 self._lock.notify_all()
                 return True
-            refused = _question_message(question, self._question_problem)
+            refused = _question_message(question, self._question_number, self._question_problem)
         self._send(refused)
         return False
 
@@ -255,7 +265,8 @@ class ConsoleOperator:
         elif kind == messages.COMMAND:
             self._take_command(message)
         elif kind == messages.ANSWER:
-            self.answer(message["id"], message["choice"], message.get("reason") or "", by="console")
+            number = int(message["number"])
+            self.answer(message["id"], message["choice"], message.get("reason") or "", by="console", number=number)
         elif kind == messages.PARTICIPANT_FORM:
             self.submit_form(ParticipantForm.from_message(message))
 
@@ -274,7 +285,7 @@ class ConsoleOperator:
         with self._lock:
             standing = [*self._sticky.values(), *self._alarms.values()]
             if self._question is not None and self._answer is None:
-                standing.append(_question_message(self._question, self._question_problem))
+                standing.append(_question_message(self._question, self._question_number, self._question_problem))
         for message in standing:
             self._send(message)
 
@@ -315,9 +326,9 @@ def _moment(t_us: float) -> int:
     return int(t_us) if 0 <= t_us <= host_ns() // 1000 + _MAX_AHEAD_US else 0
 
 
-def _question_message(question: Question, problem: str = "") -> dict[str, Any]:
+def _question_message(question: Question, number: int, problem: str = "") -> dict[str, Any]:
     return {
-        "kind": messages.QUESTION, "id": question.id, "text": question.text,
+        "kind": messages.QUESTION, "id": question.id, "number": number, "text": question.text,
         "choices": [list(choice) for choice in question.choices], "reason_for": list(question.reason_for),
         "data": question.data, "problem": problem,
     }  # fmt: skip

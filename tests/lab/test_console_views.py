@@ -186,7 +186,7 @@ def test_overriding_the_preflight_needs_a_reason(show: Callable[..., Shown]) -> 
     shown.type(panel.reason, "2 pilots only")
     shown.key("Return", widget=panel.reason)
     assert shown.stage.sent == [
-        {"kind": "answer", "id": "preflight", "choice": "override", "reason": "2 pilots only"}
+        {"kind": "answer", "id": "preflight", "number": 1, "choice": "override", "reason": "2 pilots only"}
     ]  # fmt: skip
 
 
@@ -204,8 +204,8 @@ def test_the_calibration_is_read_at_a_glance_and_attempts_can_be_looked_at(show:
     shown.click(view.attempts[2])
     assert view.verdict.text() == "PASSED"
     shown.key("7")
-    assert shown.stage.sent[-1] == {"kind": "answer", "id": "calibration", "choice": "use_6", "reason": ""}
-    shown.stage.session("question_closed", id="calibration", choice="use_6")
+    assert shown.stage.sent[-1] == {"kind": "answer", "id": "calibration", "number": 2, "choice": "use_6", "reason": ""}
+    shown.stage.session("question_closed", id="calibration", number=2, choice="use_6")
     shown.settle()
     assert not view.panel.isVisible()
     n_sent = len(shown.stage.sent)

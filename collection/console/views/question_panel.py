@@ -58,7 +58,7 @@ class QuestionPanel(QWidget):
             return
         self.text.setText(str(question["text"]))
         self.problem.setText(str(question.get("problem") or ""))
-        identity = repr((question["id"], question["text"], question["choices"]))
+        identity = repr((question["number"], question["text"], question["choices"]))
         if identity != self._shown:
             self._shown = identity
             self._picked = ""

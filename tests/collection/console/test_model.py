@@ -102,20 +102,27 @@ def test_a_question_needs_its_reason(lab) -> None:
     lab.begin()
     assert not lab.model.answer("go_on")
     lab.session(
-        "question", id="calibration", text="?", choices=[["accept", "Accept"], ["go_on", "Go on"]], reason_for=["go_on"]
+        "question",
+        id="calibration",
+        number=4,
+        text="?",
+        choices=[["accept", "Accept"], ["go_on", "Go on"]],
+        reason_for=["go_on"],
     )
     assert not lab.model.answer("go_on", "  ")
     assert "reason" in lab.model.notice
     assert lab.model.answer("go_on", " glasses ")
-    assert lab.sent[-1] == {"kind": "answer", "id": "calibration", "choice": "go_on", "reason": "glasses"}
+    assert lab.sent[-1] == {"kind": "answer", "id": "calibration", "number": 4, "choice": "go_on", "reason": "glasses"}
     assert lab.model.question is not None, "it is closed by the session, not by hope"
-    lab.session("question_closed", id="calibration", choice="go_on", by="console")
+    lab.session("question_closed", id="calibration", number=3, choice="go_on", by="console")
+    assert lab.model.question is not None, "that was another asking of it"
+    lab.session("question_closed", id="calibration", number=4, choice="go_on", by="console")
     assert lab.model.question is None
 
 
 def test_a_reconnected_session_starts_with_a_clean_table(lab) -> None:
     lab.begin()
-    lab.session("question", id="calibration", text="?", choices=[["accept", "Accept"]])
+    lab.session("question", id="calibration", number=1, text="?", choices=[["accept", "Accept"]])
     lab.session("alarm", key="x", text="old", level="error")
     lab.model.set_link(SESSION, False)
     lab.model.set_link(SESSION, True)
@@ -131,14 +138,16 @@ def test_pages_follow_the_session(lab) -> None:
     lab.session("form", open=False)
     lab.progress(state="preflight")
     pages.append(wanted_page(lab.model))
-    lab.session("question", id="preflight", text="?", choices=[["again", "Again"]])
+    lab.session("question", id="preflight", number=2, text="?", choices=[["again", "Again"]])
     pages.append(wanted_page(lab.model))
-    lab.session("question_closed", id="preflight")
+    lab.session("question_closed", id="preflight", number=2)
     lab.progress(state="running")
     pages.append(wanted_page(lab.model))
-    lab.session("question", id="recheck", text="?", choices=[["go_on", "Go on"]], data={"attempt": {"attempt_id": 1}})
+    lab.session(
+        "question", id="recheck", number=3, text="?", choices=[["go_on", "Go on"]], data={"attempt": {"attempt_id": 1}}
+    )
     pages.append(wanted_page(lab.model))
-    lab.session("question", id="other", text="?", choices=[["go_on", "Go on"]])
+    lab.session("question", id="other", number=4, text="?", choices=[["go_on", "Go on"]])
     pages.append(wanted_page(lab.model))
     lab.session("ended", reason="complete")
     pages.append(wanted_page(lab.model))

@@ -173,17 +173,18 @@ def test_a_question_waits_for_a_console_and_is_asked_again(
     assert first.wait_for("question", id="calibration")["reason_for"] == ["go_on"]
     first.client.close()  # without an answer
     second = connect("second")
-    second.wait_for("question", id="calibration")
-    second.say("answer", id="calibration", choice="go_on", reason=" ")
+    asked = second.wait_for("question", id="calibration")["number"]
+    second.say("answer", id="calibration", number=asked - 1, choice="accept")  # late: of an earlier asking
+    second.say("answer", id="calibration", number=asked, choice="go_on", reason=" ")
     assert (
         "reason"
         in second.wait_for("question", problem="This choice needs a reason, which is stored with the session.")[
             "problem"
         ]
     )
-    second.say("answer", id="calibration", choice="run away")
+    second.say("answer", id="calibration", number=asked, choice="run away")
     assert thread.is_alive()
-    second.say("answer", id="calibration", choice="go_on", reason="glasses")
+    second.say("answer", id="calibration", number=asked, choice="go_on", reason="glasses")
     thread.join(5)
     assert decided == [Decision("go_on", "glasses")]
     assert second.wait_for("question_closed")["choice"] == "go_on"

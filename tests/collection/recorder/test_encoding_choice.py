@@ -91,8 +91,11 @@ def test_one_good_moment_on_a_busy_machine_is_not_believed() -> None:
 
 def test_two_cameras_on_few_processors_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    assert choose_encoding(CameraSection(), 1920, 1080, 30.0, measure=Machine(60.0)).as_asked
-    assert not choose_encoding(CameraSection(), 1920, 1080, 30.0, measure=Machine(60.0), n_cameras=2).as_asked
+    assert choose_encoding(CameraSection(), 1920, 1080, 30.0, measure=Machine(80.0)).as_asked
+    assert not choose_encoding(CameraSection(), 1920, 1080, 30.0, measure=Machine(80.0), n_cameras=2).as_asked
+    assert not choose_encoding(CameraSection(), 1920, 1080, 30.0, measure=Machine(60.0)).as_asked, (
+        "few processors, large margin"
+    )
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     assert choose_encoding(CameraSection(), 1920, 1080, 30.0, measure=Machine(60.0), n_cameras=2).as_asked
 
