@@ -1,0 +1,1 @@
+"""What the annotator sees: small widgets that hold the desk, follow its topics and hand intent on."""
