@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from annotation.source import GoldAnswer
+from data_schema.labels import LabelRecord
+
 # Topics that views subscribe to.
 ITEM, DRAFT, FRAME, PLAYBACK, MARKS, PROGRESS, GUESS, TRACE, NOTICE, PAGE, SAVING = (
     "item", "draft", "frame", "playback", "marks", "progress", "guess", "trace", "notice", "page", "saving",
@@ -51,6 +54,33 @@ class MarkedFrame:
     row_id: str
     kind: str
     index: int | None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One answer that a field offers; `digit` is the key that gives it."""
+
+    value: str | float
+    digit: int
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """A training label beside what experts agreed on.
+
+    Parameters
+    ----------
+    label : LabelRecord
+        What the annotator said.
+    gold : GoldAnswer
+    agrees : mapping
+        By field that the experts answered: whether both say the same (words), or lie within 0.25 (valence,
+        arousal) or 0.5 (intensity) of each other.
+    """
+
+    label: LabelRecord
+    gold: GoldAnswer
+    agrees: Mapping[str, bool]
 
 
 class Saving(str, Enum):
