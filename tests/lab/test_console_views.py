@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,13 @@ def test_gaze_lies_over_the_right_place_of_the_clip(show: Callable[..., Shown]) 
     assert min(abs(c.red() - left.red()) + abs(c.blue() - left.blue()) for c in rim) < 30
     corner = picture.pixelColor(round(box.left() + 0.9 * box.width()), round(box.top() + 0.6 * box.height()))
     assert corner.red() > corner.blue() + 40, "the clip itself (ochre) is behind the gaze"
+
+
+def marks_as_read(shown: Shown) -> str:
+    from collection.console.views.controls import MarksView
+
+    (view,) = shown.window.findChildren(MarksView)
+    return "\n".join(line.text() for line in view._lines)
 
 
 def test_the_form_refuses_a_name_while_it_is_typed(show: Callable[..., Shown]) -> None:
@@ -305,6 +313,7 @@ def test_the_note_has_the_keyboard_only_if_it_was_given(show: Callable[..., Show
         before = marks()
         shown.key("Space", widget=QApplication.focusWidget() or shown.window)
         assert (marks(), note.text()) == (before + 1, "")
+    assert re.search(r"\d  (\d\d:\d\d:\d\d)  mark", marks_as_read(shown)), "a mark says when it was set"
     for end in ("Escape", "Return"):
         shown.key("N")
         assert note.hasFocus()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QFocusEvent, QKeyEvent
 from PyQt5.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
@@ -11,6 +13,7 @@ from collection.console.keys import label_with_key
 from collection.console.model import LINKS, MARKS, NOTICE, ConsoleModel
 from collection.console.views import theme
 from collection.protocol.operator import CommandName
+from data_schema.clocks import host_ns
 
 #: Buttons from left to right.
 _BUTTONS = (
@@ -126,6 +129,12 @@ class Controls(QWidget):
             self.note.give_back()
 
 
+def local_time(t_us: int) -> str:
+    """Return a moment of the host clock as the operator's watch shows it, such as 14:03:59."""
+    ago = timedelta(microseconds=host_ns() // 1000 - t_us)
+    return (datetime.now() - ago).strftime("%H:%M:%S")
+
+
 class MarksView(QWidget):
     """The newest marks and notes; a tick where the recorder has them."""
 
@@ -146,7 +155,8 @@ class MarksView(QWidget):
         marks = self._model.marks
         newest = list(enumerate(marks, start=1))[-_MARKS_SHOWN:]
         texts = [
-            f"{'✓' if mark.stored else '…'} {number}  {mark.text or 'mark'}" for number, mark in reversed(newest)
+            f"{'✓' if mark.stored else '…'} {number}  {local_time(mark.t_us)}  {mark.text or 'mark'}"
+            for number, mark in reversed(newest)
         ] or ["no marks yet"]  # fmt: skip
         for line, text in zip(self._lines, texts + [""] * _MARKS_SHOWN, strict=False):
             line.setText(line.fontMetrics().elidedText(text, Qt.ElideRight, max(200, self.width() - 8)))

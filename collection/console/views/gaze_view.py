@@ -11,6 +11,7 @@ from collection.console.clip_player import SHOWN_HZ, ClipPlayer
 from collection.console.gaze_trail import EYES, EyeSample
 from collection.console.model import ALARMS, ConsoleModel
 from collection.console.views import theme
+from collection.console.views.header import step_words
 
 TRAIL_S = 0.6
 #: Gaze beside the screen is drawn at this margin, hollow.
@@ -91,7 +92,7 @@ class GazeView(QWidget):
     def _draw_clip(self, painter: QPainter, screen: QRectF) -> None:
         if self._image is None:
             step = str(self._model.progress.get("step") or "")
-            text = self._player.problem or (f"on the screen: {step}" if step else "nothing is shown yet")
+            text = self._player.problem or (f"on the screen: {step_words(step)}" if step else "nothing is shown yet")
             painter.setFont(theme.scaled_font(self, 1.1))
             theme.draw_text(painter, screen.adjusted(20, 0, -20, 0), text, theme.DIM, Qt.AlignHCenter)
             return
