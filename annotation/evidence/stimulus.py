@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from annotation.evidence.eyes import StimulusTrack, Times
+from annotation.evidence.guarded import GuardedFrames
 from annotation.playback.frames import FrameSource
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def stimulus_track(
         from annotation.playback import open_video
 
         open_frames = open_video
-    frames = open_frames(stimulus_path)
+    frames = GuardedFrames(open_frames(stimulus_path))
     flip_us = rows["t_flip_us"].astype(np.int64)
     onset_us = t_start_us if t_start_us is not None else int(flip_us[0]) if len(flip_us) else 0
     return StimulusTrack(frames, flip_us - onset_us, shown_frames(frames, rows["clip_time_us"].astype(np.int64)))

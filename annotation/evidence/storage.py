@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
+from annotation.evidence.guarded import GuardedFrames
 from annotation.playback.frames import FrameSource
 from data_schema.atomic import write_atomically
 from data_schema.errors import MediaError
@@ -109,7 +110,7 @@ def load_flips(path: Path, frames: FrameSource) -> StimulusTrack:
         raise _damaged(path, "flips", "its times do not fit its frames")
     if len(shown) and not 0 <= int(shown.min()) <= int(shown.max()) < len(frames):
         raise _damaged(path, "flips", f"it names frame {int(shown.max())} of a stimulus of {len(frames)} frames")
-    return StimulusTrack(frames, times, shown)
+    return StimulusTrack(GuardedFrames(frames), times, shown)
 
 
 def _as_bytes(text: bytes) -> np.ndarray:

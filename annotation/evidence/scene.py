@@ -1,0 +1,109 @@
+"""What the ER views show at this moment, kept in step with the desk; no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from annotation.desk.state import FRAME, ITEM
+from annotation.evidence.eyes import EyeEvidence, StimulusTrack
+from annotation.evidence.feed import StimulusFeed
+from annotation.playback.frames import RgbImage
+
+if TYPE_CHECKING:
+    from annotation.desk.desk import Desk
+
+
+class EyeScene:
+    """Follows the desk's player: its time, the stimulus' frame of that time, and the eyes.
+
+    Parameters
+    ----------
+    desk : Desk
+    wake : callable
+        Called from another thread when a frame of the stimulus is there: let `refresh` be called in the
+        desk's own thread.
+    """
+
+    def __init__(self, desk: Desk, wake: Callable[[], None]) -> None:
+        self.desk = desk
+        self._wake = wake
+        self._feed: StimulusFeed | None = None
+        self._track: StimulusTrack | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self.eyes: EyeEvidence | None = None
+        self.time_us = 0
+        self.index: int | None = None
+        self.image: RgbImage | None = None
+        #: Raised with each clip, so that views know when to draw their background anew.
+        self.generation = 0
+        desk.subscribe(ITEM, self._follow_item)
+        desk.subscribe(FRAME, self.refresh)
+        self._follow_item()
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when the time, the picture or the clip changed."""
+        self._listeners.append(listener)
+
+    @property
+    def track(self) -> StimulusTrack | None:
+        """The stimulus of this clip, None if there is none."""
+        return self._track
+
+    @property
+    def picture_is_due(self) -> bool:
+        """Whether `image` is the frame that stood on the screen at `time_us`; a late one is not shown with the gaze."""
+        return self._track is None or (self.image is not None and self.index == self._track.frame_at(self.time_us))
+
+    @property
+    def problem(self) -> str:
+        """Why the stimulus' frame of this moment cannot be shown; empty if nothing is wrong."""
+        if self._feed is None or self._track is None:
+            return ""
+        return self._feed.problem(self._track.frame_at(self.time_us))
+
+    @property
+    def duration_us(self) -> int:
+        """Length of the clip: of the face's video, or of the gaze where there is no video."""
+        frames = self.desk.player.frames
+        last = int(frames.times_us[-1]) if frames is not None and len(frames) else 0
+        if self.eyes is not None and len(self.eyes.gaze_t_us):
+            last = max(last, int(self.eyes.gaze_t_us[-1]))
+        return max(1, last)
+
+    def seek(self, time_us: int) -> None:
+        """Take the desk's player to the frame of a time."""
+        frames = self.desk.player.frames
+        if frames is not None and len(frames):
+            self.desk.player.seek(frames.index_at(time_us))
+            self.desk.tick()
+            self.refresh()
+
+    def refresh(self, *_: object) -> None:
+        """Read the player's time and fetch what belongs to it."""
+        if self.desk.stimulus is not self._track or self.desk.eyes is not self.eyes:
+            self._follow_item()
+            return
+        self.time_us = int(self.desk.player.time_us)
+        if self._feed is not None and self._track is not None:
+            index = self._track.frame_at(self.time_us)
+            image = self._feed.request(index)
+            if image is not None:
+                self.image, self.index = image, index
+        for listener in tuple(self._listeners):
+            listener()
+
+    def close(self) -> None:
+        """Stop decoding; may be called again."""
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+
+    def _follow_item(self, *_: object) -> None:
+        self.close()
+        self._track, self.eyes = self.desk.stimulus, self.desk.eyes
+        self.image, self.index = None, None
+        self.generation += 1
+        if self._track is not None:
+            self._feed = StimulusFeed(self._track.frames, self._wake)
+        self.refresh()
