@@ -56,7 +56,11 @@ class Trace:
 
 @dataclass(frozen=True)
 class ShownGuess:
-    """What became of a model's guess. `guess` is a JSON object of fields and confidence."""
+    """What became of a model's guess. `guess` is a JSON object of fields and confidence.
+
+    Without a `label_row_id`, `LabelStore.write` puts in the row of the last `Label` before it in the same call: the
+    two are committed together, and the label has no row id before.
+    """
 
     about: Judged
     model_sha256: str
