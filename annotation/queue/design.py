@@ -14,9 +14,13 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar
 
 
-def shuffled(things: Sequence[str], rng: random.Random) -> list[str]:
+_Thing = TypeVar("_Thing", str, int)
+
+
+def shuffled(things: Sequence[_Thing], rng: random.Random) -> list[_Thing]:
     """Return things in random order; from `random()` alone, which every version of Python draws alike."""
     keys = [rng.random() for _ in things]
     return [thing for _, thing in sorted(zip(keys, things, strict=True))]

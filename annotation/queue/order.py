@@ -92,12 +92,10 @@ def _repeats(line: Sequence[Slot], start: int, n: int, distance: int, rng: rando
     candidates = [at for at, slot in enumerate(line) if slot.role is Role.CLIP and slot.clip_id not in twice]
     if not candidates or n <= 0:
         return {}
-    places = [at for at in range(max(start, candidates[0] + distance), len(line))]
-    rng_order = [places[int(key)] for key in shuffled([f"{i}" for i in range(len(places))], rng)]
+    places = shuffled(range(max(start, candidates[0] + distance), len(line)), rng)
     chosen: dict[int, str] = {}
-    spare = rng_order[n:]
-    spare.sort()
-    for place in sorted(rng_order[:n]):
+    spare = sorted(places[n:])
+    for place in sorted(places[:n]):
         _repeat_at(place, line, candidates, distance, rng, chosen)
     # Some of the early places may have had too few clips before them; the last places have most.
     while len(chosen) < n and spare:

@@ -1,0 +1,141 @@
+"""One annotator's queue, read fast: it stands between a double click and the first frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from annotation.items import Block, Item
+from annotation.queue.assignments import LOST_TABLE, assignments_path, extend_assignments
+from annotation.queue.order import Role
+from data_schema.errors import ExportError, LabelError, UsageError
+from data_schema.labels import check_annotator_id
+from data_schema.study.folder import StudyFolder
+from data_schema.vocabularies import TASKS
+
+_QUEUE = ("item_id", "block", "role", "clip_id", "repetition", "position")
+_CLIP = ("clip_id", "session_file", "session_sha256", "trial_id", "stimulus_id", "t_start_us", "t_end_us", "included")
+
+
+@dataclass(frozen=True)
+class QueuedClip:
+    """An item with what only the lab knows about it.
+
+    Parameters
+    ----------
+    item : Item
+    role : Role
+    session_file : str
+        Relative to the study folder.
+    trial_id : int
+    stimulus_id : str
+    t_start_us, t_end_us : int
+        The clip on the session's host clock; the end is excluded.
+    """
+
+    item: Item
+    role: Role
+    session_file: str
+    trial_id: int
+    stimulus_id: str
+    t_start_us: int
+    t_end_us: int
+
+
+def read_queue(study: StudyFolder, task: str, annotator_id: str) -> list[QueuedClip]:
+    """Read an annotator's queue of a pass.
+
+    Where study.toml lists no annotators, whoever comes gets all clips: the queue is made, or extended by
+    new clips, here. Clips that left the study, or are excluded now, are left out.
+
+    Raises
+    ------
+    UsageError
+        If the pass or the annotator is unknown.
+    LabelError
+        If nothing is assigned to the annotator, or none of it can be judged any more.
+    ExportError
+        If the clip table or the table of assignments is missing or damaged.
+    """
+    if task not in TASKS:
+        raise UsageError(f"the pass is '{task}', expected one of {', '.join(TASKS)}.")
+    check_annotator_id(annotator_id)
+    listed = study.config.annotation.annotators
+    if listed and annotator_id not in listed:
+        raise UsageError(
+            f"'{annotator_id}' is not among the annotators of study.toml ({', '.join(listed)}). Mind the spelling, or "
+            "add the name to annotators in [annotation] and run `emer annotate assign`."
+        )
+    clips = _clips(study)
+    rows = _rows(study, task, annotator_id)
+    if not listed and not {clip for clip, cells in clips.items() if cells["included"]} <= {r["clip_id"] for r in rows}:
+        extend_assignments(study, [annotator_id])
+        rows = _rows(study, task, annotator_id)
+    if not rows:
+        raise LabelError(
+            f"{study.root}: no clips are assigned to {annotator_id} in the pass {task}. Hand them out: "
+            f"emer annotate assign {study.root}"
+        )
+    queue = _join(rows, clips, task)
+    if not queue:
+        raise LabelError(
+            f"{study.clip_index_path}: has none of the {len(rows)} clips that were assigned to {annotator_id}, or "
+            "excludes them all. Hand out the clips that it has: emer annotate assign " + str(study.root)
+        )
+    return queue
+
+
+def _join(rows: Sequence[dict[str, Any]], clips: dict[str, dict[str, Any]], task: str) -> list[QueuedClip]:
+    queue: list[QueuedClip] = []
+    for row in rows:
+        clip = clips.get(row["clip_id"])
+        if clip is None or not clip["included"]:
+            continue
+        item = Item(
+            item_id=row["item_id"],
+            clip_id=row["clip_id"],
+            clip_sha256=clip["session_sha256"],
+            task=task,
+            repetition=row["repetition"],
+            block=Block(row["block"]),
+            position=len(queue),
+        )
+        place = (clip["session_file"], clip["trial_id"], clip["stimulus_id"], clip["t_start_us"], clip["t_end_us"])
+        queue.append(QueuedClip(item, Role(row["role"]), *place))
+    return queue
+
+
+def _rows(study: StudyFolder, task: str, annotator_id: str) -> list[dict[str, Any]]:
+    path = assignments_path(study)
+    if not path.exists():
+        return []
+    own = [("annotator_id", "=", annotator_id), ("task", "=", task)]
+    table = _read(path, _QUEUE, "table of assignments", LOST_TABLE, own)
+    return sorted(table, key=lambda row: row["position"])
+
+
+def _clips(study: StudyFolder) -> dict[str, dict[str, Any]]:
+    path = study.clip_index_path
+    if not path.is_file():
+        raise ExportError(f"{path}: there is no clip index here. Build it with: emer clips {study.root}")
+    rows = _read(path, _CLIP, "clip index", f"Build it with: emer clips {study.root}")
+    return {row["clip_id"]: row for row in rows}
+
+
+def _read(
+    path: Path, columns: tuple[str, ...], what: str, next_step: str, filters: list[tuple[str, str, str]] | None = None
+) -> list[dict[str, Any]]:
+    """Read some columns as plain rows; without pandas, which takes longer to build its own table."""
+    try:
+        table: pa.Table = pq.read_table(path, columns=list(columns), filters=filters)
+    except (OSError, pa.ArrowException) as error:
+        raise ExportError(f"{path}: the {what} cannot be read: {error}. {next_step}") from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ExportError(f"{path}: the {what} lacks the column(s) {', '.join(missing)}. {next_step}")
+    return table.to_pylist()
