@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from annotation.desk.state import FRAME, ITEM
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
 from annotation.evidence.feed import StimulusFeed
-from annotation.playback.frames import RgbImage
+from annotation.playback.frames import FrameSource, RgbImage
 
 if TYPE_CHECKING:
     from annotation.desk.desk import Desk
@@ -37,8 +37,9 @@ class EyeScene:
         self.image: RgbImage | None = None
         #: Raised with each clip, so that views know when to draw their background anew.
         self.generation = 0
-        desk.subscribe(ITEM, self._follow_item)
-        desk.subscribe(FRAME, self.refresh)
+        #: Time for which `image` was fetched: what is drawn onto the picture belongs to the same moment as it.
+        self.picture_time_us = 0
+        self._endings = [desk.subscribe(ITEM, self._follow_item), desk.subscribe(FRAME, self.refresh)]
         self._follow_item()
 
     def subscribe(self, listener: Callable[[], None]) -> None:
@@ -52,7 +53,7 @@ class EyeScene:
 
     @property
     def picture_is_due(self) -> bool:
-        """Whether `image` is the frame that stood on the screen at `time_us`; a late one is not shown with the gaze."""
+        """Whether `image` is the frame that stood on the screen at `time_us`: False while it is being decoded."""
         return self._track is None or (self.image is not None and self.index == self._track.frame_at(self.time_us))
 
     @property
@@ -65,7 +66,7 @@ class EyeScene:
     @property
     def duration_us(self) -> int:
         """Length of the clip: of the face's video, or of the gaze where there is no video."""
-        frames = self.desk.player.frames
+        frames = self._face()
         last = int(frames.times_us[-1]) if frames is not None and len(frames) else 0
         if self.eyes is not None and len(self.eyes.gaze_t_us):
             last = max(last, int(self.eyes.gaze_t_us[-1]))
@@ -73,36 +74,46 @@ class EyeScene:
 
     def seek(self, time_us: int) -> None:
         """Take the desk's player to the frame of a time."""
-        frames = self.desk.player.frames
+        frames = self._face()
         if frames is not None and len(frames):
             self.desk.player.seek(frames.index_at(time_us))
             self.desk.tick()
-            self.refresh()
 
-    def refresh(self, *_: object) -> None:
+    def _face(self) -> FrameSource | None:
+        return None if self.desk.player is None else self.desk.player.frames
+
+    def refresh(self) -> None:
         """Read the player's time and fetch what belongs to it."""
         if self.desk.stimulus is not self._track or self.desk.eyes is not self.eyes:
             self._follow_item()
             return
-        self.time_us = int(self.desk.player.time_us)
+        self.time_us = int(self.desk.player.time_us) if self._face() is not None else 0
+        if self._track is None:
+            self.picture_time_us = self.time_us
         if self._feed is not None and self._track is not None:
             index = self._track.frame_at(self.time_us)
             image = self._feed.request(index)
             if image is not None:
-                self.image, self.index = image, index
+                self.image, self.index, self.picture_time_us = image, index, self.time_us
         for listener in tuple(self._listeners):
             listener()
 
     def close(self) -> None:
-        """Stop decoding; may be called again."""
+        """Stop decoding and following; may be called again."""
+        for end in self._endings:
+            end()
+        self._listeners.clear()
+        self._end_feed()
+
+    def _end_feed(self) -> None:
         if self._feed is not None:
             self._feed.close()
             self._feed = None
 
-    def _follow_item(self, *_: object) -> None:
-        self.close()
+    def _follow_item(self) -> None:
+        self._end_feed()
         self._track, self.eyes = self.desk.stimulus, self.desk.eyes
-        self.image, self.index = None, None
+        self.image, self.index, self.picture_time_us = None, None, 0
         self.generation += 1
         if self._track is not None:
             self._feed = StimulusFeed(self._track.frames, self._wake)

@@ -1,0 +1,129 @@
+"""The right-hand column of the ER pass: which parts are shown, and how they follow the desk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from annotation.evidence.scene import EyeScene
+from annotation.texts import Texts
+from annotation.views.er.fixation_map_view import FixationMapView
+from annotation.views.er.stimulus_view import StimulusView
+from annotation.views.er.traces_view import TracesView
+from annotation.views.theme import Theme
+
+if TYPE_CHECKING:
+    from annotation.desk.desk import Desk
+
+#: Parts in the order in which the view of a label names them.
+PARTS: tuple[str, ...] = ("stimulus", "gaze", "traces", "map")
+
+
+class _Bell(QObject):
+    """Carries a call from the decoding thread into the window's."""
+
+    rung = Signal()
+
+
+class ErPanel(QWidget):
+    """Stimulus with gaze, traces and fixation map, each of which can be put away.
+
+    What is visible is told to the desk, which stores it with each label.
+
+    Parameters
+    ----------
+    desk : Desk
+    texts : Texts
+    theme : Theme
+    """
+
+    def __init__(self, desk: Desk, texts: Texts, theme: Theme) -> None:
+        super().__init__()
+        self.setObjectName("er_panel")
+        self.desk, self.texts = desk, texts
+        self._bell = _Bell()
+        self.scene = EyeScene(desk, self._bell.rung.emit)
+        self._bell.rung.connect(self.scene.refresh, Qt.ConnectionType.QueuedConnection)
+        self.stimulus = StimulusView(self.scene, texts, theme)
+        self.traces = TracesView(self.scene, texts, theme)
+        self.map = FixationMapView(self.scene, texts, theme)
+        self.buttons = {part: self._button() for part in (*PARTS, "velocity", "page")}
+        self._lay_out()
+        for part in PARTS:
+            self.buttons[part].setChecked(True)
+            self.buttons[part].toggled.connect(self._show_parts)
+        self.buttons["velocity"].toggled.connect(self.traces.show_velocity)
+        self.buttons["page"].toggled.connect(self.traces.show_page)
+        texts.subscribe(self._say)
+        self._say()
+        self._show_parts()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What can be seen, as the view of a label names it; gaze lies on the stimulus."""
+        on = [part for part in PARTS if self.buttons[part].isChecked()]
+        return tuple(part for part in on if part != "gaze" or "stimulus" in on)
+
+    def toggle(self, part: str) -> None:
+        """Show a part or put it away."""
+        self.buttons[part].toggle()
+
+    def use_theme(self, theme: Theme) -> None:
+        """Change the colours."""
+        for view in (self.stimulus, self.traces, self.map):
+            view.use_theme(theme)
+
+    def end(self) -> None:
+        """Stop decoding; the window calls it before the desk is closed. May be called again."""
+        self.texts.unsubscribe(self._say)
+        self.scene.close()
+
+    def _button(self) -> QPushButton:
+        button = QPushButton()
+        button.setCheckable(True)
+        # Keys belong to the label: a click here must not take Space and Enter away from it.
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        return button
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        for part in PARTS:
+            row.addWidget(self.buttons[part])
+        row.addStretch(1)
+        for part in ("velocity", "page"):
+            row.addWidget(self.buttons[part])
+        self.splitter = QSplitter(Qt.Orientation.Vertical)
+        self.splitter.setChildrenCollapsible(False)
+        for place, view in enumerate((self.stimulus, self.traces, self.map)):
+            self.splitter.addWidget(view)
+            self.splitter.setStretchFactor(place, (4, 3, 3)[place])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        layout.addWidget(self.splitter, 1)
+
+    def _show_parts(self) -> None:
+        on = set(self.shown)
+        self.stimulus.setVisible("stimulus" in on)
+        self.stimulus.show_gaze("gaze" in on)
+        self.traces.setVisible("traces" in on)
+        self.map.setVisible("map" in on)
+        self.buttons["gaze"].setEnabled("stimulus" in on)
+        for part in ("velocity", "page"):
+            self.buttons[part].setEnabled("traces" in on)
+        self.desk.set_panels(("face", *self.shown))
+
+    def _say(self) -> None:
+        for part, button in self.buttons.items():
+            button.setText(self.texts(f"er.{part}_button"))
+            button.setToolTip(self.texts(f"er.{part}_tip"))
+        self.traces.redraw()
+        self.stimulus.update()
+        self.map.update()
+
+
+def build_er_panel(desk: Desk, texts: Texts, theme: Theme) -> ErPanel:
+    """Return the column that the ER pass has beside the face."""
+    return ErPanel(desk, texts, theme)
