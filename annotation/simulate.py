@@ -24,7 +24,7 @@ from annotation.raters import PlantedTruth, SimulatedRater
 from data_schema.errors import LabelError
 from data_schema.exports.clips import load_clip_index
 from data_schema.labels import Label, LabelStore
-from data_schema.labels.database import SIDE_FILES
+from data_schema.labels.sqlite_file import SIDE_FILES
 from data_schema.session import open_session
 from data_schema.session.layout import PLANTED
 from data_schema.study import StudyFolder

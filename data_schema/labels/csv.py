@@ -25,7 +25,8 @@ import pandas as pd
 
 from data_schema.atomic import write_atomically
 from data_schema.errors import LabelError
-from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord, LabelValueError
+from data_schema.labels.checks import LabelValueError
+from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord
 from data_schema.labels.models import COLUMN_NAMES, LABEL_COLUMNS, LabelColumn
 from data_schema.labels.store import AddedRows, LabelStore
 from data_schema.vocabularies import EMOTIONS

@@ -27,6 +27,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    UniqueConstraint,
     event,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -81,7 +82,7 @@ def _on(scale: Scale) -> str:
 
 
 class Base(DeclarativeBase):
-    """Base of the two tables."""
+    """Base of the tables."""
 
     metadata = MetaData(
         naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s", "ix": "ix_%(column_0_label)s"}
@@ -225,7 +226,10 @@ class TraceSamplesRow(Base):
     """Raw samples of a trace, in chunks, so that a kill loses less than a second."""
 
     __tablename__ = "trace_samples"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        UniqueConstraint("trace_id", "chunk", name="uq_trace_samples_chunk"),
+        {"sqlite_autoincrement": True},
+    )
 
     seq: Mapped[int] = mapped_column(
         Integer, primary_key=True, autoincrement=True, comment="Order of commits in this table."
@@ -312,7 +316,7 @@ class LabelColumn:
     ----------
     name : str
         Column name.
-    kind : {'text', 'integer', 'number'}
+    kind : {'text', 'integer', 'number', 'bytes'}
         What a cell holds.
     nullable : bool
         True if the cell may be empty.
@@ -326,33 +330,58 @@ class LabelColumn:
     meaning: str
 
 
-def _declared_columns() -> tuple[LabelColumn, ...]:
-    kinds = {str: "text", int: "integer", float: "number"}
+def columns_of(table: type[Base]) -> tuple[LabelColumn, ...]:
+    """Return the columns of a log outside the database: all but `seq`."""
+    kinds = {str: "text", int: "integer", float: "number", bytes: "bytes"}
     return tuple(
         LabelColumn(column.name, kinds[column.type.python_type], bool(column.nullable), column.comment or "")
-        for column in LabelRow.__table__.columns
+        for column in table.__table__.columns
         if column.name != "seq"
     )
 
 
 #: The columns of a label in CSV files and data frames, in order.
-LABEL_COLUMNS: tuple[LabelColumn, ...] = _declared_columns()
+LABEL_COLUMNS: tuple[LabelColumn, ...] = columns_of(LabelRow)
 COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in LABEL_COLUMNS)
 
-#: SQL that makes SQLite refuse changes. INSERT OR REPLACE deletes the old row
-#: without firing the delete trigger, so it has a trigger of its own.
+#: The tables that only grow, with what SQLite says to whoever changes a row.
+APPEND_ONLY: dict[str, str] = {
+    "labels": "labels are append-only: add a row that supersedes the old one",
+    "meta": "the description of a label file never changes",
+    **{
+        name: f"{name} are append-only: add a row that replaces the old one"
+        for name in ("marks", "traces", "trace_samples", "guesses", "steps", "decisions")
+    },
+}
+#: What a file of version 1 held; `data_schema.labels.sqlite_file` adds the rest.
+TABLES_V1: tuple[str, ...] = ("meta", "labels")
+_SAME_ROW = {
+    "meta": "key = NEW.key",
+    "trace_samples": "seq = NEW.seq OR (trace_id = NEW.trace_id AND chunk = NEW.chunk)",
+}
+
+
+def _refusals(table: str, text: str) -> dict[str, str]:
+    """Return the triggers of a table. INSERT OR REPLACE deletes the old row without firing the delete trigger."""
+    same = _SAME_ROW.get(table, "row_id = NEW.row_id OR seq = NEW.seq")
+    exists = text if table == "meta" else f"{table} are append-only: this row exists already"
+    return {
+        f"{table}_no_update": f"BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, '{text}'); END",
+        f"{table}_no_delete": f"BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{text}'); END",
+        f"{table}_no_replace": f"BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) "
+        f"BEGIN SELECT RAISE(ABORT, '{exists}'); END",
+    }
+
+
+#: SQL that makes SQLite refuse changes, by the trigger's name.
 SQLITE_TRIGGERS: dict[str, str] = {
-    "labels_no_update": "BEFORE UPDATE ON labels BEGIN SELECT RAISE(ABORT, 'labels are append-only: add a row that supersedes the old one'); END",
-    "labels_no_delete": "BEFORE DELETE ON labels BEGIN SELECT RAISE(ABORT, 'labels are append-only: add a row that supersedes the old one'); END",
-    "labels_no_replace": "BEFORE INSERT ON labels WHEN EXISTS (SELECT 1 FROM labels WHERE row_id = NEW.row_id OR seq = NEW.seq) BEGIN SELECT RAISE(ABORT, 'labels are append-only: this row exists already'); END",
-    "meta_no_update": "BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'the description of a label file never changes'); END",
-    "meta_no_delete": "BEFORE DELETE ON meta BEGIN SELECT RAISE(ABORT, 'the description of a label file never changes'); END",
-    "meta_no_replace": "BEFORE INSERT ON meta WHEN EXISTS (SELECT 1 FROM meta WHERE key = NEW.key) BEGIN SELECT RAISE(ABORT, 'the description of a label file never changes'); END",
-}  # fmt: skip
+    name: body for table, text in APPEND_ONLY.items() for name, body in _refusals(table, text).items()
+}
 
 for _name, _body in SQLITE_TRIGGERS.items():
     event.listen(
         Base.metadata,
         "after_create",
-        DDL(f"CREATE TRIGGER {_name} {_body}").execute_if(dialect="sqlite"),  # type: ignore[no-untyped-call]
+        # An older file that is brought up to date has some of them.
+        DDL(f"CREATE TRIGGER IF NOT EXISTS {_name} {_body}").execute_if(dialect="sqlite"),  # type: ignore[no-untyped-call]
     )

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,10 +18,18 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+import data_schema
 from data_schema.atomic import partial_path, sync_folder
 from data_schema.errors import LabelError
 from data_schema.labels.journal import journal_mode_for
-from data_schema.labels.models import APPLICATION_ID, SCHEMA_VERSION, SQLITE_TRIGGERS, Base, MetaRow
+from data_schema.labels.models import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SQLITE_TRIGGERS,
+    TABLES_V1,
+    Base,
+    MetaRow,
+)
 
 #: How long a commit waits for another process that is writing. Longer than any
 #: commit here takes; a network drive may hold a lock for seconds.
@@ -35,15 +44,15 @@ def resolve_label_path(path_or_url: Path | str) -> Path:
     Raises
     ------
     LabelError
-        If the URL is of a database that this version does not write.
+        If the URL is of something else.
     """
     if isinstance(path_or_url, str) and "://" in path_or_url:
         scheme, _, rest = path_or_url.partition("://")
         if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
             return Path(rest[1:])
         raise LabelError(
-            f"labels cannot be kept at a {scheme} address yet. "
-            "Give a file, such as labels/a01.sqlite, or sqlite:////full/path/a01.sqlite."
+            f"labels cannot be kept at a {scheme} address. Give a file, such as labels/a01.sqlite or "
+            "sqlite:////full/path/a01.sqlite, or a database: postgresql://HOST/DATABASE."
         )
     return Path(path_or_url)
 
@@ -70,7 +79,7 @@ def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
 
 
 def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connection:
-    """Open an existing label file, check it and set its journal for where it lies.
+    """Open an existing label file, check it, bring it up to date and set its journal for where it lies.
 
     Raises
     ------
@@ -99,6 +108,7 @@ def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connectio
             # now, not at the first label.
             with connection.begin():
                 check_label_file(connection, path, triggers=True)
+                _bring_up_to_date(connection)
             _set_journal(connection, path, timeout_s)
     except LabelError:
         connection.close()
@@ -181,18 +191,37 @@ def check_label_file(connection: Connection, path: Path, *, triggers: bool) -> N
             "Update the toolkit: pip install --upgrade emer-toolkit"
         )
     problem = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
-    if problem != "ok" or not {"meta", "labels"} <= tables:
+    expected = set(TABLES_V1) if version < 2 else set(Base.metadata.tables)
+    if problem != "ok" or not expected <= tables_of(connection):
         found = problem if problem != "ok" else "a table is missing"
         raise LabelError(f"{path}: the label file is damaged ({found}). {_DAMAGED}")
     if triggers:
         present = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
-        missing = sorted(set(SQLITE_TRIGGERS) - present)
+        wanted = {name for name in SQLITE_TRIGGERS if name.rpartition("_no_")[0] in expected}
+        missing = sorted(wanted - present)
         if missing:
             raise LabelError(
                 f"{path}: another program removed the file's protection against changes "
                 f"({', '.join(missing)}), so its labels may have been altered. Compare it with the backup."
             )
+
+
+def tables_of(connection: Connection) -> set[str]:
+    """Return the names of the tables; a file of version 1 lacks most logs."""
+    return set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    """Add to a file of an older version the tables that it lacks; its rows stay as they are."""
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if version >= SCHEMA_VERSION:
+        return
+    Base.metadata.create_all(connection)
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    said = f"from version {version} at {now} by {data_schema.__version__}"
+    connection.execute(insert(MetaRow), {"key": f"upgraded_to_{SCHEMA_VERSION}", "value": said})
+    # Part of the transaction, as all of a database's header is.
+    connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
 def read_meta(connection: Connection) -> dict[str, str]:
