@@ -122,8 +122,7 @@ def extend_assignments(
             new = pd.DataFrame(rows, columns=list(ASSIGNMENT_COLUMNS)).astype(_DTYPES)
             write_table(path, pd.concat([old, new], ignore_index=True) if len(old) else new)
     counts = Counter((row[0], row[1]) for row in rows)
-    result = Extension({(name, task): counts[name, task] for name in names for task in TASKS}, plan.notes)
-    return result
+    return Extension({(name, task): counts[name, task] for name in names for task in TASKS}, plan.notes)
 
 
 def _annotators(rules: AnnotationSection, old: pd.DataFrame, newcomers: Iterable[str]) -> list[str]:

@@ -16,7 +16,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
-
 _Thing = TypeVar("_Thing", str, int)
 
 
