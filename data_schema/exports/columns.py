@@ -60,6 +60,7 @@ EXPORTED_CLIPS: tuple[Column, ...] = (
     ),
     Column("shard", "text", "", "File with the clip's arrays, relative to the export."),
     Column("row", "int64", "", "The clip's place in the shard."),
+    Column("session_sha256", "text", "", "SHA-256 of the session file; empty in exports of format 1.0."),
     Column("duration_s", "float64", "s", "Length of the clip."),
     Column("n_faces", "int64", "", "Exported frames with a face."),
     _SIMULATED,

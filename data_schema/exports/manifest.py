@@ -15,7 +15,7 @@ from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
 
 FORMAT_NAME = "emer-training-export"
 #: major.minor: a reader opens every export of its own major version.
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 MANIFEST_NAME = "manifest.json"
 #: What file managers leave behind in any folder; nobody's work.
 _CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")

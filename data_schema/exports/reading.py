@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 #: Columns of an export's ``clips.parquet`` and what they mean, in order.
 EXPORTED_CLIP_COLUMNS: dict[str, str] = meanings(EXPORTED_CLIPS)
+#: Columns that exports of format 1.0 lack.
+_SINCE_1_1 = ("session_sha256",)
 #: Shards kept open at once; a study of thousands would run out of file handles.
 _OPEN_SHARDS = 64
 _NEXT = "The export is damaged: copy it again, or export again with --force."
@@ -110,7 +112,12 @@ class TrainingExport:
     @cached_property
     def clips(self) -> pd.DataFrame:
         """One row a clip, columns :data:`EXPORTED_CLIP_COLUMNS`."""
-        return read_table(self.path / "clips.parquet", tuple(EXPORTED_CLIP_COLUMNS), "clip table", _NEXT)
+        needed = tuple(name for name in EXPORTED_CLIP_COLUMNS if name not in _SINCE_1_1)
+        table = read_table(self.path / "clips.parquet", needed, "clip table", _NEXT)
+        for name in _SINCE_1_1:
+            if name not in table.columns:
+                table[name] = ""
+        return table
 
     @cached_property
     def labels(self) -> pd.DataFrame:

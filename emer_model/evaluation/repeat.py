@@ -14,7 +14,8 @@ from emer_model.data.datamodule import normalise_clips
 from emer_model.data.dataset import ClipDataset
 from emer_model.data.store import ClipStore
 from emer_model.data.targets import encode, is_present
-from emer_model.training.checkpoint import load_checkpoint
+from emer_model.training.checkpoint import Checkpoint, load_checkpoint
+from emer_model.training.config import RunConfig
 from emer_model.training.environment import choose_device, default_threads, deterministic, limited_threads
 from emer_model.training.prediction import PROBABILITY_PREFIX, predict, predictions_table
 from emer_model.training.run_folder import RunFolder
@@ -127,25 +128,9 @@ def _repeat_folds(
     threads = int(config.get("machine", {}).get("threads") or default_threads())
     with deterministic(), limited_threads(threads):
         for position, k in enumerate(finished):
-            mend = f"`{run.command(export.path)} --force --folds {k}` trains it anew; --force replaces the other folds, too."
-            try:
-                best = load_checkpoint(run.fold(k) / BEST)
-            except TrainingError as error:
-                raise TrainingError(f"{run.root}: fold {k}: {error} {mend}") from error
-            if (best.info.model, best.info.protocol, best.info.fold) != (settings.model, settings.protocol, k):
-                raise TrainingError(
-                    f"{run.fold(k) / BEST} is of model {best.info.model}, protocol {best.info.protocol}, fold "
-                    f"{best.info.fold}; expected {settings.model}, {settings.protocol}, fold {k}. Was it copied here? "
-                    f"{mend}"
-                )
+            best = open_best(run, k, settings, export)
             store = store or ClipStore(export, face_size_px=best.info.face_size_px)
-            if (tuple(store.eye_names), tuple(store.fixation_names)) != (
-                best.info.eye_features,
-                best.info.fixation_features,
-            ):
-                raise TrainingError(
-                    f"{run.fold(k) / BEST} (fold {k}) was trained on other features than the export has. {mend}"
-                )
+            check_features(run, k, best, store, export)
             labels = export.targets.set_index("clip_id").reindex(store.clip_ids)
             encoded = {t.name: encode(t, labels[t.name]) for t in targets}
             present = np.all([is_present(t, encoded[t.name]) for t in targets], axis=0)
@@ -159,6 +144,41 @@ def _repeat_folds(
             if progress is not None:
                 progress(position + 1, len(finished), f"fold {k}")
     return tables
+
+
+def open_best(run: RunFolder, fold: int, settings: RunConfig, export: TrainingExport) -> Checkpoint:
+    """Load the best checkpoint of a finished fold, checked to be the run's.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be loaded or belongs to another model, protocol or fold.
+    """
+    mend = _mend(run, fold, export)
+    try:
+        best = load_checkpoint(run.fold(fold) / BEST)
+    except TrainingError as error:
+        raise TrainingError(f"{run.root}: fold {fold}: {error} {mend}") from error
+    if (best.info.model, best.info.protocol, best.info.fold) != (settings.model, settings.protocol, fold):
+        raise TrainingError(
+            f"{run.fold(fold) / BEST} is of model {best.info.model}, protocol {best.info.protocol}, fold "
+            f"{best.info.fold}; expected {settings.model}, {settings.protocol}, fold {fold}. Was it copied here? {mend}"
+        )
+    return best
+
+
+def check_features(run: RunFolder, fold: int, best: Checkpoint, store: ClipStore, export: TrainingExport) -> None:
+    """Refuse a checkpoint that was trained on other features than the export has."""
+    trained = (best.info.eye_features, best.info.fixation_features)
+    if (tuple(store.eye_names), tuple(store.fixation_names)) != trained:
+        raise TrainingError(
+            f"{run.fold(fold) / BEST} (fold {fold}) was trained on other features than the export has. "
+            f"{_mend(run, fold, export)}"
+        )
+
+
+def _mend(run: RunFolder, fold: int, export: TrainingExport) -> str:
+    return f"`{run.command(export.path)} --force --folds {fold}` trains it anew; --force replaces the other folds, too."
 
 
 def compare(stored: pd.DataFrame, repeated: pd.DataFrame) -> Repetition:

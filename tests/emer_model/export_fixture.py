@@ -104,7 +104,7 @@ def write_export(
             er, fer = emotions[felt[i]], emotions[shown[i]]
             clip_rows.append(
                 dict(clip_id=clip_id, participant=code, session="01", trial_id=i + 1, stimulus_id=f"s{felt[i]}",
-                     shard=shard, row=i, duration_s=4.0, n_faces=int(face_mask[i].sum()), simulated=simulated)
+                     shard=shard, row=i, session_sha256=f"{i:02d}" * 32, duration_s=4.0, n_faces=int(face_mask[i].sum()), simulated=simulated)
             )  # fmt: skip
             target_rows.append(
                 dict(clip_id=clip_id,
