@@ -85,10 +85,13 @@ class ErPanel(QWidget):
         button.setCheckable(True)
         # Keys belong to the label: a click here must not take Space and Enter away from it.
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        # Six of them stand in one row of a narrow column, also with large text.
+        button.setStyleSheet("padding: 1px 7px; font-weight: normal;")
         return button
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
+        row.setSpacing(4)
         for part in PARTS:
             row.addWidget(self.buttons[part])
         row.addStretch(1)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QBrush, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF, QResizeEvent
+from qtpy.QtGui import (
+    QBrush,
+    QFontMetricsF,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QPolygonF,
+    QResizeEvent,
+)
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from annotation.evidence.drawing import Span, bridged, column_ranges, value_range
@@ -20,6 +30,8 @@ from annotation.views.theme import Theme
 PAGE_US = 10_000_000
 #: Losses up to this long are no gap in the curve: two samples of a slow tracker.
 BRIDGE_US = 50_000
+#: Size of the text against plain text.
+SMALL = 0.86
 #: Narrower axes would make noise look like behaviour: 0.3 mm is a clear pupil response, 30 deg/s the I-VT threshold.
 LEAST_PUPIL_MM, LEAST_VELOCITY = 0.3, 60.0
 
@@ -46,10 +58,11 @@ class TracesView(QWidget):
         self.setObjectName("traces")
         self.setAccessibleName(texts("er.traces"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(200, 110)
+        self._set_least_size()
         self.shows_velocity = False
         self.span = Span(scene.duration_us)
         self._picture: QPixmap | None = None
+        self._names_px, self._numbers_px = 80.0, 30.0
         self._generation = -1
         self._cursor_x: float | None = None
         scene.subscribe(self._follow)
@@ -61,10 +74,19 @@ class TracesView(QWidget):
     def use_theme(self, theme: Theme) -> None:
         """Change the colours."""
         self.theme = theme
+        self._set_least_size()
         self.redraw()
+
+    def _set_least_size(self) -> None:
+        # Two names in the upper lane, one in the lower, two rows of events and the seconds.
+        self.setMinimumSize(200, self.theme.px * 8)
 
     def redraw(self) -> None:
         """Draw everything anew, also what does not move."""
+        metrics = QFontMetricsF(self.theme.font(self, SMALL))
+        names = [self.texts(f"er.{name}") for name in ("x", "y", "velocity", "pupil", "fixations", "blinks")]
+        self._names_px = max(metrics.horizontalAdvance(name) for name in names) + 10
+        self._numbers_px = metrics.horizontalAdvance("0000") + 4
         self._picture = None
         self.update()
 
@@ -83,7 +105,7 @@ class TracesView(QWidget):
 
     def plot_box(self) -> QRectF:
         """Return where curves lie: right of their names, above the seconds."""
-        left = max(58.0, self.theme.px * 4.6)
+        left = self._names_px + self._numbers_px
         return QRectF(left, 4.0, max(10.0, self.width() - left - 8), max(10.0, self.height() - self.theme.px * 1.4 - 6))
 
     def x_of(self, time_us: float) -> float:
@@ -160,7 +182,7 @@ class TracesView(QWidget):
         picture.setDevicePixelRatio(ratio)
         picture.fill(self.theme.colour("panel"))
         painter = QPainter(picture)
-        painter.setFont(self.theme.font(self, 0.86))
+        painter.setFont(self.theme.font(self, SMALL))
         eyes = self.scene.eyes
         if eyes is None:
             self.theme.draw_text(
@@ -178,9 +200,9 @@ class TracesView(QWidget):
         self._draw_events(painter, events, eyes, (first, second))
         self._draw_seconds(painter)
         if self.shows_velocity:
-            low, high = value_range(eyes.velocity_deg_s, LEAST_VELOCITY)
+            _, high = value_range(eyes.velocity_deg_s, LEAST_VELOCITY)
             curves = (Curve(eyes.velocity_deg_s, "velocity", "er.velocity"),)
-            self._draw_lane(painter, first, curves, (min(0.0, low), high), "{:.0f}")
+            self._draw_lane(painter, first, curves, (0.0, high), "{:.0f}")
         else:
             x, y = Curve(eyes.gaze_norm[:, 0], "gaze", "er.x"), Curve(eyes.gaze_norm[:, 1], "gaze_2", "er.y", True)
             self._draw_lane(painter, first, (x, y), (0.0, 1.0), "")
@@ -194,10 +216,13 @@ class TracesView(QWidget):
         height = self.theme.px * 1.25
         for place, curve in enumerate(curves):
             top = lane.y() + lane.height() / 2 + (place - len(curves) / 2) * height
-            self.theme.draw_text(painter, QRectF(4, top, lane.x() - 8, height), self.texts(curve.text_id), curve.role)
+            self.theme.draw_text(
+                painter, QRectF(4, top, self._names_px - 6, height), self.texts(curve.text_id), curve.role
+            )
             self._draw_curve(painter, lane, curve, ends)
-        for text, top in ((numbers.format(ends[1]), lane.y()), (numbers.format(ends[0]), lane.bottom() - height)):
-            box = QRectF(4, top, lane.x() - 8, height)
+        ticks = [(numbers.format(ends[1]), lane.y()), (numbers.format(ends[0]), lane.bottom() - height)]
+        for text, top in ticks if lane.height() >= 2 * height else ticks[:1]:
+            box = QRectF(self._names_px, top, self._numbers_px - 4, height)
             self.theme.draw_text(painter, box, text, "dim", Qt.AlignmentFlag.AlignRight)
 
     def _draw_curve(self, painter: QPainter, lane: QRectF, curve: Curve, ends: tuple[float, float]) -> None:
