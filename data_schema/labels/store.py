@@ -16,7 +16,7 @@ import threading
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ from sqlalchemy import Connection, insert, select, update
 import data_schema
 from data_schema.errors import LabelError
 from data_schema.labels.checks import ROW_ID, check_annotator_id, check_pattern
-from data_schema.labels.entries import Entry, Restored, TakenBack
+from data_schema.labels.entries import Entry, Restored, ShownGuess, TakenBack
 from data_schema.labels.entry_cells import cells_of, sample_bytes
 from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord
 from data_schema.labels.log_reading import LogReading, select_rows
@@ -166,7 +166,7 @@ class LabelStore(LogReading):
             if known is None:
                 row_ids = [uuid.uuid4().hex for _ in batch]
                 self._unsure = (batch, row_ids)
-                for entry, row_id in zip(batch, row_ids, strict=True):
+                for entry, row_id in zip(_with_labels(batch, row_ids), row_ids, strict=True):
                     self._write_one(connection, entry, row_id)
             else:
                 row_ids = known
@@ -413,6 +413,19 @@ def utc_now() -> str:
 
 def _written(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _with_labels(batch: tuple[Entry, ...], row_ids: list[str]) -> list[Entry]:
+    """Let each guess name the label that is committed with it."""
+    named: list[Entry] = []
+    label_row_id: str | None = None
+    for entry, row_id in zip(batch, row_ids, strict=True):
+        if isinstance(entry, Label):
+            label_row_id = row_id
+        elif isinstance(entry, ShownGuess) and entry.label_row_id is None:
+            entry = replace(entry, label_row_id=label_row_id)
+        named.append(entry)
+    return named
 
 
 def _table_of(entry: Entry) -> type[Base]:
