@@ -7,9 +7,16 @@ from typing import Annotated, Optional
 
 import typer
 
+from annotation.commands.assign import assign
+from annotation.commands.status import status
 from data_schema.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Gather labels of clips: import, export, simulate, status, consensus.")
+app = typer.Typer(
+    no_args_is_help=True, help="Hand out clips, gather their labels, see how far they are and what they say together."
+)
+# One file a verb in annotation/commands; what is older stands below.
+app.command()(assign)
+app.command()(status)
 
 _Study = Annotated[Optional[Path], typer.Argument(help="The study folder; the current one by default.")]  # noqa: UP045
 _Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
@@ -83,26 +90,6 @@ def import_(
     with LabelStore.open(path, annotator, kind, study_title=folder.config.study.title, emotions=emotions) as store:
         result = import_labels_csv(file, store, clip_hashes=hashes)
     typer.echo(f"{path}: {result.n_added} labels added, {result.n_present} there already")
-
-
-@app.command()
-def status(study: _Study = None) -> None:
-    """Show per annotator and task how many clips are labelled, skipped and open."""
-    from annotation.simulate import included_clips
-    from annotation.status import annotation_status, clip_hashes, read_study_labels, stale_labels
-    from data_schema.study import find_study
-
-    folder = find_study(study)
-    labels = read_study_labels(folder)
-    table = annotation_status(labels, set(included_clips(folder)["clip_id"].astype(str)))
-    typer.echo(table.to_string(index=False))
-    n_unknown, n_changed = stale_labels(labels, clip_hashes(folder))
-    if n_unknown:
-        typer.echo(f"{n_unknown} labels are of clips that the study does not have (any more).", err=True)
-    if n_changed:
-        typer.echo(
-            f"{n_changed} labels were given before their recording changed; look at those clips again.", err=True
-        )
 
 
 @app.command()

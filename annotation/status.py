@@ -1,6 +1,8 @@
-"""How far the annotators are."""
+"""What the annotators of a study said so far."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pandas as pd
 
@@ -8,21 +10,25 @@ from data_schema.errors import LabelError
 from data_schema.exports.clips import load_clip_index
 from data_schema.labels import current_labels, read_labels
 from data_schema.study import StudyFolder
-from data_schema.vocabularies import TASKS
-
-STATUS_COLUMNS = ("annotator", "kind", "task", "labelled", "skipped", "open", "of")
 
 
-def read_study_labels(study: StudyFolder) -> pd.DataFrame:
-    """Read all label files of a study into one long table.
+def read_study_labels(study: StudyFolder, *, empty_is_fine: bool = False) -> pd.DataFrame:
+    """Read all labels of a study, from its files and its database, into one long table.
+
+    Parameters
+    ----------
+    study : StudyFolder
+    empty_is_fine : bool
+        True to get an empty table where nobody has begun.
 
     Raises
     ------
     LabelError
-        If there is no label file, or one cannot be read.
+        If there is no label file and no database, or one cannot be read.
     """
-    files = study.label_files()
-    if not files:
+    database = study.config.labels.database
+    files: list[Path | str] = [*study.label_files(), *([database] if database else [])]
+    if not files and not empty_is_fine:
         raise LabelError(
             f"{study.labels_dir}: no label files here. Import labels with `emer annotate import`, or in a simulated "
             "study make some with `emer annotate simulate`."
@@ -36,38 +42,23 @@ def clip_hashes(study: StudyFolder) -> dict[str, str]:
     return dict(zip(clips["clip_id"].astype(str), clips["session_sha256"].astype(str), strict=True))
 
 
-def annotation_status(labels: pd.DataFrame, clip_ids: set[str]) -> pd.DataFrame:
-    """Count per annotator and task what is labelled, skipped and open.
+def finished_clips(study: StudyFolder) -> set[tuple[str, str, str]]:
+    """Return what is judged already, as annotator, pass and clip; labels that cannot be read are an error."""
+    holds = current_labels(read_study_labels(study, empty_is_fine=True))
+    return set(zip(holds["annotator_id"], holds["task"], holds["clip_id"], strict=True))
 
-    Parameters
-    ----------
-    labels : DataFrame
-        From `read_labels`.
-    clip_ids : set of str
-        Clips to be labelled; labels of other clips are not counted.
+
+def stale_labels(labels: pd.DataFrame, hashes: dict[str, str]) -> pd.DataFrame:
+    """Count per annotator current labels of clips that the study no longer has, and of recordings changed since.
 
     Returns
     -------
     DataFrame
-        Columns `STATUS_COLUMNS`; both tasks of each annotator, also if one is untouched.
+        Columns annotator, n_gone and n_changed.
     """
     holds = current_labels(labels)
-    holds = holds[holds["clip_id"].isin(clip_ids) & (holds["repetition"] == 0)]
-    rows = []
-    annotators = sorted(set(zip(labels["annotator_id"], labels["annotator_kind"], strict=True)))
-    for annotator, kind in annotators:
-        for task in TASKS:
-            own = holds[(holds["annotator_id"] == annotator) & (holds["task"] == task)]
-            labelled, skipped = int(own["emotion"].notna().sum()), int(own["skip_reason"].notna().sum())
-            left = len(clip_ids) - labelled - skipped
-            rows.append((annotator, kind, task, labelled, skipped, left, len(clip_ids)))
-    return pd.DataFrame(rows, columns=list(STATUS_COLUMNS))
-
-
-def stale_labels(labels: pd.DataFrame, hashes: dict[str, str]) -> tuple[int, int]:
-    """Count current labels of clips that the study no longer has, and of recordings that changed since."""
-    holds = current_labels(labels)
     known = holds["clip_id"].map(hashes)
-    unknown = known.isna()
-    changed = ~unknown & (known != holds["clip_sha256"])
-    return int(unknown.sum()), int(changed.sum())
+    gone = known.isna()
+    changed = ~gone & (known != holds["clip_sha256"])
+    counts = pd.DataFrame({"annotator": holds["annotator_id"], "n_gone": gone, "n_changed": changed})
+    return counts.groupby("annotator", as_index=False).sum()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -80,14 +80,21 @@ class Extension:
         New items by annotator and task.
     notes : list of str
         What the lead should know, in sentences.
+    table : DataFrame
+        All assignments, old and new.
     """
 
-    n_new: dict[tuple[str, str], int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    n_new: dict[tuple[str, str], int]
+    notes: list[str]
+    table: pd.DataFrame
 
 
 def extend_assignments(
-    study: StudyFolder, annotators: Iterable[str] = (), *, finished: Iterable[tuple[str, str, str]] = ()
+    study: StudyFolder,
+    annotators: Iterable[str] = (),
+    *,
+    finished: Iterable[tuple[str, str, str]] = (),
+    dry_run: bool = False,
 ) -> Extension:
     """Hand out what is not handed out yet, and freeze it.
 
@@ -100,6 +107,8 @@ def extend_assignments(
     finished : iterable of (annotator_id, task, clip_id)
         What is labelled already: clips of annotators who are no longer listed go to others,
         unless they are done.
+    dry_run : bool
+        True to write nothing.
 
     Raises
     ------
@@ -118,11 +127,22 @@ def extend_assignments(
         gold = read_study_gold(study, strata)
         plan = _Plan(study, names, strata, gold, old, set(finished))
         rows = [row for task in TASKS for row in plan.rows(task)]
+        table = old
         if rows:
             new = pd.DataFrame(rows, columns=list(ASSIGNMENT_COLUMNS)).astype(_DTYPES)
-            write_table(path, pd.concat([old, new], ignore_index=True) if len(old) else new)
+            table = pd.concat([old, new], ignore_index=True) if len(old) else new
+        if rows and not dry_run:
+            write_table(path, table)
     counts = Counter((row[0], row[1]) for row in rows)
-    return Extension({(name, task): counts[name, task] for name in names for task in TASKS}, plan.notes)
+    return Extension({(name, task): counts[name, task] for name in names for task in TASKS}, plan.notes, table)
+
+
+def queue_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Count the items of each queue by what they are for."""
+    counts = pd.crosstab([table["annotator_id"], table["task"]], table["role"])
+    counts = counts.reindex(columns=[role.value for role in Role], fill_value=0)
+    counts.columns = pd.Index(["training", "admission", "clips", "repeats", "gold"])
+    return counts.reset_index().rename(columns={"annotator_id": "annotator"})
 
 
 def _annotators(rules: AnnotationSection, old: pd.DataFrame, newcomers: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,25 @@ def read_queue(study: StudyFolder, task: str, annotator_id: str) -> list[QueuedC
             "excludes them all. Hand out the clips that it has: emer annotate assign " + str(study.root)
         )
     return queue
+
+
+def read_all_queues(study: StudyFolder) -> dict[tuple[str, str], list[QueuedClip]]:
+    """Read all queues that are frozen, by annotator and pass; nothing is handed out here.
+
+    Raises
+    ------
+    ExportError
+        If the clip table is missing, or one of the tables is damaged.
+    """
+    if not assignments_path(study).exists():
+        return {}
+    clips = _clips(study)
+    table = _read(assignments_path(study), ("annotator_id", "task", *_QUEUE), "table of assignments", LOST_TABLE)
+    rows: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(table, key=lambda row: row["position"]):
+        rows[row["annotator_id"], row["task"]].append(row)
+    queues = {key: _join(own, clips, key[1]) for key, own in rows.items()}
+    return {key: queue for key, queue in queues.items() if queue}
 
 
 def _join(rows: Sequence[dict[str, Any]], clips: dict[str, dict[str, Any]], task: str) -> list[QueuedClip]:

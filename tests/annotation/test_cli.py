@@ -31,7 +31,8 @@ def test_from_simulation_to_consensus(study: StudyFolder, tmp_path: Path, capsys
     rows = [line.split() for line in out.splitlines()[1:]]
     assert [row[:3] for row in rows] == [[f"sim-0{i}", "simulated", task] for i in (1, 2, 3) for task in ("er", "fer")]
     for row in rows:
-        labelled, skipped, left, of = map(int, row[3:])
+        assert row[3] == "-", "without a queue there is no block"
+        labelled, skipped, left, of = map(int, row[4:8])
         assert labelled + skipped + left == of == 42
         assert labelled > 35
 
@@ -97,8 +98,8 @@ def test_a_changed_recording_is_told_in_status(study: StudyFolder, capsys: pytes
     clips.to_parquet(study.clip_index_path)
     code, _, err = run(capsys, "status", str(study.root))
     assert code == 0
-    assert "clips that the study does not have" in err
-    assert "before their recording changed" in err
+    assert "clips that the study does not have (any more): sim-01 " in err
+    assert "before their recording changed: sim-01 " in err
 
 
 def test_the_study_is_found_from_inside_it(
