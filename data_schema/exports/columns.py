@@ -71,7 +71,7 @@ EXPORTED_LABELS: tuple[Column, ...] = (
     _CLIP,
     Column("task", "text", "", "er (felt) or fer (shown)."),
     Column("view", "text", "", "What the annotator saw; self for a self-report, empty if not stated."),
-    Column("source", "text", "", "annotator or self_report."),
+    Column("source", "text", "", "annotator, adjudicator (a decision) or self_report."),
     Column("annotator_id", "text", "", "Who; the participant's pseudonym for a self-report."),
     Column("annotator_kind", "text", "", "human, simulated or model."),
     Column("repetition", "int32", "", "0 for the first showing, 1 and up for repeats, which do not vote."),
@@ -98,6 +98,8 @@ EXPORTED_TARGETS: tuple[Column, ...] = (
     Column("fer_intensity", "float64", "", "Intensity of the expression, 0 to 3."),
     Column("er_n_raters", "int32", "", "Raters behind the ER targets (1 for a self-report)."),
     Column("fer_n_raters", "int32", "", "Raters behind the FER targets."),
+    Column("er_decided_by", "text", "", "Adjudicator who decided ER targets of the clip; missing if nobody did."),
+    Column("fer_decided_by", "text", "", "Adjudicator who decided FER targets of the clip; missing if nobody did."),
 )
 
 #: ``quality.parquet`` of an export, and ``emer quality --json``: one row a session file. Measured from the first to the last

@@ -1,8 +1,9 @@
 """Labels of an export: every annotator's, the participants' own, and one target a clip.
 
 ER targets come from annotators or from the participant, as ``[labels] er_source``
-says; FER targets always from annotators. Nothing is invented: a tie, a skip or a
-missing answer is a missing target.
+says; FER targets always from annotators. Adjudicators' decisions lie on top of what
+annotators say, never of a self-report. Nothing is invented: a tie, a skip or a
+missing answer that nobody decided is a missing target.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import pandas as pd
 from data_schema.errors import ExportError
 from data_schema.exports.columns import EXPORTED_LABELS, EXPORTED_TARGETS, meanings
 from data_schema.labels.consensus import consensus, majority
+from data_schema.labels.decisions import current_decisions
 from data_schema.labels.tables import current_labels
 from data_schema.session.layout import RESPONSES
 from data_schema.session.reader import Session
-from data_schema.vocabularies import AROUSAL, EMOTIONS, SUGGESTED_POLARITY, VALENCE
+from data_schema.vocabularies import AROUSAL, EMOTIONS, SUGGESTED_POLARITY, TASKS, VALENCE
 
 _log = logging.getLogger(__name__)
 
@@ -105,14 +107,29 @@ def annotator_labels(labels: pd.DataFrame, clips: pd.DataFrame, accept_changed: 
     ExportError
         If a label was given to a recording with another SHA-256.
     """
-    holds = current_labels(labels)
+    return _of_these_recordings(current_labels(labels), clips, "labels", "labelled", accept_changed)
+
+
+def held_decisions(decisions: pd.DataFrame, clips: pd.DataFrame, accept_changed: bool = False) -> pd.DataFrame:
+    """Keep the adjudicators' decisions that hold now and belong to clips of the study.
+
+    Parameters and errors are those of :func:`annotator_labels`; `decisions` comes from ``read_log``.
+    """
+    holds = pd.concat([current_decisions(decisions, task) for task in TASKS], ignore_index=True)
+    return _of_these_recordings(holds, clips, "decisions", "decided on", accept_changed)
+
+
+def _of_these_recordings(
+    holds: pd.DataFrame, clips: pd.DataFrame, what: str, verb: str, accept_changed: bool
+) -> pd.DataFrame:
     hashes = dict(zip(clips["clip_id"], clips["session_sha256"], strict=True))
     known = holds["clip_id"].isin(list(hashes))
     if not known.all():
         names = sorted(set(holds.loc[~known, "clip_id"]))
         _log.warning(
-            "%d labels are left out: the study has no such clip: %s%s",
+            "%d %s are left out: the study has no such clip: %s%s",
             int((~known).sum()),
+            what,
             ", ".join(names[:3]),
             ", ..." if len(names) > 3 else "",
         )
@@ -121,9 +138,9 @@ def annotator_labels(labels: pd.DataFrame, clips: pd.DataFrame, accept_changed: 
     if len(changed) and not accept_changed:
         first = changed.iloc[0]
         raise ExportError(
-            f"{len(changed)} labels were given to another version of the recording: {first['annotator_id']} labelled "
+            f"{len(changed)} {what} were given to another version of the recording: {first['annotator_id']} {verb} "
             f"{first['clip_id']} when the session file had SHA-256 {str(first['clip_sha256'])[:12]}..., now it has "
-            f"{hashes[first['clip_id']][:12]}.... Put the old file back and run `emer clips`, label these clips again, "
+            f"{hashes[first['clip_id']][:12]}.... Put the old file back and run `emer clips`, judge these clips again, "
             "or, if you know that the change does not matter (such as a repair), export with "
             "--accept-changed-recordings."
         )
@@ -131,7 +148,12 @@ def annotator_labels(labels: pd.DataFrame, clips: pd.DataFrame, accept_changed: 
     return kept
 
 
-def label_table(annotators: pd.DataFrame, reports: list[dict[str, Any]], clip_ids: list[str]) -> pd.DataFrame:
+def label_table(
+    annotators: pd.DataFrame,
+    reports: list[dict[str, Any]],
+    clip_ids: list[str],
+    decisions: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Build ``labels.parquet`` for the clips of an export.
 
     Parameters
@@ -142,12 +164,14 @@ def label_table(annotators: pd.DataFrame, reports: list[dict[str, Any]], clip_id
         From :func:`self_reports`.
     clip_ids : list of str
         The clips that are exported.
+    decisions : DataFrame, optional
+        From :func:`held_decisions`.
     """
-    mine = annotators[annotators["clip_id"].isin(clip_ids)]
-    first = mine.reindex(columns=list(LABEL_COLUMNS)).assign(source="annotator")
-    second = pd.DataFrame(reports, columns=list(LABEL_COLUMNS))
-    second = second[second["clip_id"].isin(clip_ids)]
-    parts = [part.astype(object) for part in (first, second) if len(part)]
+    tables = [annotators.assign(source="annotator"), pd.DataFrame(reports, columns=list(LABEL_COLUMNS))]
+    if decisions is not None:
+        tables.append(decisions.assign(source="adjudicator"))
+    chosen = [table[table["clip_id"].isin(clip_ids)].reindex(columns=list(LABEL_COLUMNS)) for table in tables]
+    parts = [part.astype(object) for part in chosen if len(part)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(LABEL_COLUMNS), dtype=object)
     for name in _NUMBERS:
         table[name] = pd.to_numeric(table[name]).astype("float64")
@@ -160,7 +184,11 @@ def label_table(annotators: pd.DataFrame, reports: list[dict[str, Any]], clip_id
 
 
 def target_table(
-    annotators: pd.DataFrame, reports: list[dict[str, Any]], clip_ids: list[str], er_source: str
+    annotators: pd.DataFrame,
+    reports: list[dict[str, Any]],
+    clip_ids: list[str],
+    er_source: str,
+    decisions: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Build ``targets.parquet``: one row a clip, missing where there is no agreed label.
 
@@ -174,17 +202,19 @@ def target_table(
         The clips that are exported, in their order.
     er_source : {'annotators', 'self_report'}
         Who says what was felt.
+    decisions : DataFrame, optional
+        From :func:`held_decisions`; they replace what annotators say together.
     """
-    fer = consensus(annotators, "fer").set_index("clip_id")
+    fer = consensus(annotators, "fer", decisions=decisions).set_index("clip_id")
     if er_source == "self_report":
-        er = pd.DataFrame(reports, columns=list(LABEL_COLUMNS)).set_index("clip_id").assign(n_raters=1)
+        er = pd.DataFrame(reports, columns=list(LABEL_COLUMNS)).set_index("clip_id").assign(n_raters=1, decided_by=None)
     else:
-        er = consensus(annotators, "er").set_index("clip_id")
+        er = consensus(annotators, "er", decisions=decisions).set_index("clip_id")
     table: pd.DataFrame = pd.DataFrame({"clip_id": clip_ids})
     for name in list(TARGET_COLUMNS)[1:]:
         task, column = name.split("_", maxsplit=1)
         values = table["clip_id"].map((er if task == "er" else fer)[column])
-        if column in ("emotion", "polarity"):
+        if column in ("emotion", "polarity", "decided_by"):
             values = values.astype(object)
             table[name] = values.where(values.notna(), None)
         elif column == "n_raters":

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 EXPORTED_CLIP_COLUMNS: dict[str, str] = meanings(EXPORTED_CLIPS)
 #: Columns that exports of format 1.0 lack.
 _SINCE_1_1 = ("session_sha256",)
+_TARGETS_SINCE_1_1 = ("er_decided_by", "fer_decided_by")
 #: Shards kept open at once; a study of thousands would run out of file handles.
 _OPEN_SHARDS = 64
 _NEXT = "The export is damaged: copy it again, or export again with --force."
@@ -127,7 +128,12 @@ class TrainingExport:
     @cached_property
     def targets(self) -> pd.DataFrame:
         """One row a clip: what is to be predicted, missing where unknown."""
-        return read_table(self.path / "targets.parquet", tuple(TARGET_COLUMNS), "target table", _NEXT)
+        needed = tuple(name for name in TARGET_COLUMNS if name not in _TARGETS_SINCE_1_1)
+        table = read_table(self.path / "targets.parquet", needed, "target table", _NEXT)
+        for name in _TARGETS_SINCE_1_1:
+            if name not in table.columns:
+                table[name] = None
+        return table
 
     @cached_property
     def quality(self) -> pd.DataFrame:

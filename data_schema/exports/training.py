@@ -33,6 +33,7 @@ from data_schema.exports.folds import Folds, freeze_folds, frozen_folds, refuse_
 from data_schema.exports.label_tables import (
     annotator_labels,
     class_counts,
+    held_decisions,
     label_table,
     self_reports,
     target_table,
@@ -59,7 +60,7 @@ from data_schema.exports.shards import (
     read_summary,
     start_worker,
 )
-from data_schema.labels.tables import label_frame, read_labels
+from data_schema.labels.tables import label_frame, read_labels, read_log
 from data_schema.session.reader import file_sha256, open_session
 from data_schema.study.folder import StudyFolder
 
@@ -164,7 +165,8 @@ def _export(
     holds = annotator_labels(_all_labels(study), index, accept_changed)
     reports = _reports(study, clips)
     names = clips["clip_id"].tolist()
-    targets = target_table(holds, reports, names, study.config.labels.er_source)
+    decisions = held_decisions(_all_decisions(study), index, accept_changed)
+    targets = target_table(holds, reports, names, study.config.labels.er_source, decisions)
     refuse_lost_folds(study.folds_path, _finished_exports(study, out))
     folds = frozen_folds(
         study.folds_path,
@@ -181,7 +183,8 @@ def _export(
         (partial / "shards").mkdir(parents=True, exist_ok=True)
         _clean(partial, tasks)
         summaries = _compute(tasks, out, workers, progress)
-        counts = _write_tables(partial, clips, tasks, summaries, label_table(holds, reports, names), targets)
+        labels = label_table(holds, reports, names, decisions)
+        counts = _write_tables(partial, clips, tasks, summaries, labels, targets)
         counts["labels_of_unknown_clips"] = _n_unknown(study, index)
         write_json(partial / "folds.json", present.as_json())
         _finish(study, partial, settings, counts, simulated=bool(clips["simulated"].any()))
@@ -260,16 +263,25 @@ def _check_room(out: Path, n_clips: int, settings: ShardSettings) -> None:
 
 
 def _all_labels(study: StudyFolder) -> pd.DataFrame:
-    files = study.label_files()
-    if not files:
+    places = _label_places(study)
+    if not places:
         _log.warning("the study has no label files: the export will have no annotators' targets")
         return label_frame([])
-    return read_labels(files)
+    return read_labels(places)
+
+
+def _label_places(study: StudyFolder) -> list[Path | str]:
+    """Return where labels lie: the files, and the database if the study has one."""
+    database = study.config.labels.database
+    return [*study.label_files(), *([database] if database else [])]
+
+
+def _all_decisions(study: StudyFolder) -> pd.DataFrame:
+    return read_log(_label_places(study), "decisions")
 
 
 def _n_unknown(study: StudyFolder, index: pd.DataFrame) -> int:
-    files = study.label_files()
-    labels = read_labels(files) if files else label_frame([])
+    labels = read_labels(_label_places(study))
     return int((~labels["clip_id"].isin(index["clip_id"])).sum())
 
 

@@ -8,8 +8,14 @@ import pytest
 
 from data_schema.errors import ExportError
 from data_schema.exports.clips import build_clip_index
-from data_schema.exports.label_tables import annotator_labels, label_table, self_reports, target_table
-from data_schema.labels import Label, LabelStore, label_frame, read_labels
+from data_schema.exports.label_tables import (
+    annotator_labels,
+    held_decisions,
+    label_table,
+    self_reports,
+    target_table,
+)
+from data_schema.labels import Decision, Judged, Label, LabelStore, label_frame, read_labels, read_log
 from data_schema.session import open_session
 from data_schema.session.layout import RESPONSES, make_row
 
@@ -106,6 +112,40 @@ def test_targets_keep_ties_and_skips_missing(labelled):
     assert second["fer_n_raters"] == 2
     assert second["er_emotion"] is None
     assert second["er_n_raters"] == 0
+
+
+def test_decisions_reach_targets_and_labels_but_no_self_report(labelled):
+    study, clips = labelled
+    names = clips["clip_id"].tolist()
+    before = target_table(annotator_labels(read_labels(study.label_files()), clips), [], names, "annotators")
+    about = Judged(names[1], clips["session_sha256"][1], "fer")
+    felt = Judged(names[0], clips["session_sha256"][0], "er")
+    with LabelStore.open(study.labels_dir / "e01.sqlite", "e01") as store:
+        store.write(
+            [Decision(about, "the brows", "[]", emotion="fear"), Decision(felt, "the gaze", "[]", emotion="anger")]
+        )
+    holds = annotator_labels(read_labels(study.label_files()), clips)
+    decisions = held_decisions(read_log(study.label_files(), "decisions"), clips)
+    after = target_table(holds, [], names, "annotators", decisions)
+    assert before["fer_emotion"].tolist() == ["anger", None]
+    assert after["fer_emotion"].tolist() == ["anger", "fear"]
+    assert after["fer_decided_by"].tolist() == [None, "e01"]
+    assert after["fer_intensity"].tolist() == before["fer_intensity"].tolist()  # not decided: the raters' stays
+    assert after["er_emotion"][0] == "anger"
+    labels = label_table(holds, [], names, decisions)
+    decided = labels[labels["source"] == "adjudicator"]
+    assert decided[["clip_id", "task", "annotator_id", "emotion"]].to_numpy().tolist() == [
+        [names[0], "er", "e01", "anger"],
+        [names[1], "fer", "e01", "fear"],
+    ]
+    report = {"clip_id": names[0], "task": "er", "emotion": "disgust"}
+    own = target_table(holds, [report], names, "self_report", decisions)
+    assert own["er_emotion"][0] == "disgust"  # nobody decides for the participant what they said
+    assert own["er_decided_by"].isna().all()
+    changed = clips.assign(session_sha256="cd" * 32)
+    with pytest.raises(ExportError, match="decisions were given to another version"):
+        held_decisions(read_log(study.label_files(), "decisions"), changed)
+    assert len(held_decisions(read_log(study.label_files(), "decisions"), changed, accept_changed=True)) == 2
 
 
 def test_every_label_is_in_the_long_table(labelled):
