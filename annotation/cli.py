@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from annotation.commands.assign import assign
+from annotation.commands.database import database
 from annotation.commands.status import status
 from data_schema.errors import UsageError
 
@@ -17,6 +18,7 @@ app = typer.Typer(
 # One file a verb in annotation/commands; what is older stands below.
 app.command()(assign)
 app.command()(status)
+app.add_typer(database, name="database")
 
 _Study = Annotated[Optional[Path], typer.Argument(help="The study folder; the current one by default.")]  # noqa: UP045
 _Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
@@ -86,10 +88,10 @@ def import_(
     emotions = folder.config.labels.emotions
     # Checked before the store is opened, so that a bad file makes no new store.
     read_labels_csv(file, clip_hashes=hashes, emotions=emotions, annotator=(annotator, kind))
-    path = folder.labels_dir / f"{annotator}.sqlite"
-    with LabelStore.open(path, annotator, kind, study_title=folder.config.study.title, emotions=emotions) as store:
+    place = folder.config.labels.database or folder.labels_dir / f"{annotator}.sqlite"
+    with LabelStore.open(place, annotator, kind, study_title=folder.config.study.title, emotions=emotions) as store:
         result = import_labels_csv(file, store, clip_hashes=hashes)
-    typer.echo(f"{path}: {result.n_added} labels added, {result.n_present} there already")
+    typer.echo(f"{place}: {result.n_added} labels added, {result.n_present} there already")
 
 
 @app.command()

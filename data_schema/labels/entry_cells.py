@@ -55,6 +55,7 @@ def cells_of(entry: Mark | Trace | ShownGuess | Step | Decision) -> tuple[type[B
     """
     cells = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "about"}
     judged = _judged_cells(entry.about)
+    table: type[Base]
     if isinstance(entry, Mark):
         table, checked = MarkRow, _mark(entry)
     elif isinstance(entry, Trace):

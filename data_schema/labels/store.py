@@ -394,9 +394,9 @@ class LabelStore(LogReading):
             traces = LOGS["traces"][0].__table__.columns["row_id"]
             if connection.execute(select(traces).where(traces == record.trace_id)).first() is None:
                 raise LabelError(f"{self.place}: there is no trace {record.trace_id} to add samples to.")
-            same = (columns["trace_id"] == record.trace_id, columns["chunk"] == record.chunk)
+            same = [columns["trace_id"] == record.trace_id, columns["chunk"] == record.chunk]
         else:
-            same = (columns["row_id"] == record.row_id,)
+            same = [columns["row_id"] == record.row_id]
         found: list[Record] = select_rows(connection, name, None, *same)
         return found[0] if found else None
 
