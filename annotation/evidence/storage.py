@@ -134,7 +134,8 @@ def _pack(arrays: Mapping[str, np.ndarray], salt: bytes) -> bytes:
 
 def _unpack(path: Path, expected: Mapping[str, tuple[str, int]], what: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # numpy leaves a damaged file open that it opened itself.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except FileNotFoundError as error:
         raise MediaError(

@@ -30,6 +30,8 @@ from annotation.views.theme import Theme
 PAGE_US = 10_000_000
 #: Losses up to this long are no gap in the curve: two samples of a slow tracker.
 BRIDGE_US = 50_000
+#: Distances of the lines of seconds.
+STEPS_S = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 #: Size of the text against plain text.
 SMALL = 0.86
 #: Narrower axes would make noise look like behaviour: 0.3 mm is a clear pupil response, 30 deg/s the I-VT threshold.
@@ -280,7 +282,8 @@ class TracesView(QWidget):
     def _draw_seconds(self, painter: QPainter) -> None:
         box = self.plot_box()
         seconds = self.span.shown_us / 1e6
-        step = next((step for step in (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300) if seconds / step <= 8), 600)
+        most = max(2.0, min(8.0, box.width() / (self.theme.px * 4.5)))
+        step = next((step for step in STEPS_S if seconds / step <= most), STEPS_S[-1])
         first = math.ceil(self.span.start_us / 1e6 / step)
         for number in range(first, math.floor((self.span.start_us + self.span.shown_us) / 1e6 / step) + 1):
             x = self.x_of(number * step * 1e6)
