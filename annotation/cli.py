@@ -7,8 +7,12 @@ from typing import Annotated, Optional
 
 import typer
 
+from annotation.commands.agreement import agreement
 from annotation.commands.assign import assign
+from annotation.commands.bundle import bundle
+from annotation.commands.consensus import consensus
 from annotation.commands.database import database
+from annotation.commands.merge import merge
 from annotation.commands.status import status
 from data_schema.errors import UsageError
 
@@ -16,7 +20,11 @@ app = typer.Typer(
     no_args_is_help=True, help="Hand out clips, gather their labels, see how far they are and what they say together."
 )
 # One file a verb in annotation/commands; what is older stands below.
+app.command()(agreement)
 app.command()(assign)
+app.command()(bundle)
+app.command()(merge)
+app.command()(consensus)
 app.command()(status)
 app.add_typer(database, name="database")
 
@@ -92,34 +100,6 @@ def import_(
     with LabelStore.open(place, annotator, kind, study_title=folder.config.study.title, emotions=emotions) as store:
         result = import_labels_csv(file, store, clip_hashes=hashes)
     typer.echo(f"{place}: {result.n_added} labels added, {result.n_present} there already")
-
-
-@app.command()
-def consensus(
-    study: _Study = None,
-    task: Annotated[str, typer.Option(help="er or fer.")] = "er",
-    out: Annotated[Optional[Path], typer.Option(help="A .csv or .parquet file; default: print.")] = None,  # noqa: UP045
-    force: _Force = False,
-) -> None:
-    """Say what the annotators of each clip say together; ties stay ties."""
-    from annotation.status import read_study_labels
-    from data_schema.labels.consensus import consensus as compute
-    from data_schema.labels.csv import write_whole
-    from data_schema.study import find_study
-
-    _check_task(task)
-    if out is not None and out.suffix not in (".csv", ".parquet"):
-        raise UsageError(f"--out is '{out.name}', expected a name that ends in .csv or .parquet.")
-    table = compute(read_study_labels(find_study(study)), task)
-    text = table.to_csv(index=False, lineterminator="\n")
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
-        data = text.encode("utf-8") if out.suffix == ".csv" else table.to_parquet(index=False)
-        write_whole(out, data, overwrite=force)
-        typer.echo(f"{out}: {len(table)} clips")
-    n_ties = int((table["emotion_tie"] != "").sum())
-    typer.echo(f"{len(table)} clips, {n_ties} ties, {int((table['n_raters'] == 0).sum())} without a label", err=True)
 
 
 def _check_task(task: str | None) -> None:

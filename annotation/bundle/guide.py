@@ -1,0 +1,41 @@
+"""The note that lies in each bundle."""
+
+from __future__ import annotations
+
+README = """\
+Clips to label
+==============
+
+Open this folder with the annotation tool:
+
+    emer annotate open FOLDER
+
+Your labels are saved after every step, in the folder "labels" in here.
+If this folder cannot be written to:
+
+    emer annotate open FOLDER --labels my-labels.sqlite
+
+When you are done, send the file in "labels" back. Send it as often as you like: nothing is counted twice.
+Is the folder complete?   emer annotate bundle --check FOLDER
+
+The videos show people who agreed to be seen by the annotators of this study. Pass them to nobody, and delete
+this folder when the lab has told you that your labels have arrived.
+
+
+需要标注的片段
+==============
+
+请用标注工具打开本文件夹：
+
+    emer annotate open 文件夹
+
+每一步操作后，标注都会立即保存在本文件夹内的 "labels" 文件夹中。
+如果本文件夹不可写：
+
+    emer annotate open 文件夹 --labels my-labels.sqlite
+
+完成后，请把 "labels" 中的文件寄回。可以多次寄回，不会重复计数。
+检查本文件夹是否完整：   emer annotate bundle --check 文件夹
+
+视频中的人同意由本研究的标注者观看。请勿转交他人；实验室确认收到标注后，请删除本文件夹。
+"""
