@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from annotation.agreement.measures import MEASURES, Measure
 from annotation.agreement.ratings import PassRatings, Rater, pass_ratings
-from annotation.agreement.report import MEASURES, AgreementReport, Measure, agreement
+from annotation.agreement.report import AgreementReport, agreement
 from annotation.agreement.resampling import Estimate, Resamples, estimate
 
 __all__ = [

@@ -8,7 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from annotation.agreement.report import MEASURE_BY_NAME, PassAgreement, Row
+from annotation.agreement.measures import MEASURE_BY_NAME
+from annotation.agreement.report import PassAgreement, Row
 from annotation.agreement.resampling import Estimate
 from annotation.agreement.self_consistency import Consistency
 

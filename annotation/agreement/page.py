@@ -7,7 +7,8 @@ from importlib import resources
 from itertools import groupby
 from typing import Any
 
-from annotation.agreement.report import MEASURES, AgreementReport, FieldTables, PassAgreement, Row
+from annotation.agreement.measures import MEASURES
+from annotation.agreement.report import AgreementReport, FieldTables, PassAgreement, Row
 from annotation.agreement.resampling import Estimate
 from data_schema import __version__
 from data_schema.errors import MissingExtraError

@@ -20,6 +20,7 @@ from annotation.agreement.classes import (
     mean_of_pairs,
     observed_agreement,
 )
+from annotation.agreement.measures import MEASURES
 from annotation.agreement.ratings import ClassRatings, PassRatings, Rater, ScaleRatings, pass_ratings
 from annotation.agreement.resampling import Estimate, Resamples, estimate
 from annotation.agreement.scales import (
@@ -35,37 +36,6 @@ from data_schema.vocabularies import EMOTIONS, TASKS, AnnotatorKind
 #: 2,000 resamples put the bounds of a 95 % percentile interval within a few percent of its width. Chosen.
 N_RESAMPLES = 2000
 LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One coefficient: its name, how it is shown, its form in words and where it comes from."""
-
-    name: str
-    title: str
-    form: str
-    source: str
-
-
-#: Every coefficient, declared once: columns of the table, keys of the JSON, notes of the page.
-MEASURES: tuple[Measure, ...] = (
-    Measure("observed", "agreement", "share of pairs of ratings of a clip that are equal, averaged over clips", "Gwet 2014"),
-    Measure("alpha_nominal", "α nominal", "Krippendorff's alpha, unequal is unequal", "Krippendorff 2011"),
-    Measure("alpha_ordinal", "α ordinal", "Krippendorff's alpha, distance in ranks", "Krippendorff 2011"),
-    Measure("alpha_interval", "α interval", "Krippendorff's alpha, squared differences", "Krippendorff 2011"),
-    Measure("cohen_kappa", "κ Cohen", "Cohen's kappa, mean of all pairs of raters", "Cohen 1960, Light 1971"),
-    Measure("cohen_kappa_linear", "κ linear", "Cohen's kappa weighted by the distance of the classes, mean of pairs", "Cohen 1968"),
-    Measure("cohen_kappa_quadratic", "κ quadratic", "Cohen's kappa weighted by the squared distance, mean of pairs", "Cohen 1968"),
-    Measure("fleiss_kappa", "κ Fleiss", "Fleiss' kappa; with missing ratings in Gwet's generalisation", "Fleiss 1971, Gwet 2014"),
-    Measure("gwet_ac1", "AC1", "Gwet's AC1", "Gwet 2008"),
-    Measure("icc_11", "ICC(1,1)", "one-way random, absolute agreement, single rating; all clips with two ratings or more", "Shrout and Fleiss 1979"),
-    Measure("icc_a1", "ICC(A,1)", "two-way random, absolute agreement, single rating (ICC(2,1)); clips that all raters judged", "McGraw and Wong 1996"),
-    Measure("icc_c1", "ICC(C,1)", "two-way, consistency, single rating (ICC(3,1)); clips that all raters judged", "McGraw and Wong 1996"),
-    Measure("icc_ak", "ICC(A,k)", "two-way random, absolute agreement, mean of all raters (ICC(2,k)); clips that all raters judged", "McGraw and Wong 1996"),
-    Measure("ccc", "CCC", "Lin's concordance correlation, mean of all pairs of raters", "Lin 1989"),
-    Measure("mean_difference", "mean distance", "mean distance of two raters, in units of the scale", ""),
-)  # fmt: skip
-MEASURE_BY_NAME: dict[str, Measure] = {measure.name: measure for measure in MEASURES}
 
 
 @dataclass(frozen=True)
