@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from data_schema.errors import UsageError
@@ -39,7 +39,7 @@ def _flatten(table: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_texts(language: str) -> Mapping[str, str]:
     """Return all texts of a language, by ``section.name``."""
     flat: dict[str, str] = {}

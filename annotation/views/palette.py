@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-#: Sizes of text that can be chosen, per cent.
-TEXT_PERCENTS: tuple[int, ...] = (90, 100, 115, 130, 150, 175)
+#: Sizes of text that the settings offer, per cent.
+TEXT_PERCENTS: tuple[int, ...] = (85, 100, 115, 130, 150, 175, 200)
 
 PALETTES: dict[str, dict[str, str]] = {
     "light": {

@@ -16,7 +16,8 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QPainter
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from annotation.views.palette import PALETTES, TEXT_PERCENTS
+from annotation.settings import TEXT_SIZES
+from annotation.views.palette import PALETTES
 from annotation.views.stylesheet import stylesheet
 
 #: Pixels of plain text at 100 %, before the system's own scaling.
@@ -30,12 +31,13 @@ class Theme:
     ----------
     name : {'light', 'dark'}
     text_percent : int
-        Size of the text against the usual one, one of `TEXT_PERCENTS`.
+        Size of the text against the usual one, within `annotation.settings.TEXT_SIZES`.
     """
 
     def __init__(self, name: str = "light", text_percent: int = 100) -> None:
         self.name = name if name in PALETTES else "light"
-        self.text_percent = min(TEXT_PERCENTS, key=lambda known: abs(known - text_percent))
+        low, high = TEXT_SIZES
+        self.text_percent = min(high, max(low, text_percent))
 
     @property
     def px(self) -> int:

@@ -1,0 +1,110 @@
+"""The sheet of all keys, as this annotator has set them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from annotation.keys import KEYS, LABEL, MOVE, PLAY, TRACE, WINDOW
+from annotation.texts import Texts
+from annotation.views.overlay import Overlay
+from annotation.views.shortcuts import pressed_sequence, shown_key
+from annotation.views.theme import Theme, label
+
+#: Groups in each column of the sheet.
+_COLUMNS = ((LABEL, TRACE), (PLAY,), (MOVE, WINDOW))
+
+
+class KeySheet(Overlay):
+    """Show every action with its keys.
+
+    Parameters
+    ----------
+    parent : QWidget
+    texts : Texts
+    theme : Theme
+    keys_of : callable
+        Returns all keys of an action.
+    """
+
+    def __init__(self, parent: QWidget, texts: Texts, theme: Theme, keys_of: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__(parent, texts, theme, (0.98, 0.97))
+        self._keys_of = keys_of
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.hint = label("", "dim", wrap=True)
+        self.column.addWidget(self.area, 1)
+        self.column.addWidget(self.hint)
+
+    def open(self) -> None:
+        """Write the sheet anew, since keys and language change, and show it."""
+        self.title.setText(self.texts("sheet.title"))
+        settings = self._keys_of("settings")[0]
+        self.hint.setText(self.texts("sheet.hint", key=self._keys_of("keys")[0], settings=settings))
+        sheet = QWidget()
+        sheet.setObjectName("plain")
+        row = QHBoxLayout(sheet)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(28)
+        for groups in _COLUMNS:
+            column = QVBoxLayout()
+            column.setSpacing(6)
+            for group in groups:
+                column.addWidget(label(self.texts(f"sheet.{group}"), "strong"))
+                column.addLayout(self._rows(group))
+            column.addStretch(1)
+            row.addLayout(column, 1)
+        self.area.setWidget(sheet)
+        sheet.ensurePolished()
+        self.area.setMinimumSize(0, 0)
+        super().open()
+
+    def fit(self) -> None:
+        """Take as much of the window as the sheet needs."""
+        sheet = self.area.widget()
+        if sheet is not None:
+            need = sheet.sizeHint()
+            window = self.parentWidget()
+            room = (window.width() * 0.98 - 46, window.height() * 0.97 - 110) if window is not None else (900, 600)
+            self.area.setMinimumSize(min(need.width() + 14, int(room[0])), min(need.height() + 2, int(room[1])))
+        super().fit()
+
+    def _rows(self, group: str) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(10)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
+        place = 0
+        for key in KEYS:
+            if key.group != group or (key.action.startswith("digit.") and key.action != "digit.0"):
+                continue
+            if key.action == "digit.0":
+                keys = ("0-9",) if self._keys_of("digit.1") == ("1",) else tuple(
+                    self._keys_of(f"digit.{n}")[0] for n in range(10))  # fmt: skip
+                words = self.texts("sheet.digits")
+            else:
+                keys, words = self._keys_of(key.action), self.texts(f"keys.{key.action}")
+            cell = QHBoxLayout()
+            cell.setSpacing(3)
+            for one in keys:
+                cell.addWidget(label(one, "key"))
+            cell.addStretch(1)
+            grid.addLayout(cell, place, 0)
+            grid.addWidget(label(words, "", wrap=True), place, 1)
+            place += 1
+        return grid
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Close with the key that opened it, too; arrows move a sheet that is larger than the window."""
+        bar = self.area.verticalScrollBar()
+        moves = {Qt.Key.Key_Down: 60, Qt.Key.Key_Up: -60, Qt.Key.Key_PageDown: 400, Qt.Key.Key_PageUp: -400}
+        if shown_key(pressed_sequence(event)) in self._keys_of("keys"):
+            self.shut()
+        elif event.key() in moves:
+            bar.setValue(bar.value() + moves[event.key()])
+        else:
+            super().keyPressEvent(event)
