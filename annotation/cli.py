@@ -8,10 +8,12 @@ from typing import Annotated, Optional
 import typer
 
 from annotation.commands.agreement import agreement
+from annotation.commands.ala_report import ala_report
 from annotation.commands.assign import assign
 from annotation.commands.bundle import bundle
 from annotation.commands.consensus import consensus
 from annotation.commands.database import database
+from annotation.commands.open import open_
 from annotation.commands.merge import merge
 from annotation.commands.status import status
 from data_schema.errors import UsageError
@@ -20,8 +22,10 @@ app = typer.Typer(
     no_args_is_help=True, help="Hand out clips, gather their labels, see how far they are and what they say together."
 )
 # One file a verb in annotation/commands; what is older stands below.
+app.command("ala-report")(ala_report)
 app.command()(agreement)
 app.command()(assign)
+app.command("open")(open_)
 app.command()(bundle)
 app.command()(merge)
 app.command()(consensus)

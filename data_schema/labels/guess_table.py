@@ -117,8 +117,14 @@ def write_guesses(path: Path, table: pd.DataFrame, *, overwrite: bool = False) -
         raise LabelError(f"{path}: cannot be written ({error.strerror or error}). Check folder and disk.") from error
 
 
-def read_guesses(path: Path) -> pd.DataFrame:
+def read_guesses(path: Path, task: str | None = None) -> pd.DataFrame:
     """Read a table of guesses.
+
+    Parameters
+    ----------
+    path : Path
+    task : {'er', 'fer'}, optional
+        The pass that it must be of.
 
     Returns
     -------
@@ -138,4 +144,10 @@ def read_guesses(path: Path) -> pd.DataFrame:
         raise LabelError(
             f"{path}: cannot be read as a table of guesses ({error}). Write it with `emer predict`."
         ) from error
-    return check_guesses(table, path.name)
+    guesses = check_guesses(table, path.name)
+    if task is not None and len(guesses) and guesses["task"].iloc[0] != task:
+        raise LabelError(
+            f"{path}: holds guesses of the {guesses['task'].iloc[0].upper()} pass, not of the {task.upper()} pass. "
+            f"Write those with `emer predict` from a run of {task}-7."
+        )
+    return guesses

@@ -272,7 +272,7 @@ class AnnotationSection(_Section):
         le=1,
         description="Share of those clips that is judged without a guess, to measure what seeing one does.",
     )
-    query_strategy: Literal["random", "least_confident", "margin", "entropy", "density"] = Field(
+    query_strategy: Literal["random", "least_confident", "margin", "entropy"] = Field(
         "entropy", description="Which clips come first where a model's predictions order the queue."
     )
 
