@@ -16,6 +16,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
+#: Clips among which the next is chosen; more of them find hardly better ones.
+_LOOK_AHEAD = 24
 _Thing = TypeVar("_Thing", str, int)
 
 
@@ -60,7 +62,9 @@ def share_clips(
     wanted = len(annotators) if per_clip == 0 else per_clip
     loads, pairs = _counts(strata, annotators, held)
     new: dict[str, list[str]] = {name: [] for name in annotators}
-    for clip in _in_strata(strata, rng):
+    line = _in_strata(strata, rng)
+    while line:
+        clip = line.pop(_next_clip(line, strata, annotators, loads, wanted, other_pass))
         judges = list(held.get(clip, ()))
         left = [name for name in annotators if name not in judges]
         n_open = len(left) if per_clip == 0 else min(wanted - len(judges), len(left))
@@ -79,6 +83,30 @@ def share_clips(
                 pairs[judge, name] += 1
             judges.append(name)
     return new
+
+
+def _next_clip(
+    line: Sequence[str],
+    strata: Mapping[str, str],
+    annotators: Sequence[str],
+    loads: Mapping[str, int],
+    wanted: int,
+    other_pass: Mapping[str, Collection[str]],
+) -> int:
+    """Return the place in `line` of a clip that those whose turn it is do not judge in the other pass; else the last."""
+    if not other_pass:
+        return -1
+    lowest = min(loads[name] for name in annotators)
+    due = [name for name in annotators if loads[name] == lowest]
+    n_due = min(wanted, len(due))
+    for back in range(1, min(_LOOK_AHEAD, len(line)) + 1):
+        clip = line[-back]
+        if strata[clip] != strata[line[-1]]:
+            break
+        elsewhere = other_pass.get(clip, ())
+        if sum(name not in elsewhere for name in due) >= n_due:
+            return -back
+    return -1
 
 
 def _counts(
