@@ -101,6 +101,8 @@ class FrameDecoder:
         Size of a decoded picture.
     advice : str
         What to do about a frame that does not decode.
+    first_number : int
+        The file's number of frame 0, for messages.
     """
 
     def __init__(
@@ -111,8 +113,10 @@ class FrameDecoder:
         new_decoder: Callable[[], Any],
         bytes_a_frame: int,
         advice: str,
+        first_number: int = 0,
     ) -> None:
         self.order = order
+        self._first_number = first_number
         self._name, self._advice = name, advice
         self._read_packets, self._new_decoder = read_packets, new_decoder
         self._n_kept = max(KEPT_FRAMES, KEPT_BYTES // max(1, bytes_a_frame))
@@ -153,7 +157,9 @@ class FrameDecoder:
             if self._run_until(frame):
                 return self._kept[frame]
         reason = self._damaged.get(frame, "the decoder gives no picture for it")
-        raise MediaError(f"{self._name}: frame {frame} cannot be decoded: {reason}. {self._advice}")
+        raise MediaError(
+            f"{self._name}: frame {frame + self._first_number} cannot be decoded: {reason}. {self._advice}"
+        )
 
     def close(self) -> None:
         """Let go of all pictures."""
@@ -194,7 +200,7 @@ class FrameDecoder:
             self._position += 1
             return list(decoder.decode(packet))
         except FFmpegError as error:
-            self._note_damage(place, str(error))
+            self._note_damage(place, f"its data are damaged ({error.strerror})")
             # What was given before the damage still comes out.
             self._decoder = None
             try:

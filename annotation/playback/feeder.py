@@ -38,19 +38,20 @@ class FrameFeeder:
         self._thread.start()
 
     def want(self, index: int, *, playing: bool = False, loop: tuple[int, int] | None = None) -> None:
-        """Ask for a frame; what lies ahead of it (playing) or around it (paused) is decoded afterwards.
-
-        A frame that failed is tried again when it is asked for anew: the drive may be back.
-        """
+        """Ask for a frame; what lies ahead of it (playing) or around it (paused) is decoded afterwards."""
         with self._changed:
             wish = (index, playing, loop)
             if wish == self._wish and self._plan:
                 return
-            if wish[0] != self._wish[0]:
-                self._errors.pop(index, None)
             self._wish = wish
             self._plan = list(islice(self._likely(index, playing, loop), self._n_ready))
             self._changed.notify_all()
+
+    def try_again(self, index: int) -> None:
+        """Forget that a frame failed: the network drive may be back."""
+        with self._changed:
+            if self._errors.pop(index, None) is not None:
+                self._changed.notify_all()
 
     def image(self, index: int) -> RgbImage | None:
         """Return a picture if it is ready."""
@@ -137,5 +138,5 @@ class FrameFeeder:
             return self._frames.frame(index), None
         except MediaError as error:
             return None, error
-        except Exception as error:  # a decoder's own failure must reach the window, not end the thread
+        except Exception as error:  # noqa: BLE001 - a decoder's own failure must reach the window, not end the thread
             return None, MediaError(f"frame {index} cannot be shown: {error!r}. Show the clip again.")

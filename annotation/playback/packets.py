@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ HELD_BYTES = 96 << 20
 #: Containers whose stamps say which frame is shown when. All others are decoded once to find out.
 _TRUSTED = frozenset({"mov", "mp4", "matroska", "webm"})
 
+#: pts, dts and size of a packet.
 Stamp = tuple[int | None, int | None, int]
 
 
@@ -31,7 +33,7 @@ class PacketIndex:
     ----------
     order : DecodeOrder
     stamps : list of tuple
-        pts, dts and size of each packet in the decoding order: by these it is known again after a seek.
+        Of each packet in the decoding order: by these it is known again after a seek.
     held : list of av.Packet or None
         The packets themselves, if they are few.
     """
@@ -50,6 +52,8 @@ def index_packets(path: Path, container: Any, stream: Any, *, held_bytes: int = 
         If the file ends too early or its frames cannot be told apart.
     """
     packets: list[Any] | None = []
+    damaged: int | None = None
+    n_empty = -1  # the last one only says that it is the end
     stamps: list[Stamp] = []
     keys: list[bool] = []
     shown: list[bool] = []
@@ -58,7 +62,10 @@ def index_packets(path: Path, container: Any, stream: Any, *, held_bytes: int = 
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
-                continue  # the end
+                n_empty += 1
+                continue
+            if packet.is_corrupt and damaged is None and any(keys):
+                damaged = len(stamps)
             stamps.append((packet.pts, packet.dts, packet.size))
             keys.append(packet.is_keyframe)
             shown.append(not packet.is_discard and not (is_vp8 and _is_hidden_vp8(packet)))
@@ -72,6 +79,7 @@ def index_packets(path: Path, container: Any, stream: Any, *, held_bytes: int = 
             f"{path.name}: the file cannot be read beyond its {len(stamps)}. video packet: {error}. It was probably cut "
             f"short; copy it again from where it came from."
         ) from error
+    _check_whole(path, container, stream, stamps, damaged, n_empty)
     if not any(keys):
         raise MediaError(
             f"{path.name}: no key frame in {len(stamps)} video packets, so nothing in it can be decoded. "
@@ -80,9 +88,32 @@ def index_packets(path: Path, container: Any, stream: Any, *, held_bytes: int = 
     if _can_be_trusted(container, stamps, keys, shown):
         order = _order_by_stamps(stamps, keys, shown)
     else:
-        order = _order_by_decoding(path, stream.index, stamps, keys)
+        order = _order_by_decoding(path, stream.index, stamps, keys, is_avi=container.format.name == "avi")
     _check_order(path, order)
     return PacketIndex(order, stamps, packets)
+
+
+def _check_whole(
+    path: Path, container: Any, stream: Any, stamps: list[Stamp], damaged: int | None, n_empty: int
+) -> None:
+    """Refuse a file that is cut short, as far as its container lets one tell: whoever judges a clip must see all of it."""
+    kinds = set(container.format.name.split(","))
+    wrong = "" if damaged is None else f"its video packet {damaged} is damaged"
+    if not kinds.isdisjoint({"mov", "mp4"}):
+        needs = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+        if needs > path.stat().st_size:
+            wrong = f"it has {path.stat().st_size} bytes, and its index says at least {needs}"
+    elif "avi" in kinds and len(stamps) + max(0, n_empty) < stream.frames:
+        wrong = f"it has {len(stamps)} frames, and its header says {stream.frames}"
+    elif "matroska" in kinds and len(container.streams) == 1 and container.duration:
+        last = max((stamp[0] for stamp in stamps if stamp[0] is not None), default=0)
+        ends_s, said_s = float(last * stream.time_base), container.duration / 1e6
+        if said_s - ends_s > max(1.0, 0.02 * said_s):
+            wrong = f"its last frame is at {ends_s:.1f} s, and its header says {said_s:.1f} s"
+    if wrong:
+        raise MediaError(
+            f"{path.name}: the file is damaged or cut short: {wrong}. Copy it again from where it came from."
+        )
 
 
 def _is_hidden_vp8(packet: Any) -> bool:
@@ -116,7 +147,9 @@ def _order_by_stamps(stamps: list[Stamp], keys: list[bool], shown: list[bool]) -
     )
 
 
-def _order_by_decoding(path: Path, stream_index: int, stamps: list[Stamp], keys: list[bool]) -> DecodeOrder:
+def _order_by_decoding(
+    path: Path, stream_index: int, stamps: list[Stamp], keys: list[bool], *, is_avi: bool
+) -> DecodeOrder:
     """Decode everything once and see which packets come out as pictures, and in what order."""
     places: list[int] = []
     with av.open(str(path)) as container:
@@ -134,8 +167,9 @@ def _order_by_decoding(path: Path, stream_index: int, stamps: list[Stamp], keys:
             f"apart. Write the file anew: ffmpeg -i {path.name} -c:v libx264 -crf 16 -g 15 new.mp4"
         )
     stored = [stamps[place][0] for place in places]
-    if None in stored:
-        # AVI stores no presentation times: what it stores (decoding times), in ascending order, is when frames are shown.
+    if None in stored or (is_avi and any(later <= earlier for earlier, later in pairwise(stored))):
+        # AVI stores no presentation times, and those that FFmpeg makes up do not ascend where B-frames refer to each
+        # other. What it stores (decoding times) is, in ascending order, when the frames are shown.
         stored = sorted(stamps[place][1] or 0 for place in places)
     return DecodeOrder(
         np.array(places, dtype=np.int64),
@@ -189,9 +223,11 @@ class FilePackets:
 
     def __init__(self, path: Path, container: Any, stream: Any, stamps: list[Stamp]) -> None:
         self._path, self._container, self._stream = path, container, stream
+        self._stream_index = stream.index
         self._stamps = stamps
-        self._place_of = {stamp: place for place, stamp in enumerate(stamps)}
-        self._unique = len(self._place_of) == len(stamps)
+        marks = [_mark(*stamp) for stamp in stamps]
+        self._place_of = {mark: place for place, mark in enumerate(marks)}
+        self._unique = len(self._place_of) == len(marks)
 
     def read(self, place: int) -> Iterator[Any]:
         """Yield the packets from a place in the decoding order on."""
@@ -214,14 +250,14 @@ class FilePackets:
             self._container.seek(aim, stream=self._stream, backward=True, any_frame=False)
             packets = self._packets()
             first = next(packets, None)
-            at = None if first is None else self._place_of.get((first.pts, first.dts, first.size))
+            at = None if first is None else self._place_of.get(_mark(first.pts, first.dts, first.size))
             if at is not None and at <= place:
                 yield from self._expected(first, packets, at, place)
                 return
         # Seeking does not lead there: read from the start.
         self._container.close()
         self._container = av.open(str(self._path))
-        self._stream = self._container.streams[self._stream.index]
+        self._stream = self._container.streams[self._stream_index]
         packets = self._packets()
         first = next(packets, None)
         if first is not None:
@@ -233,8 +269,13 @@ class FilePackets:
     def _expected(self, first: Any, packets: Iterator[Any], at: int, place: int) -> Iterator[Any]:
         packet: Any = first
         while packet is not None and at < len(self._stamps):
-            if (packet.pts, packet.dts, packet.size) != self._stamps[at]:
+            if _mark(packet.pts, packet.dts, packet.size) != _mark(*self._stamps[at]):
                 raise MediaError(f"{self._path.name}: the file changed while it was open. Show the clip again.")
             if at >= place:
                 yield packet
             packet, at = next(packets, None), at + 1
+
+
+def _mark(pts: int | None, dts: int | None, size: int) -> tuple[int | None, int]:
+    """A packet is known by its pts: decoding times are partly made up, and otherwise after a seek."""
+    return (dts if pts is None else pts, size)

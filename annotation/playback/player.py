@@ -50,7 +50,7 @@ class Player:
         self._seen = np.zeros(0, dtype=bool)
         self._anchor_s = 0.0
         self._anchor_us = 0.0
-        self._ended = False
+        self._holding = False
 
     # ------------------------------------------------------------ one clip after the other
 
@@ -72,6 +72,13 @@ class Player:
         self._forget()
         if feeder is not None:
             feeder.close()
+
+    def close(self) -> None:
+        """Let go of the clip and wait until its file is closed; a new clip may be loaded afterwards."""
+        feeder = self._feeder
+        self.unload()
+        if feeder is not None:
+            feeder.join()
 
     def settle(self, timeout_s: float = 5.0) -> bool:
         """Wait until the target is shown or has failed; False if neither happened in time. For tests and tools."""
@@ -151,16 +158,14 @@ class Player:
         first, last = self._range()
         if self._target >= last or self._target < first:
             self.seek(first)
-        self._anchor_at(self._target)
-        self._ended = False
         self._playing = True
-        self._want(self._target)
+        self.seek(self._target)
 
     def pause(self) -> None:
         """Stop at the shown frame."""
         if self._playing:
             self._playing = False
-            self._target = self._index
+            self._target = self._target if self._holding else self._index
             self._want(self._target)
 
     def toggle(self) -> None:
@@ -177,10 +182,12 @@ class Player:
         if self._frames is None:
             return
         self._target = min(max(0, int(index)), len(self._frames) - 1)
-        if self._playing:
-            self._anchor_at(self._target)
+        if self._feeder is not None:
+            self._feeder.try_again(self._target)
+        self._error = None
         self._want(self._target)
         self._take_target()
+        self._hold()
 
     def step(self, n: int) -> None:
         """Pause, and go `n` frames on (back if negative) from the frame that was asked for last."""
@@ -214,7 +221,7 @@ class Player:
 
     def set_speed(self, speed: float) -> None:
         """Set the speed, held within `SPEEDS`; running playback goes on from where it is."""
-        if self._playing:
+        if self._playing and not self._holding:
             self._anchor_us, self._anchor_s = self._clip_time_us(), self._clock()
         self._speed = min(max(float(speed), SPEEDS[0]), SPEEDS[-1])
 
@@ -226,6 +233,8 @@ class Player:
             last = len(self._frames) - 1
             low, high = sorted((min(max(0, int(start)), last), min(max(0, int(end)), last)))
             self._loop, self._loop_on = (low, high), True
+            if self._playing and not low <= self._index <= high:
+                self.seek(low)
             self._want(self._target)
 
     def toggle_loop(self) -> None:
@@ -267,14 +276,18 @@ class Player:
     def _tick_playing(self) -> bool:
         if self._frames is None or self._feeder is None:
             return False
+        if self._holding:
+            changed = self._take_target()
+            self._hold()
+            return changed
         first, last = self._range()
         now_us = self._clip_time_us()
-        end_us = self._end_us(last)
-        if now_us >= end_us and self._loop_on:
-            self._anchor_at(first)
-            now_us = self._anchor_us
-        elif now_us >= end_us:
-            return self._finish(last)
+        if now_us >= self._end_us(last):
+            if not self._loop_on:
+                return self._finish(last)
+            before = self._index
+            self.seek(first)
+            return self._index != before
         due = min(max(self._frames.index_at(int(now_us)), first), last)
         self._target = due
         self._want(due)
@@ -328,9 +341,12 @@ class Player:
             return self._loop
         return 0, max(0, len(self._frames) - 1) if self._frames is not None else 0
 
-    def _anchor_at(self, index: int) -> None:
+    def _hold(self) -> None:
+        """Let the clip's time begin to run at the target, but not before that frame is shown or has failed."""
         if self._frames is not None:
-            self._anchor_s, self._anchor_us = self._clock(), float(self._frames.times_us[index])
+            self._anchor_s, self._anchor_us = self._clock(), float(self._frames.times_us[self._target])
+            shown = self._index == self._target and self._image is not None
+            self._holding = not shown and self._error is None
 
     def _clip_time_us(self) -> float:
         return self._anchor_us + (self._clock() - self._anchor_s) * self._speed * 1e6

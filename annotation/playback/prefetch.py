@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 
 from annotation.items import Item
+from annotation.playback.decoding import KEPT_FRAMES
 from annotation.playback.frames import FrameSource
 from data_schema.errors import MediaError
 
@@ -115,10 +117,12 @@ class Prefetcher:
         """A failure is not told here: the annotator may never come to that clip, and `take` meets it again."""
         try:
             frames = self._open_frames(item)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, `take` meets it in the thread that can say so
             return None
-        try:
+        # The clip's other frames may be good; the player says which are not when it comes to them.
+        with contextlib.suppress(MediaError):
+            later = frames.group_starts[frames.group_starts > 0]
+            n_group = int(later[0]) if len(later) else len(frames)
+            frames.frame(min(n_group, KEPT_FRAMES, len(frames)) - 1)
             frames.frame(0)
-        except MediaError:
-            pass  # the clip's other frames may be good; the player says so when it comes to it
         return frames

@@ -87,6 +87,7 @@ class SessionClipFrames:
             lambda: _low_delay(new_codec(codec, stream.extradata)),
             self.width_px * self.height_px * 3 // 2,
             f"Run `emer check {self._name}`; if it finds nothing, copy the file again from the recording PC.",
+            key_row,
         )
         self._time_list: list[int] = self.times_us.tolist()
 
