@@ -152,8 +152,8 @@ class Keymap:
         return action
 
     def _checked(self, action: str, sequences: Iterable[str]) -> tuple[str, ...]:
-        given = [sequences] if isinstance(sequences, str) else list(sequences)
-        if not all(isinstance(one, str) for one in given):
+        given = [sequences] if isinstance(sequences, str) else sequences
+        if not isinstance(given, (list, tuple)) or not all(isinstance(one, str) for one in given):
             raise UsageError(f"keys of '{action}' are {given!r}, expected text such as 'Ctrl+M'.")
         wanted = tuple(dict.fromkeys(canonical(one) for one in given))
         if not wanted:

@@ -1,287 +1,394 @@
 """The annotator's desk: one queue, one clip at a time, everything said about it saved before it is shown.
 
-The desk knows no window. Views read its properties, subscribe to its topics
-(`annotation.desk.state`) and call its intents; one thread uses it.
+The desk knows no window. Views read its properties (`annotation.desk.shown`),
+subscribe to its topics (`annotation.desk.state`) and call its intents; one thread
+uses it.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from dataclasses import replace
+from typing import Any
 
+from annotation.desk import actions
 from annotation.desk import fields as field_rules
+from annotation.desk.moving import MovingDesk
+from annotation.desk.passlog import judged
 from annotation.desk.state import (
     DRAFT,
+    FRAME,
     GUESS,
-    ITEM,
     MARKS,
-    NOTICE,
-    PAGE,
     PLAYBACK,
-    PROGRESS,
-    SAVING,
     TRACE,
     Draft,
-    Feedback,
-    MarkedFrame,
     Notice,
-    Option,
     Page,
-    Progress,
-    Saving,
 )
-from annotation.desk.topics import Topics
-from annotation.evidence.eyes import EyeEvidence, StimulusTrack
-from annotation.items import Item
-from annotation.source import ClipSource, GoldAnswer, Guess
-from data_schema.labels import LabelRecord
+from annotation.desk.steps import Said, entry_of, plain_mark
+from annotation.desk.tracing import TraceRecorder
+from annotation.items import Block, Item
+from annotation.playback.player import Player
+from data_schema.labels import Label, LabelValueError
+from data_schema.labels.entries import Entry, Trace
+from data_schema.labels.records import MarkRecord
+
+#: Share of a clip's frames that have to be shown before the clip counts as seen. Not all of them: a frame or two may
+#: be dropped where the machine is slow, and the last one is easily missed.
+SEEN_SHARE = 0.9
 
 
-class Desk:
-    """An annotator at work on one pass."""
+class Desk(MovingDesk):
+    """An annotator at work on one pass: what they say, mark and trace.
 
-    def __init__(
-        self,
-        source: ClipSource,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        now_utc: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
-    ) -> None:
-        self.source = source
-        self.task = source.task
-        self.items: Sequence[Item] = tuple(source.items())
-        self.player = None
-        self._topics = Topics()
-        self._clock, self._now_utc = clock, now_utc
-        self._position = 0
-        self._draft = Draft()
-        self._focus = "emotion"
+    Parameters
+    ----------
+    source : ClipSource
+        The clips; the desk closes it.
+    clock : callable
+        Seconds, monotonic.
+    now_utc : callable
+        The time, with its zone.
 
-    # ------------------------------------------------------------ what is shown
+    Raises
+    ------
+    LabelError
+        If the label log cannot be opened.
+    """
 
-    @property
-    def item(self) -> Item | None:
-        """The clip on the desk; None in an empty queue."""
-        return self.items[self._position] if self.items else None
-
-    @property
-    def position(self) -> int:
-        """Place of the item in the queue, from 0."""
-        return self._position
-
-    @property
-    def page(self) -> Page:
-        """Which page the window shows."""
-        return Page.CLIP
-
-    @property
-    def draft(self) -> Draft:
-        """What is said about the clip so far."""
-        return self._draft
-
-    @property
-    def saved_label(self) -> LabelRecord | None:
-        """The label of the item that counts now; None before the first commit."""
-        return None
-
-    @property
-    def focus(self) -> str:
-        """The field that digits and arrows fill."""
-        return self._focus
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields of the pass, in the focus' order."""
-        return field_rules.fields_of(self.task)
-
-    @property
-    def marks(self) -> tuple[MarkedFrame, ...]:
-        """Marked frames of the item, in the order of the clip; flags are not among them."""
-        return ()
-
-    @property
-    def flagged(self) -> bool:
-        """True if the clip is to be looked at again."""
-        return False
-
-    @property
-    def progress(self) -> Progress:
-        """How far the work is."""
-        return Progress("main", 0, len(self.items), 0, None, None, 0.0)
-
-    @property
-    def notice(self) -> Notice | None:
-        """The last thing to tell the user."""
-        return None
-
-    @property
-    def saving(self) -> Saving:
-        """Whether what is shown as done is on the disk."""
-        return Saving.SAVED
-
-    @property
-    def guess(self) -> Guess | None:
-        """A model's guess, only while it is offered."""
-        return None
-
-    @property
-    def has_seen_clip(self) -> bool:
-        """True once the clip was shown to its end."""
-        return False
-
-    @property
-    def gold(self) -> GoldAnswer | None:
-        """What experts say, only on the feedback page."""
-        return None
-
-    @property
-    def feedback(self) -> Feedback | None:
-        """The training label beside what experts say, only on the feedback page."""
-        return None
-
-    @property
-    def admitted(self) -> bool | None:
-        """How the admission test ended; None while only the lab can tell. True where there is none."""
-        return True
-
-    @property
-    def tracing(self) -> bool:
-        """True while a continuous trace is given."""
-        return False
-
-    @property
-    def trace_point(self) -> tuple[float, float]:
-        """Valence and arousal that the trace takes now."""
-        return (0.0, 0.0)
-
-    @property
-    def view(self) -> str:
-        """What the annotator can see, as it is stored with a label."""
-        return "face"
-
-    @property
-    def stimulus(self) -> StimulusTrack | None:
-        """The stimulus of the item, ER pass only."""
-        return None
-
-    @property
-    def eyes(self) -> EyeEvidence | None:
-        """The eye behaviour of the item, ER pass only."""
-        return None
-
-    @property
-    def can_undo(self) -> bool:
-        """True if a step can be taken back."""
-        return False
-
-    @property
-    def can_redo(self) -> bool:
-        """True if a step can be said again."""
-        return False
-
-    def is_done(self, position: int) -> bool:
-        """Say whether the item at a place is labelled or skipped."""
-        return False
-
-    def options(self, field: str) -> tuple[Option, ...]:
-        """Return what a field offers and the digit of each answer."""
-        return field_rules.options(field, self.source.labels)
-
-    def subscribe(self, topic: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have `callback` called after `topic` changed; returns what ends it."""
-        return self._topics.subscribe(topic, callback)
-
-    # ------------------------------------------------------------ intents
+    # ------------------------------------------------------------ the label
 
     def perform(self, action: str) -> bool:
         """Do an action of `annotation.keys`; False for one that the desk does not know (the window's)."""
-        return False
+        with self._topics.change():
+            return actions.perform(self, action)
 
     def set(self, field: str, value: str | float | None) -> None:
-        """Say one field of the label; None empties it."""
+        """Say one field of the label; None empties it.
+
+        Raises
+        ------
+        LabelValueError
+            If the field does not take the value.
+        """
+        checked = field_rules.check(field, value, self.source.labels)
+        draft = field_rules.changed(self.draft, field, checked, self.source.labels)
+        self._say(draft, field if checked is None else field_rules.after(field, draft, self.task))
 
     def set_point(self, valence: float, arousal: float) -> None:
-        """Say valence and arousal together, as one step."""
+        """Say valence and arousal together, as one step; values beyond the scale are taken as its end."""
+        held = {"valence": valence, "arousal": arousal}
+        draft = self.draft
+        for field, value in held.items():
+            checked = field_rules.check(field, min(max(float(value), -1.0), 1.0), self.source.labels)
+            draft = field_rules.changed(draft, field, checked, self.source.labels)
+        self._say(draft, field_rules.after("arousal", draft, self.task))
+
+    def press_digit(self, digit: int) -> None:
+        """Give the focused field the answer of a digit."""
+        value = next((option.value for option in self.options(self._focus) if option.digit == digit), None)
+        if value is None:
+            self.tell("warning", "no_such_digit", digit=str(digit))
+        else:
+            self.set(self._focus, value)
+
+    def nudge(self, direction: int) -> None:
+        """Move the focused field, or the trace, up (1) or down (-1); the focus stays."""
+        if self._trace is not None:
+            step = direction * field_rules.STEP["valence"]
+            valence, arousal = self._trace.point
+            of_arousal = self.source.rules.trace_of == "arousal"
+            self.trace_to(valence + (0.0 if of_arousal else step), arousal + (step if of_arousal else 0.0))
+            return
+        value = field_rules.nudged(self.draft, self._focus, direction, self.source.labels)
+        self._say(field_rules.changed(self.draft, self._focus, value, self.source.labels), self._focus)
+
+    def clear_field(self) -> None:
+        """Empty the focused field."""
+        self.set(self._focus, None)
 
     def focus_on(self, field: str) -> None:
         """Move the focus."""
+        if field in self.fields:
+            with self._topics.change():
+                self._focus = field
+                self._topics.note(DRAFT)
+
+    def move_focus(self, n: int) -> None:
+        """Move the focus on, or back; from the last field to the first."""
+        self.focus_on(self.fields[(self.fields.index(self._focus) + n) % len(self.fields)])
 
     def set_comment(self, text: str) -> None:
         """Say the comment."""
+        self._say(replace(self.draft, comment=text.strip()), self._focus)
 
     def skip(self, reason: str) -> None:
         """Commit that there is no label, with the reason, and go on."""
+        self._commit(Said(Draft(skip_reason=reason, comment=self.draft.comment)), "commit")
 
     def commit(self) -> None:
         """Commit the draft as the label of the item, and go on."""
+        self._commit(self._sheet.said, "commit")
 
-    def undo(self) -> None:
-        """Take back the last step, on whichever item it was."""
+    def accept_guess(self) -> None:
+        """Take the model's guess over and commit it; where the study asks for more, the focus goes there."""
+        item = self.item
+        if item is None or self.guess is None:
+            self.tell("info", "no_guess" if self.has_seen_clip else "see_clip_first")
+            return
+        try:
+            said = Said(self._offer.fill(self.draft, item, self.source.labels), guess=True)
+        except LabelValueError as error:
+            self._tell(Notice("warning", "not_possible", str(error)))
+            return
+        if field_rules.lacking(said.draft, self.source.rules.required, self.task):
+            with self._topics.change():
+                if self._write_said(said, "guess"):
+                    self._commit(said, "commit")  # says what lacks
+        else:
+            self._commit(said, "guess")
 
-    def redo(self) -> None:
-        """Say again the step that was taken back last."""
+    # ------------------------------------------------------------ marks
 
     def toggle_flag(self, comment: str = "") -> None:
         """Flag the clip, or take the flag away."""
+        flags = [row for row in self._sheet.marks if row.kind == "flag"]
+        if flags:
+            self._change_marks([], flags)
+        else:
+            self._change_marks([plain_mark("flag", None, None, comment)], [])
 
     def mark(self, kind: str) -> None:
         """Mark the frame that is shown: apex, onset or offset."""
+        identity = self.player.identity
+        if identity is None or self.player.image is None:
+            self.tell("warning", "no_frame")
+            return
+        index, pts = identity.frame_index, identity.frame_pts
+        if not any((row.kind, row.frame_index) == (kind, index) for row in self._sheet.marks):
+            self._change_marks([plain_mark(kind, index, pts, "")], [])
 
     def remove_mark(self, row_id: str) -> None:
         """Take a mark back."""
+        self._change_marks([], [row for row in self._sheet.marks if row.row_id == row_id])
 
-    def goto(self, position: int) -> None:
-        """Put another item on the desk."""
+    def remove_mark_here(self) -> None:
+        """Take back the marks of the frame that is shown."""
+        identity = self.player.identity
+        here = [row for row in self._sheet.marks if identity is not None and row.frame_index == identity.frame_index]
+        if here:
+            self._change_marks([], here)
+        else:
+            self.tell("info", "no_mark_here")
 
-    def next(self) -> None:
-        """Go to the next item."""
-
-    def previous(self) -> None:
-        """Go to the item before."""
-
-    def next_open(self) -> None:
-        """Go to the next item without a label, from the start again after the last."""
-
-    def accept_guess(self) -> None:
-        """Take the model's guess over and commit it."""
+    # ------------------------------------------------------------ trace
 
     def start_trace(self) -> None:
         """Begin a continuous trace from the clip's start."""
+        mode, item = self.source.rules.trace, self.item
+        if mode == "off" or item is None or self.player.image is None or self._page is not Page.CLIP:
+            self.tell("warning", "no_trace" if mode == "off" else "no_frame")
+            return
+        if self._trace is not None or self._refuse_closed(item):
+            return
+        traced, speed = self.source.rules.trace_of, self.player.speed
+        plain = {"trace": {"mode": mode, "traced": traced, "speed": speed}}
+        earlier = [row for row in self._store.traces(self.task, item.clip_id) if row.repetition == item.repetition]
+        entry = Trace(judged(item), mode, traced, speed, earlier[-1].row_id if earlier else None)
+        batch = self._log.step("trace", item, {}, plain, [entry])
+
+        def begin(row_ids: list[str]) -> None:
+            self._trace = TraceRecorder(self._store, row_ids[0], mode, traced, self._clock)
+            if self.player.loop is not None:
+                self.player.toggle_loop()
+            self.player.to_start()
+            self.player.play()
+            self._topics.note(TRACE, FRAME, PLAYBACK)
+
+        self._save(batch, begin)
 
     def trace_to(self, valence: float, arousal: float) -> None:
         """Say where the trace is now."""
+        if self._trace is not None:
+            with self._topics.change():
+                self._trace.move_to(valence, arousal)
+                self._topics.note(TRACE)
 
-    def stop_trace(self) -> None:
-        """End the trace; what was traced is kept."""
-
-    def take_break(self) -> None:
-        """Show the break page; the clock stands."""
-
-    def end_break(self) -> None:
-        """Go on after a break."""
-
-    def acknowledge(self) -> None:
-        """Go on from the feedback page, or from the admission page once passed."""
-
-    def enter_code(self, text: str) -> bool:
-        """Take the lab's code of admission; False if it is not the right one."""
-        return False
+    # ------------------------------------------------------------ window, time, saving
 
     def set_panels(self, names: Iterable[str]) -> None:
         """Say what is visible; stored as the view of each label."""
+        self._panels = tuple(names) or ("face",)
 
     def set_active(self, active: bool) -> None:
         """Say whether the window is in front; time counts only while it is."""
+        self._worktime.set_active(active)
 
     def tick(self) -> None:
         """Let time pass: call it about 60 times a second."""
+        with self._topics.change():
+            was_playing = self.player.playing
+            if self.player.tick():
+                self._topics.note(FRAME)
+            if self.player.playing != was_playing:
+                self._topics.note(PLAYBACK)
+            self._sample_trace(ended=was_playing and not self.player.playing)
+            self._look_at_guess()
+            self._tell_media_error()
+            if self._page is Page.CLIP and self.item is not None:
+                self._place.follow(self._where(), self.player.playing)
+
+    def play_action(self, go: Callable[[Player], None]) -> None:
+        """Let the player do something."""
+        with self._topics.change():
+            go(self.player)
+            self._topics.note(FRAME, PLAYBACK)
 
     def retry(self) -> None:
         """Try again what could not be saved."""
-
-    def dismiss_notice(self) -> None:
-        """Put the notice away."""
+        with self._topics.change():
+            if self._saver.is_waiting and self._saver.retry():
+                self.tell("info", "saved_again")
+            self._save_traces()
 
     def close(self) -> None:
         """Save the place and close all files; may be called again."""
+        if self._closed:
+            return
+        self.stop_trace()
+        if self._saver.retry():
+            self._save_traces()
+        if self.item is not None:
+            self._keep_place()
+        self._closed = True
+        self._media.close()
+        self._store.close()
+        self.source.close()
+
+    # ------------------------------------------------------------ steps
+
+    def _say(self, draft: Draft, focus: str) -> None:
+        """Save a changed draft as one step, then move the focus; without a change only the focus moves."""
+        said = Said(draft, self._sheet.said.guess)
+        with self._topics.change():
+            if draft == self.draft or self._write_said(said, "set"):
+                self.focus_on(focus)
+
+    def _write_said(self, said: Said, kind: str) -> bool:
+        item = self.item
+        if item is None or self._page is not Page.CLIP or self._refuse_closed(item):
+            return False
+        try:
+            field_rules.check_comment(said.draft.comment, item)
+        except LabelValueError as error:
+            self._tell(Notice("warning", "not_possible", str(error)))
+            return False
+        batch = self._log.step(kind, item, self._sheet.said.plain(), said.plain())
+
+        def show(_: list[str]) -> None:
+            self._sheet = replace(self._sheet, said=said)
+            self._topics.note(DRAFT)
+
+        return self._save(batch, show)
+
+    def _commit(self, said: Said, kind: str) -> None:
+        item = self.item
+        if item is None or self._page is not Page.CLIP or self._refuse_closed(item):
+            return
+        if said.draft.skip_reason is None and self._refuse_incomplete(said.draft):
+            return
+        if said == self._sheet.said and field_rules.says_the_same(said.draft, self.saved_label):
+            self._go_on(item)
+            return
+        try:
+            label = self._label(item, said.draft)
+        except LabelValueError as error:
+            self._tell(Notice("warning", "not_possible", str(error)))
+            return
+        entries: list[Entry] = [label]
+        guess = self._offer.entry(judged(item), label, said.guess)
+        entries += [] if guess is None else [guess]
+        batch = self._log.step(kind, item, self._sheet.said.plain(), {**said.plain(), "label": True}, entries)
+
+        def show(_: list[str]) -> None:
+            if guess is not None:
+                self._log.note_guess(item)
+            self._sheet = replace(self._sheet, said=said, label=self._log.current.get(item.key))
+            self._worktime.committed(item.item_id)
+            self._labels_changed(item, True)
+            self._topics.note(DRAFT, GUESS)
+            self._go_on(item)
+
+        self.stop_trace()
+        self._save(batch, show)
+
+    def _refuse_incomplete(self, draft: Draft) -> bool:
+        lacking = field_rules.lacking(draft, self.source.rules.required, self.task)
+        if lacking:
+            self.focus_on(lacking[0])
+            self.tell("warning", "incomplete", fields=",".join(lacking))
+            return True
+        if self._media.error is not None:
+            # Nobody can have judged what was not shown.
+            self.tell("warning", "skip_instead")
+            return True
+        return False
+
+    def _label(self, item: Item, draft: Draft) -> Label:
+        said = {name: getattr(draft, name) for name in self.fields}
+        return Label(
+            clip_id=item.clip_id,
+            clip_sha256=item.clip_sha256,
+            task=item.task,
+            repetition=item.repetition,
+            skip_reason=draft.skip_reason,
+            comment=draft.comment,
+            view=self.view,
+            duration_ms=round(1000 * self._worktime.seconds),
+            **said,
+        )
+
+    def _go_on(self, item: Item) -> None:
+        if item.block is Block.ADMISSION and self._blocks.admission_over:
+            self._show_page(Page.ADMISSION)
+        elif item.block is Block.TRAINING and self.saved_label is not None and self.source.gold(item) is not None:
+            self._show_page(Page.FEEDBACK)
+        else:
+            self._advance()
+
+    def _change_marks(self, come: Sequence[Mapping[str, Any]], go: Sequence[MarkRecord]) -> None:
+        item = self.item
+        if item is None or self._page is not Page.CLIP or self._refuse_closed(item) or not (come or go):
+            return
+        about = judged(item)
+        gone = [plain_mark(row.kind, row.frame_index, row.frame_pts, row.comment) for row in go]
+        entries: list[Entry] = [entry_of(plain, about) for plain in come]
+        entries += [entry_of(plain, about, removes=row.row_id) for plain, row in zip(gone, go, strict=True)]
+        batch = self._log.step("mark", item, {"marks": gone}, {"marks": list(come)}, entries)
+
+        def show(_: list[str]) -> None:
+            self._sheet = replace(self._sheet, marks=self._log.marks(item))
+            self._topics.note(MARKS)
+
+        self._save(batch, show)
+
+    # ------------------------------------------------------------ time
+
+    def _look_at_guess(self) -> None:
+        item = self.item
+        if item is not None and item.item_id not in self._seen and self.player.seen_share >= SEEN_SHARE:
+            self._seen.add(item.item_id)
+            self._topics.note(GUESS)
+        if self._page is Page.CLIP and self._offer.look(self.has_seen_clip, self.saved_label is not None):
+            self._topics.note(GUESS)
+
+    def _sample_trace(self, ended: bool) -> None:
+        trace, identity = self._trace, self.player.identity
+        if trace is None or identity is None:
+            return
+        if trace.sample(identity):
+            self._save_traces()
+        self._topics.note(TRACE)
+        if ended:
+            self.stop_trace()

@@ -7,7 +7,8 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from annotation.desk.state import FIELDS, Draft, Option
-from data_schema.labels import LabelRecord, LabelValueError
+from annotation.items import Item
+from data_schema.labels import Label, LabelRecord, LabelValueError
 from data_schema.study.config import LabelsSection
 from data_schema.vocabularies import SAM_POINTS, SCALES, SUGGESTED_POLARITY, sam_to_unit
 
@@ -114,6 +115,16 @@ def lacking(draft: Draft, required: Iterable[str], task: str) -> tuple[str, ...]
     """Return the fields that the study asks for and the draft lacks, in the focus' order."""
     asked = set(required) | {"emotion"}  # without an emotion there is no label to store
     return tuple(name for name in fields_of(task) if name in asked and getattr(draft, name) is None)
+
+
+def check_comment(text: str, item: Item) -> None:
+    """Raise `LabelValueError` if no label takes the comment."""
+    Label(item.clip_id, item.clip_sha256, item.task, skip_reason="cannot_decide", comment=text)
+
+
+def says_the_same(draft: Draft, record: LabelRecord | None) -> bool:
+    """Say whether a label holds exactly what the draft says."""
+    return record is not None and replace(draft, polarity_suggested=False) == draft_of(record)
 
 
 def draft_of(record: LabelRecord | None) -> Draft:
