@@ -73,11 +73,11 @@ class EyeScene:
         return max(1, last)
 
     def seek(self, time_us: int) -> None:
-        """Take the desk's player to the frame of a time."""
+        """Stop the desk's player at the frame of a time; it is shown, and `FRAME` told, at the desk's next tick."""
         frames = self._face()
         if frames is not None and len(frames):
+            self.desk.player.pause()
             self.desk.player.seek(frames.index_at(time_us))
-            self.desk.tick()
 
     def _face(self) -> FrameSource | None:
         return None if self.desk.player is None else self.desk.player.frames
