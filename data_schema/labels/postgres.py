@@ -204,7 +204,9 @@ _WORDS: Mapping[str, str] = {
     "28P01": "the password is not right. Look into ~/.pgpass, or ask the lab for a new one.",
     "28000": "this role may not log in. Ask the lab: emer annotate database add STUDY ANNOTATOR",
     "3D000": "there is no such database. The server's administrator makes it with: createdb DATABASE",
-    "42P01": "the database has no label tables. The lab makes them with: emer annotate database init STUDY",
+    # Also what a role is told that was dropped while it was connected.
+    "42P01": "the database has no label tables that this role may see. The lab makes them with "
+    "`emer annotate database init STUDY`, and lets an annotator in with `emer annotate database add STUDY ANNOTATOR`.",
     "53100": "the server's disk is full; this was not saved, all earlier labels are. "
     "Tell the lab, and give it again when there is space.",
     "55P03": f"another program has kept your labels locked for {_LOCK_TIMEOUT_S} s. Close it and try again.",
@@ -224,7 +226,10 @@ def _in_words(error: DBAPIError) -> str:
     if "no password supplied" in said:
         return "no password was found. Write it into ~/.pgpass (HOST:PORT:DATABASE:ROLE:PASSWORD), or set PGPASSWORD."
     if code == "42501":
-        return f"this role may not do that ({said}). Each annotator writes and reads own rows alone."
+        return (
+            f"this role may not do that ({said}). An annotator writes and reads own rows alone; "
+            "the lab's role has to own the database and may make roles (ALTER ROLE ... CREATEROLE)."
+        )
     if code == "P0001":
         return f"{said}."
     if (
