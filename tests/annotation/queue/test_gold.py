@@ -24,7 +24,13 @@ def test_a_gold_file_from_a_spreadsheet(tmp_path: Path) -> None:
     answers = read_gold(written(tmp_path, text.replace("\n", "\r\n"), "utf-8-sig"), LabelsSection())
     assert set(answers) == {("c1", "fer"), ("c1", "er")}
     fear = answers["c1", "fer"]
-    assert (fear.emotion, fear.polarity, fear.valence, fear.arousal, fear.intensity) == ("fear", "negative", -0.5, 0.75, 2)
+    assert (fear.emotion, fear.polarity, fear.valence, fear.arousal, fear.intensity) == (
+        "fear",
+        "negative",
+        -0.5,
+        0.75,
+        2,
+    )
     assert fear.explanation.startswith("Brows up,")
     assert answers["c1", "er"].valence is None
 

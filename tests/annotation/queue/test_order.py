@@ -48,7 +48,12 @@ def test_a_queue_grows_at_its_end_alone(batches: list[int], distance: int, seed:
     for number in batches:
         before = list(line)
         new = main_order(
-            CLIPS[used : used + number], [], random.Random(seed + used), repeats_share=0.2, distance=distance, before=line
+            CLIPS[used : used + number],
+            [],
+            random.Random(seed + used),
+            repeats_share=0.2,
+            distance=distance,
+            before=line,
         )
         used += number
         line = line + new
