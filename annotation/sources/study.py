@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from annotation.active_learning import StudyGuesses
 from annotation.bundle.identity import study_identity
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
 from annotation.items import Block, Item
@@ -16,9 +18,11 @@ from annotation.queue.progress import share_right
 from annotation.queue.queues import QueuedClip, read_queue
 from annotation.source import GoldAnswer, Guess
 from annotation.sources.session_checks import SessionChecks
-from data_schema.errors import EmerError, MediaError, StudyError
+from data_schema.errors import EmerError, LabelError, MediaError, MissingExtraError, StudyError
 from data_schema.labels import LabelStore
 from data_schema.study.folder import StudyFolder
+
+_log = logging.getLogger(__name__)
 
 #: Clips whose eye behaviour is kept: this one, its neighbours and those made ready ahead.
 _KEPT_EYES = 6
@@ -34,6 +38,8 @@ class StudySource:
     annotator_id : str
     kind : {'human', 'simulated', 'model'}
         Stored in every row.
+    queue : sequence of QueuedClip, optional
+        What is looked at; default: what is assigned to the annotator. Adjudicators have no assignments.
 
     Raises
     ------
@@ -45,8 +51,17 @@ class StudySource:
         If the clip table or the table of assignments is missing or damaged.
     """
 
-    def __init__(self, study: StudyFolder, task: str, annotator_id: str, kind: str = "human") -> None:
-        queue = read_queue(study, task, annotator_id)
+    def __init__(
+        self,
+        study: StudyFolder,
+        task: str,
+        annotator_id: str,
+        kind: str = "human",
+        *,
+        queue: Sequence[QueuedClip] | None = None,
+    ) -> None:
+        if queue is None:
+            queue = read_queue(study, task, annotator_id)
         self.study = study
         self.task = task
         self.annotator_id = annotator_id
@@ -56,7 +71,8 @@ class StudySource:
         self.rules = study.config.annotation
         self.study_id = study_identity(study).study_id
         self._queue: Mapping[str, QueuedClip] = {entry.item.item_id: entry for entry in queue}
-        self._items = tuple(entry.item for entry in queue)
+        self._guesses = self._read_guesses()
+        self._items = self._ordered(tuple(entry.item for entry in queue))
         self._gold = self._needed_gold()
         self._checks = SessionChecks(study)
         self._lock = threading.Lock()
@@ -120,8 +136,8 @@ class StudySource:
         return self._gold.get((item.clip_id, self.task)) if item.block is Block.TRAINING else None
 
     def guess(self, item: Item) -> Guess | None:
-        """Return a model's guess, if there is one for the item."""
-        return None
+        """Return a model's guess, if there is one for the item that the study's rule lets be offered or held back."""
+        return self._guesses.guess(item, self.annotator_id) if self._guesses is not None else None
 
     def admission(self, emotions: Mapping[str, str]) -> bool | None:
         """Say whether the admission test is passed; what was skipped counts as wrong, and without a test all pass."""
@@ -158,6 +174,28 @@ class StudySource:
         if entry is None:
             raise MediaError(f"item {item.item_id} is not in the queue of {self.annotator_id} for {self.task}.")
         return entry
+
+    def _read_guesses(self) -> StudyGuesses | None:
+        try:
+            return StudyGuesses.of_study(
+                self.study.annotation_dir, self.task, self.rules, self.labels, self.study.config.study.seed
+            )
+        except LabelError as error:
+            # People can label without a model; whoever looks into the log learns why they do.
+            _log.warning("labelling goes on without a model's guesses: %s", error)
+            return None
+
+    def _ordered(self, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        """Put what the model is least sure of first, behind what is labelled already."""
+        if self._guesses is None:
+            return items
+        with self.open_store() as store:
+            keys = {row.key for row in store.current(self.task)}
+        try:
+            return self._guesses.order(items, {item.item_id for item in items if item.key in keys})
+        except MissingExtraError as error:
+            _log.warning("the queue stays in its random order: %s", error)
+            return items
 
     def _needed_gold(self) -> GoldAnswers:
         # Read only where its answers are needed: a slip in the file must not stop those who are past the tests.
