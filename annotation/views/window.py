@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtGui import QCloseEvent, QPaintEvent, QPalette
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtGui import QCloseEvent, QPaintEvent, QPalette, QShowEvent
 from qtpy.QtWidgets import QApplication, QLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from annotation.desk import state
+from annotation.desk.actions import PLAYER_ACTIONS
 from annotation.desk.desk import Desk
 from annotation.keymap import Keymap
-from annotation.keys import KEY_BY_ACTION, PLAY
 from annotation.settings import SettingsError, SettingsFile
 from annotation.texts import LANGUAGES, Texts
 from annotation.views.clip_page import ClipPage
 from annotation.views.header import Header
+from annotation.views.help_view import HelpView
 from annotation.views.key_sheet import KeySheet
 from annotation.views.menus import Menus
 from annotation.views.notice_bar import NoticeBar
@@ -26,6 +27,7 @@ from annotation.views.questions import CommentQuestion, GotoQuestion, SkipQuesti
 from annotation.views.settings_view import SettingsView
 from annotation.views.shortcuts import Shortcuts
 from annotation.views.theme import Theme
+from annotation.views.tour import Tour
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ class AnnotateWindow(QMainWindow):
         for page in (self.clip, *self.messages.values()):
             self._stack.addWidget(page)
         self.notice = NoticeBar(desk, texts, self.theme, key_of)
-        body = QWidget()
+        body = _Body()
         column = QVBoxLayout(body)
         column.setContentsMargins(8, 4, 8, 6)
         column.setSpacing(6)
@@ -82,6 +84,10 @@ class AnnotateWindow(QMainWindow):
         self.goto = GotoQuestion(self, texts, self.theme)
         self.sheet = KeySheet(self, texts, self.theme, self.shortcuts.keys_of)
         self.settings_view = SettingsView(self, texts, self.theme, self._keymap)
+        self.help = HelpView(self, texts, self.theme, key_of)
+        parts = {"video": self.clip.video, "er_panel": self.clip.er_panel, "timeline": self.clip.timeline,
+                 "form": self.clip.form, "header": self.header}  # fmt: skip
+        self.tour = Tour(self, texts, self.theme, key_of, parts, desk.task)
         self.menus = Menus(self.menuBar(), desk, texts, self.do, key_of, self)
         self._own = self._own_actions()
         self._connect()
@@ -105,6 +111,7 @@ class AnnotateWindow(QMainWindow):
         self.settings_view.changed.connect(self._change_settings)
         self.settings_view.keys_changed.connect(self._keys_changed)
         self.settings_view.tour_wanted.connect(self.show_tour)
+        self.tour.closed.connect(self._keep_tour_seen)
         self.desk.subscribe(state.PAGE, self._follow_page)
         self.desk.subscribe(state.FRAME, self._tell_first_frame)
         self.texts.subscribe(self._say_title)
@@ -112,7 +119,7 @@ class AnnotateWindow(QMainWindow):
     @property
     def overlays(self) -> tuple[Overlay, ...]:
         """Everything that may lie over the window."""
-        return (self.skip, self.comment, self.goto, self.sheet, self.settings_view)
+        return (self.skip, self.comment, self.goto, self.sheet, self.settings_view, self.help, self.tour)
 
     # -------------------------------------------------------------------- keys
 
@@ -139,8 +146,9 @@ class AnnotateWindow(QMainWindow):
         elif page is state.Page.FEEDBACK:
             if action in ("commit", "next"):
                 self.desk.acknowledge()
-            elif action in KEY_BY_ACTION and KEY_BY_ACTION[action].group == PLAY and not action.startswith("mark."):
-                self.desk.perform(action)
+            elif action in PLAYER_ACTIONS:
+                # The clip stays beside what the experts say of it, to be looked at again.
+                self.desk.play_action(PLAYER_ACTIONS[action])
         else:
             self._do_on_clip(action)
 
@@ -183,17 +191,19 @@ class AnnotateWindow(QMainWindow):
 
     def show_help(self) -> None:
         """Show the help page."""
-        try:
-            from annotation.views.help_view import HelpView
-        except ImportError:
-            return
-        if not hasattr(self, "_help"):
-            self._help = HelpView(self, self.texts, self.theme)
-            self._help.closed.connect(self._wake_keys)
-        self._put_over(self._help.open)
+        self._put_over(self.help.open)
 
     def show_tour(self) -> None:
-        """Show the tour, and remember that it was seen."""
+        """Show the tour; once it was seen or put away, it does not come by itself again."""
+        self._put_over(self.tour.open)
+
+    def _offer_tour(self) -> None:
+        if self.desk.page is state.Page.CLIP and not any(overlay.isVisible() for overlay in self.overlays):
+            self.show_tour()
+
+    def _keep_tour_seen(self) -> None:
+        if not self._settings.settings.tour_seen:
+            self._change_settings({"tour_seen": True})
 
     def say_failure(self, what: str) -> None:
         """Say that the tool itself failed; it goes on with what is saved."""
@@ -272,6 +282,14 @@ class AnnotateWindow(QMainWindow):
         if self._on_first_frame is not None:
             QTimer.singleShot(0, self._tell_first_frame)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Measure again: only now the letters have their size."""
+        super().showEvent(event)
+        self._say_all_again()
+        self.clip.fit()
+        if not self._settings.settings.tour_seen:
+            QTimer.singleShot(0, self._offer_tour)
+
     def changeEvent(self, event: QEvent) -> None:
         """Count time only while the window is in front."""
         super().changeEvent(event)
@@ -285,6 +303,14 @@ class AnnotateWindow(QMainWindow):
         self.clip.end()
         self.desk.close()
         super().closeEvent(event)
+
+
+class _Body(QWidget):
+    """What the window holds; it may be made as small as any screen."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size that every laptop has."""
+        return QSize(640, 400)
 
 
 def _theme_name(wanted: str) -> str:
