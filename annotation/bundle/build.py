@@ -117,6 +117,7 @@ def build_bundle(
         workshop = _Workshop.open(out, bundle_id, source.task)
         done, left_out = _write_items(study, source, items, identity, workshop, (with_guesses, only_shared), progress)
         if not done:
+            shutil.rmtree(workshop.folder)
             raise BundleError(f"no clip can go into the bundle. The first: {next(iter(left_out.items()))}")
         manifest = _manifest(source, identity, bundle_id, items, done, workshop.folder)
         key = BundleKey(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -92,7 +93,7 @@ def write_face(video: SessionVideo, span_us: tuple[int, int], target: Path, seed
     if (np.diff(pts) <= 0).any():
         raise MediaError(f"{video.path.name}: the time stamps of frames {first} to {stop} go back; run `emer repair`.")
     rng = np.random.default_rng(np.frombuffer(seed, dtype=np.uint32))
-    packets = [_cleaned(video.packet(index)) for index in range(first, stop)]
+    packets = [without_notes(video.packet(index)) for index in range(first, stop)]
     longest = max(64, int(np.mean([len(packet) for packet in packets]) * 0.2))
     packets = [packet + _filler(int(rng.integers(8, longest))) for packet in packets]
     partial = partial_path(target)
@@ -125,19 +126,45 @@ def _frame_range(video: SessionVideo, span_us: tuple[int, int], turn: int) -> tu
     return first, shown, stop
 
 
-def _cleaned(packet: bytes) -> bytes:
-    """Return an Annex B packet without the encoder's notes."""
-    starts = list(_NAL_START.finditer(packet))
-    if not starts or starts[0].start() != 0:
-        raise MediaError("a packet of the face video does not begin with a start code; run `emer check` on the session")
+def without_notes(packet: bytes, length_size: int = 0) -> bytes:
+    """Return an H.264 packet without the encoder's notes.
+
+    Parameters
+    ----------
+    packet : bytes
+    length_size : int
+        Bytes of the length before each NAL unit, as in .mp4; 0 for start codes (Annex B).
+
+    Raises
+    ------
+    MediaError
+        If the packet does not consist of NAL units.
+    """
     kept = b""
-    for mark, after in zip(starts, [*starts[1:], None], strict=True):
-        unit = packet[mark.start() : after.start() if after else len(packet)]
-        body = packet[mark.end() : mark.end() + 2]
-        if len(body) == 2 and body[0] & 31 == _SEI and body[1] == _UNREGISTERED:
-            continue
-        kept += unit
+    for head, unit in _units(packet, length_size):
+        if not (len(unit) > 1 and unit[0] & 31 == _SEI and unit[1] == _UNREGISTERED):
+            kept += head + unit
     return kept
+
+
+def _units(packet: bytes, length_size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield each NAL unit with what stands before it."""
+    broken = MediaError("a packet of the video does not consist of NAL units, so it is damaged")
+    if length_size:
+        place = 0
+        while place < len(packet):
+            begin = place + length_size
+            end = begin + int.from_bytes(packet[place:begin], "big")
+            if end > len(packet):
+                raise broken
+            yield packet[place:begin], packet[begin:end]
+            place = end
+        return
+    starts = [*_NAL_START.finditer(packet)]
+    if not starts or starts[0].start() != 0:
+        raise broken
+    for mark, after in zip(starts, [*starts[1:], None], strict=True):
+        yield mark[0], packet[mark.end() : after.start() if after else len(packet)]
 
 
 def _filler(length: int) -> bytes:

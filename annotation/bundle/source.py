@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -233,19 +232,22 @@ class BundleSource:
             If it cannot be opened or made.
         """
         path = self.label_path
-        if self._labels_path is None and not path.exists() and not os.access(self.folder, os.W_OK):
-            raise LabelError(
-                f"{self.folder}: labels cannot be saved in here, since it cannot be written to. Name a file elsewhere: "
-                f"--labels my-labels.sqlite"
+        try:
+            store = LabelStore.open(
+                path,
+                self.annotator_id,
+                study_title=self.title,
+                study_id=self.study_id,
+                emotions=self.labels.emotions,
+                details={"bundle_id": self._manifest.bundle_id, "task": self.task},
             )
-        store = LabelStore.open(
-            path,
-            self.annotator_id,
-            study_title=self.title,
-            study_id=self.study_id,
-            emotions=self.labels.emotions,
-            details={"bundle_id": self._manifest.bundle_id, "task": self.task},
-        )
+        except LabelError as error:
+            if self._labels_path is not None or path.is_file():
+                raise
+            raise LabelError(
+                f"{error} If the bundle lies where nothing can be written, keep your labels elsewhere: "
+                f"emer annotate open {self.folder} --labels my-labels.sqlite"
+            ) from error
         self._store = store
         kept, lock = store.desk_value(_CODE_KEY), self._manifest.admission
         if kept and lock is not None and not self._admitted:

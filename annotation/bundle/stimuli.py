@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 from annotation.bundle.contents import BundleError
+from annotation.bundle.faces import without_notes
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack, Times
 from data_schema.atomic import partial_path, replace_durably
+from data_schema.errors import MediaError
 
 _SIZE_OF_NOISE = 1e-7
 
@@ -42,7 +45,7 @@ def write_stimulus(source: Path, target: Path) -> None:
                 f"{_CONVERT}"
             )
         replace_durably(partial, target)
-    except (av.error.FFmpegError, ValueError) as error:
+    except (av.error.FFmpegError, MediaError, ValueError) as error:
         raise BundleError(f"{source.name}: cannot be copied into an .mp4 ({error}). {_CONVERT}") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -58,11 +61,26 @@ def _copy_pictures(source: Path, target: Path) -> None:
             raise BundleError(f"{source.name}: has no video. Put the right file into stimuli/.")
         pictures = opened.streams.video[0]
         track = output.add_stream_from_template(pictures)
+        head = bytes(pictures.codec_context.extradata or b"")
+        # avcC (ISO/IEC 14496-15, 5.3.3.1): begins with 1, the size of lengths is in its fifth byte.
+        length_size = (head[4] & 3) + 1 if len(head) > 4 and head[0] == 1 else 0
         for packet in opened.demux(pictures):
             if packet.dts is None and not packet.size:
                 continue  # the end of the stream
-            packet.stream = track
-            output.mux(packet)
+            output.mux(_plain(packet, length_size, track) if pictures.codec.name == "h264" else _on(packet, track))
+
+
+def _on(packet: Any, track: Any) -> Any:
+    packet.stream = track
+    return packet
+
+
+def _plain(packet: Any, length_size: int, track: Any) -> Any:
+    """Return a packet without what its encoder noted in it."""
+    copy = av.Packet(without_notes(bytes(packet), length_size))
+    copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+    copy.is_keyframe = packet.is_keyframe
+    return _on(copy, track)
 
 
 def _n_frames(path: Path) -> int:
@@ -77,8 +95,9 @@ def _n_frames(path: Path) -> int:
 
 
 def disturbed_flips(track: StimulusTrack, rng: np.random.Generator) -> StimulusTrack:
-    """Return the flips with times that are unlike those of a repeat."""
-    return StimulusTrack(track.frames, _times(track.flip_t_us, rng), track.flip_frame)
+    """Return the flips with times and a number of rows that are unlike those of a repeat; some are there twice."""
+    rows = np.repeat(np.arange(len(track.flip_t_us)), 1 + (rng.random(len(track.flip_t_us)) < 0.1))
+    return StimulusTrack(track.frames, _times(track.flip_t_us[rows], rng), track.flip_frame[rows])
 
 
 def disturbed_evidence(evidence: EyeEvidence, rng: np.random.Generator) -> EyeEvidence:
