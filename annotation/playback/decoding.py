@@ -85,6 +85,14 @@ class DecodeOrder:
             yield int(self.key_packets[place]), int(self.first_frames[place])
 
 
+class DecodingStopped(MediaError):
+    """A frame was not finished because another one is wanted more; it can be asked for again."""
+
+
+def _never() -> bool:
+    return False
+
+
 class FrameDecoder:
     """Decode frames by number and keep the last ones.
 
@@ -117,6 +125,8 @@ class FrameDecoder:
     ) -> None:
         self.order = order
         self._first_number = first_number
+        #: Asked before each packet; True ends the decoding of a frame by `DecodingStopped`.
+        self.is_urgent: Callable[[], bool] = _never
         self._name, self._advice = name, advice
         self._read_packets, self._new_decoder = read_packets, new_decoder
         self._n_kept = max(KEPT_FRAMES, KEPT_BYTES // max(1, bytes_a_frame))
@@ -180,6 +190,8 @@ class FrameDecoder:
     def _run_until(self, frame: int) -> bool:
         """Feed the decoder until `frame` is out; False if it is passed over or the packets end."""
         while self._decoder is not None:
+            if self.is_urgent():
+                raise DecodingStopped(f"{self._name}: frame {frame + self._first_number} was given up for another.")
             for picture in self._feed():
                 self._take(picture)
             if frame in self._kept:

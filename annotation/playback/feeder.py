@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 
+from annotation.playback.decoding import DecodingStopped
 from annotation.playback.frames import FrameSource, RgbImage
 from data_schema.errors import MediaError
 
@@ -34,6 +35,11 @@ class FrameFeeder:
         self._wish: tuple[int, bool, tuple[int, int] | None] = (0, False, None)
         self._plan: list[int] = []
         self._closing = False
+        self._decoding = -1
+        # A group behind the one that is shown takes tens of milliseconds: a jump must not wait for it.
+        stop_when = getattr(frames, "stop_when", None)
+        if stop_when is not None:
+            stop_when(self._is_urgent)
         self._thread = threading.Thread(target=self._run, name="frame-feeder", daemon=True)
         self._thread.start()
 
@@ -118,6 +124,13 @@ class FrameFeeder:
         for index in spare[: max(0, len(self._images) + 1 - self._n_ready)]:
             del self._images[index]
 
+    def _is_urgent(self) -> bool:
+        """While playing nothing is: frames given up again and again would leave nothing to show."""
+        target, playing, _ = self._wish
+        if self._closing:
+            return True
+        return not playing and self._decoding != target and target not in self._images and target not in self._errors
+
     def _run(self) -> None:
         try:
             while (index := self._next()) is not None:
@@ -134,8 +147,11 @@ class FrameFeeder:
             self._frames.close()
 
     def _decode(self, index: int) -> tuple[RgbImage | None, MediaError | None]:
+        self._decoding = index
         try:
             return self._frames.frame(index), None
+        except DecodingStopped:
+            return None, None
         except MediaError as error:
             return None, error
         except Exception as error:  # noqa: BLE001 - a decoder's own failure must reach the window, not end the thread

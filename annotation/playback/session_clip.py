@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,10 @@ class SessionClipFrames:
     def is_kept(self, index: int) -> bool:
         """Say whether a frame is decoded already."""
         return self._decoder.is_kept(index + self._first - self._key_row)
+
+    def stop_when(self, is_urgent: Callable[[], bool]) -> None:
+        """Let `is_urgent` end the decoding of a frame by `DecodingStopped`; it is asked before each packet."""
+        self._decoder.is_urgent = is_urgent
 
     def index_at(self, time_us: int) -> int:
         """Return the last frame whose time is not later; 0 before the first."""
