@@ -63,7 +63,7 @@ class Texts:
         self._followers: list[Callable[[], None]] = []
         self.use(language)
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, /, **values: object) -> str:
         """Return a text with its values put in.
 
         A text that lacks is shown as its key: a window with one bad word is

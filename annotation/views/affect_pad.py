@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
+from qtpy.QtGui import QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from annotation.desk import state
@@ -13,6 +13,7 @@ from annotation.views.theme import Theme
 
 #: Clicks fall on the same grid as the arrow keys; agreement statistics need one, and no one points finer.
 GRID = 0.05
+_MIDDLE = Qt.AlignmentFlag.AlignVCenter
 #: Points of the trace that are drawn behind the hand.
 _TRAIL = 90
 
@@ -56,7 +57,8 @@ class AffectPad(QWidget):
     def square(self) -> QRectF:
         """Return the square from -1 to 1, in pixels of this widget."""
         px = self._theme.px
-        room = QRectF(self.rect()).adjusted(1.6 * px, 1.5 * px, -0.6 * px, -2.6 * px)
+        room = QRectF(self.rect()).adjusted(self._beside("unpleasant") + 1.3 * px, 1.4 * px, 0, -2.5 * px)
+        room.setRight(self.width() - self._beside("pleasant"))
         side = max(20.0, min(room.width(), room.height()))
         return QRectF(room.center().x() - side / 2, room.center().y() - side / 2, side, side)
 
@@ -165,17 +167,24 @@ class AffectPad(QWidget):
         elif focus == "arousal":
             painter.drawLine(square.bottomLeft(), square.topLeft())
 
+    def _beside(self, word: str) -> float:
+        """Return the room that a word beside the square takes, pixels."""
+        metrics = QFontMetrics(self._theme.font(self, 0.86))
+        return metrics.horizontalAdvance(self._texts(f"pad.{word}")) + 0.6 * self._theme.px
+
     def _paint_words(self, painter: QPainter, square: QRectF) -> None:
+        """Write what each side means: left and right of valence, above and below of arousal."""
         theme, texts, px = self._theme, self._texts, self._theme.px
         painter.setFont(theme.font(self, 0.86))
         painter.setPen(theme.colour("dim"))
+        middle = QRectF(0, square.center().y() - px, square.left() - 1.5 * px, 2 * px)
+        painter.drawText(middle, _MIDDLE | Qt.AlignmentFlag.AlignRight, texts("pad.unpleasant"))
+        middle = QRectF(square.right() + 0.5 * px, middle.y(), self.width(), 2 * px)
+        painter.drawText(middle, _MIDDLE | Qt.AlignmentFlag.AlignLeft, texts("pad.pleasant"))
+        above = QRectF(square.left(), square.top() - 1.35 * px, square.width(), 1.3 * px)
+        painter.drawText(above, Qt.AlignmentFlag.AlignHCenter, texts("pad.excited"))
         below = QRectF(square.left(), square.bottom() + 1.15 * px, square.width(), 1.3 * px)
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, texts("pad.unpleasant"))
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight, texts("pad.pleasant"))
-        beside = QRectF(0, square.top() - 1.4 * px, self.width(), 1.3 * px)
-        painter.drawText(beside, Qt.AlignmentFlag.AlignHCenter, texts("pad.excited"))
-        inside = QRectF(square.left(), square.bottom() + 1.15 * px, square.width(), 1.3 * px)
-        painter.drawText(inside, Qt.AlignmentFlag.AlignHCenter, texts("pad.calm"))
+        painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, texts("pad.calm"))
 
     def _paint_point(self, painter: QPainter, square: QRectF) -> None:
         theme, draft = self._theme, self._desk.draft

@@ -29,7 +29,7 @@ class FieldFrame(QFrame):
         super().__init__()
         self.desk, self.texts, self.theme, self.fields = desk, texts, theme, fields
         self.name = label("", "strong")
-        self.question = label("", "small")
+        self.question = label("", "small", elide=True)
         self.state = label("", "small")
         head = QHBoxLayout()
         head.setSpacing(8)

@@ -67,11 +67,11 @@ class Header(QWidget):
     def __init__(self, desk: Desk, texts: Texts, theme: Theme) -> None:
         super().__init__()
         self._desk, self._texts, self._theme = desk, texts, theme
-        self.task = label("", "big")
-        self.who = label("", "dim")
+        self.task = label("", "big", elide=True)
+        self.who = label("", "dim", elide=True)
         self.place = label("", "strong")
         self.bar = ProgressBar(desk, texts, theme)
-        self.pace = label("", "dim")
+        self.pace = label("", "dim", elide=True)
         self.saving = label("", "good")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QKeyEvent, QTextBlockFormat, QTextCursor, QTextTable
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTextBrowser, QWidget
 
 from annotation.texts import Texts
@@ -16,6 +16,9 @@ from annotation.views.theme import Theme
 
 #: Letters in a line, about: longer lines are hard to read (Bringhurst: 45 to 75).
 _LINE_EM = 46
+_LINE_PERCENT = 128
+#: `QTextBlockFormat.LineHeightTypes.ProportionalHeight`; as a number, since Qt 5 wants one and Qt 6 takes one.
+_PROPORTIONAL = 1
 
 
 class HelpView(Overlay):
@@ -54,12 +57,40 @@ class HelpView(Overlay):
         self.title.setText(self.texts("help.title"))
         self.close_button.setText(f"{self.texts('help.close')}  Esc")
         self.page.setMarkdown(help_markdown(self.texts.language, self._key_of))
+        self._space_out()
         window = self.parentWidget()
         self.page.setMinimumSize(
             min(_LINE_EM * self.theme.px, round(window.width() * 0.94) - 60), round(window.height() * 0.96) - 140
         )
         super().open()
         self.page.verticalScrollBar().setValue(0)
+
+    def _space_out(self) -> None:
+        """Give lines, paragraphs and cells air: Qt's Markdown sets them tightly."""
+        px = self.theme.px
+        document = self.page.document()
+        document.setDocumentMargin(1.2 * px)
+        cursor = QTextCursor(document)
+        block = document.begin()
+        while block.isValid():
+            heading = block.blockFormat().headingLevel() > 0
+            spaced = QTextBlockFormat()
+            spaced.setLineHeight(_LINE_PERCENT, _PROPORTIONAL)
+            in_table = QTextCursor(block).currentTable() is not None
+            spaced.setTopMargin(1.3 * px if heading else 0.0)
+            spaced.setBottomMargin(0.0 if in_table else 0.6 * px)
+            cursor.setPosition(block.position())
+            cursor.mergeBlockFormat(spaced)
+            block = block.next()
+        for table in document.rootFrame().childFrames():
+            if isinstance(table, QTextTable):
+                form = table.format()
+                form.setCellPadding(0.45 * px)
+                form.setCellSpacing(0)
+                form.setBorderCollapse(True)
+                form.setBorderBrush(self.theme.colour("line"))
+                form.setBottomMargin(0.8 * px)
+                table.setFormat(form)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Close with the key that opened it, too."""

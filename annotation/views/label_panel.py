@@ -135,9 +135,9 @@ class LabelPanel(QWidget):
     def fit(self) -> None:
         """Take the width that the letters need."""
         # The widest row asks for as much; less would cut its words.
-        inner = self.scroll.widget()
+        rows = (row.minimumSizeHint().width() for row in self.rows.values())
         bar = self.scroll.verticalScrollBar().sizeHint().width()
-        self.setFixedWidth(max(round(26 * self._theme.px), inner.minimumSizeHint().width() + bar + 2))
+        self.setFixedWidth(max(round(26 * self._theme.px), *rows) + bar + 2)
 
     def refresh(self) -> None:
         """Read the desk."""
@@ -154,7 +154,6 @@ class LabelPanel(QWidget):
         self.buttons["flag"].setChecked(self._desk.flagged)
         done = self._desk.saved_label is not None
         self.commit.setText(f"{texts('panel.commit_again' if done else 'panel.commit')}  {key_of('commit')}")
-        self.commit.setEnabled(self._desk.saving is not state.Saving.READ_ONLY)
         if self._desk.focus != self._focus:
             self._focus = self._desk.focus
             # After the layout knows the new sizes.

@@ -55,7 +55,7 @@ class NoticeBar(QWidget):
     @property
     def can_retry(self) -> bool:
         """Whether something waits to be saved."""
-        return self._desk.saving is state.Saving.FAILED
+        return self._desk.saving is not state.Saving.SAVED
 
     @property
     def notice(self) -> state.Notice | None:
@@ -93,9 +93,8 @@ class NoticeBar(QWidget):
         """Return a notice in the language of the window."""
         texts, values = self._texts, dict(notice.values)
         # What the desk names by word is written as the form writes it.
-        if "field" in values:
-            names = values["field"].split(",")
-            values["field"] = ", ".join(texts(f"fields.{name.strip()}") for name in names)
+        if "fields" in values:
+            values["fields"] = ", ".join(texts(f"fields.{name}") for name in values["fields"].split(","))
         words = texts(f"notices.{notice.text_id}", **values) if notice.text_id else ""
         return f"{words} {notice.detail}".strip()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QRectF, QSize, Qt
-from qtpy.QtGui import QPainter, QPaintEvent, QPen
+from qtpy.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from annotation.views.theme import Theme
@@ -49,9 +49,10 @@ class OptionButton(QAbstractButton):
     def sizeHint(self) -> QSize:
         """Return room for digit and word."""
         px = self._theme.px
-        words = self.fontMetrics().horizontalAdvance(self.text())
+        # As it is once it is chosen: nothing moves then.
+        words = QFontMetrics(self._theme.font(self, bold=True)).horizontalAdvance(self.text())
         if self._stacked:
-            return QSize(words + px, round(2.75 * px))
+            return QSize(words + round(0.8 * px), round(2.75 * px))
         return QSize(words + round(3.4 * px), round(1.95 * px))
 
     def minimumSizeHint(self) -> QSize:

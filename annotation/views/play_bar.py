@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from annotation.desk import state
@@ -46,9 +47,10 @@ class PlayBar(QWidget):
         self._desk, self._texts, self._key_of = desk, texts, key_of
         self.buttons: dict[str, IconButton] = {}
         self.speed = label("", "strong")
-        self.frame = label("", "strong")
-        self.time = label("", "small")
-        self.marks = label("", "small")
+        self.speed.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.frame = label("", "strong", elide=True)
+        self.time = label("", "small", elide=True)
+        self.marks = label("", "small", elide=True)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
@@ -93,6 +95,7 @@ class PlayBar(QWidget):
         self.buttons["trace"].setVisible(desk.source.rules.trace != "off")
         self.speed.setText(f"{player.speed:g}×")
         # The widest speed, so that nothing moves when it changes.
+        self.speed.ensurePolished()
         self.speed.setFixedWidth(self.speed.fontMetrics().horizontalAdvance("0.75×") + 4)
         self.refresh_frame()
         self._refresh_marks()

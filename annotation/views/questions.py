@@ -10,7 +10,7 @@ from annotation.texts import Texts
 from annotation.views.option_button import OptionButton
 from annotation.views.overlay import Overlay
 from annotation.views.theme import Theme, label
-from data_schema.labels.label import MAX_COMMENT_CHARACTERS
+from data_schema.labels.checks import MAX_COMMENT_CHARACTERS
 from data_schema.vocabularies import SKIP_REASONS
 
 

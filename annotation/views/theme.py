@@ -12,14 +12,16 @@ W3C (2018), WCAG 2.1, success criteria 1.4.3 and 1.4.11.
 
 from __future__ import annotations
 
-from qtpy.QtCore import QRectF, Qt
-from qtpy.QtGui import QColor, QFont, QPainter
+from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QFont, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from annotation.settings import TEXT_SIZES
 from annotation.views.palette import PALETTES
 from annotation.views.stylesheet import stylesheet
 
+#: As a number, which `QStyle.drawItemText` wants in both bindings.
+_VCENTER = 0x80
 #: Pixels of plain text at 100 %, before the system's own scaling.
 BASE_PX = 14
 
@@ -84,9 +86,27 @@ class Theme:
         painter.drawText(box, align | Qt.AlignmentFlag.AlignVCenter, shown)
 
 
-def label(text: str = "", name: str = "", *, wrap: bool = False) -> QLabel:
+class ElidedLabel(QLabel):
+    """One line that is cut with an ellipsis where the window has no room for it."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Give way."""
+        return QSize(3 * self.fontMetrics().averageCharWidth(), super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw as much as there is room for."""
+        painter = QPainter(self)
+        room = self.contentsRect()
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
+        self.style().drawItemText(
+            painter, room, _VCENTER, self.palette(), self.isEnabled(), shown, self.foregroundRole()
+        )
+        painter.end()
+
+
+def label(text: str = "", name: str = "", *, wrap: bool = False, elide: bool = False) -> QLabel:
     """Return a label of plain text: what comes from a study is never read as markup."""
-    made = QLabel(text)
+    made = ElidedLabel(text) if elide else QLabel(text)
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setObjectName(name)
     made.setWordWrap(wrap)

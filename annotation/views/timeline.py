@@ -72,7 +72,7 @@ class Timeline(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Seek."""
         if event.button() == Qt.MouseButton.LeftButton:
-            self._desk.player.pause()
+            self._desk.play_action(lambda player: player.pause())
             self._seek(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -84,7 +84,7 @@ class Timeline(QWidget):
         place = event.position() if hasattr(event, "position") else event.pos()
         index = self.index_at(place.x())
         if index is not None:
-            self._desk.player.seek(index)
+            self._desk.play_action(lambda player: player.seek(index))
 
     # ---------------------------------------------------------------- painting
 
