@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from annotation.commands.adjudicate import adjudicate
 from annotation.commands.agreement import agreement
 from annotation.commands.ala_report import ala_report
 from annotation.commands.assign import assign
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 # One file a verb in annotation/commands; what is older stands below.
 app.command("ala-report")(ala_report)
+app.command()(adjudicate)
 app.command()(agreement)
 app.command()(assign)
 app.command("open")(open_)

@@ -1,0 +1,81 @@
+"""Show the adjudicator's window until it is closed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+
+from qtpy.QtGui import QPalette
+
+from annotation.adjudication.cases import Case
+from annotation.adjudication.desk import AdjudicationDesk
+from annotation.app import begin_log, make_application, system_language
+from annotation.keymap import Keymap
+from annotation.settings import SettingsFile
+from annotation.source import ClipSource
+from annotation.texts import Texts
+from annotation.views.adjudication.window import AdjudicationWindow
+from annotation.views.theme import Theme
+
+_WIDTH, _HEIGHT = 1600, 940
+
+
+def run_adjudication(
+    source: ClipSource,
+    cases: Sequence[Case],
+    settings: SettingsFile,
+    *,
+    language: str = "",
+    on_shown: Callable[[AdjudicationWindow], None] | None = None,
+) -> int:
+    """Show the window until it is closed; returns the exit status.
+
+    Parameters
+    ----------
+    source : ClipSource
+        Closed with the window.
+    cases : sequence of Case
+    settings : SettingsFile
+        Theme, language, size of the text and keys are those of the annotation window.
+    language : str
+        For this time only.
+    on_shown : callable, optional
+        Given the window once it stands on the screen.
+
+    Raises
+    ------
+    EmerError
+        If the adjudicator's log cannot be opened.
+    """
+    application = make_application()
+    begin_log(settings.path.parent)
+    held = settings.settings
+    theme = held.theme
+    if theme == "system":
+        dark = application.palette().color(QPalette.ColorRole.Window).lightness() < 128
+        theme = "dark" if dark else "light"
+    desk = AdjudicationDesk(source, cases)
+    try:
+        texts = Texts(language or held.language or system_language())
+        window = AdjudicationWindow(desk, texts, Theme(theme, held.text_size), Keymap(held.keys))
+    except BaseException:
+        desk.close()
+        raise
+    screen = application.primaryScreen()
+    room = screen.availableGeometry() if screen is not None else None
+    if room is not None and (room.width() <= _WIDTH or room.height() <= _HEIGHT):
+        window.setGeometry(room)
+        window.showMaximized()
+    else:
+        window.resize(_WIDTH, _HEIGHT)
+        window.show()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Python looks at its signals between two ticks of the window.
+        signal.signal(number, lambda *_: window.close())
+    if on_shown is not None:
+        on_shown(window)
+    try:
+        run = getattr(application, "exec", None) or application.exec_
+        return int(run())
+    finally:
+        desk.close()
