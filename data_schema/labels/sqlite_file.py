@@ -338,7 +338,8 @@ def explained(path: Path) -> Iterator[None]:
         raise _explain(path, error) from error
     except OSError as error:
         raise LabelError(
-            f"{path}: {error.strerror or error}. Check that the folder exists and can be written to."
+            f"{path}: {error.strerror or error}. Check that the folder exists and can be written to, "
+            "and that its drive is connected."
         ) from error
 
 
@@ -349,8 +350,13 @@ def _explain(path: Path, error: BaseException) -> LabelError:
         return LabelError(f"{path}: {text}.")
     if "not a database" in low:
         return LabelError(f"{path}: not a label file (no SQLite database). Name a file such as labels/a01.sqlite.")
-    if "malformed" in low or "disk i/o" in low or "corrupt" in low:
-        return LabelError(f"{path}: the label file is damaged or its drive fails ({text}). {_DAMAGED}")
+    if "malformed" in low or "corrupt" in low:
+        return LabelError(f"{path}: the label file is damaged ({text}). {_DAMAGED}")
+    if "disk i/o" in low:
+        return LabelError(
+            f"{path}: the drive did not take it ({text}): it is full, was taken away or fails. This was not saved, all "
+            "earlier labels are. Free some space or connect the drive again, then give it again."
+        )
     if "full" in low:
         return LabelError(
             f"{path}: the disk is full; this label was not saved, all earlier ones are. "

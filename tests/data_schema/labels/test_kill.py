@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.label_kills import kill_many
 from data_schema.labels import LabelStore, read_labels
 
 # Imports first, then waits for its round; killed while it adds labels.
@@ -55,12 +57,23 @@ def _close_pipes(writer: subprocess.Popen[str]) -> None:
             pipe.close()
 
 
-def test_no_acknowledged_label_is_lost_to_kills(tmp_path: Path) -> None:
-    n_rounds = 12
+def test_no_acknowledged_row_of_fifty_killed_writers_is_lost(tmp_path: Path) -> None:
+    """One file, killed while it is made, opened, written and brought on; the benchmark does it 1,000 times."""
+    if os.name == "nt":
+        pytest.skip("needs fork; Windows has the test below")
+    found = kill_many(tmp_path, 50)
+    assert (found.n_lost, found.n_half, found.n_broken_chains) == (0, 0, 0)
+    assert found.n_acknowledged > 300
+    # At most the one transaction of three rows a round that was on its way.
+    assert found.n_unacknowledged <= 3 * found.n_kills
+
+
+def test_kills_by_the_operating_system_lose_no_acknowledged_label(tmp_path: Path) -> None:
+    n_rounds = 2
     path = tmp_path / "a01.sqlite"
     rng = random.Random(7)
     acknowledged: set[str] = set()
-    # Two import while one writes.
+    # One imports while another writes.
     waiting = [_start_killed(path, 0), _start_killed(path, 1)]
     try:
         for round_number in range(n_rounds):
@@ -92,7 +105,7 @@ def test_no_acknowledged_label_is_lost_to_kills(tmp_path: Path) -> None:
             writer.kill()
             writer.wait(timeout=30)
             _close_pipes(writer)
-    assert len(acknowledged) > 100
+    assert len(acknowledged) > 10
     with LabelStore.open(path, "a01") as store:
         history = store.history()
         assert acknowledged <= {record.row_id for record in history}

@@ -167,8 +167,8 @@ def test_a_file_belongs_to_one_annotator_and_study(tmp_path: Path) -> None:
         LabelStore.open(tmp_path / "x.sqlite", "x", "robot")
     with pytest.raises(LabelError, match="annotator_id"):
         LabelStore.open(tmp_path / "x.sqlite", "../x")
-    with pytest.raises(LabelError, match="postgresql address"):
-        LabelStore.open("postgresql://lab/labels", "a01")
+    with pytest.raises(LabelError, match=r"a mysql address.*postgresql://HOST/DATABASE"):
+        LabelStore.open("mysql://lab/labels", "a01")
     with pytest.raises(LabelError, match="no such label file"):
         LabelStore.open(tmp_path / "missing.sqlite", "a01", create=False)
     assert [item.name for item in tmp_path.iterdir()] == ["a01.sqlite"]
