@@ -38,15 +38,24 @@ class Admitted:
     problem: str = ""
 
 
-def admissions(study: StudyFolder, annotators: Iterable[str]) -> list[Admitted]:
-    """Return the state of the admission tests that were handed out in bundles."""
-    found = []
-    for annotator in sorted(annotators):
-        tested = {
-            key.task for key in keys_of(study, annotator) if any(item.block == Block.ADMISSION for item in key.items)
-        }
-        found += [_result(study, annotator, task) for task in sorted(tested)]
-    return found
+def admissions(study: StudyFolder, passes: Iterable[tuple[str, str]]) -> list[Admitted]:
+    """Return the state of the admission tests that were handed out in bundles.
+
+    Parameters
+    ----------
+    study : StudyFolder
+    passes : iterable of tuple of str
+        Annotator and task; an empty task stands for both.
+    """
+    asked = set(passes)
+    tested = {
+        (annotator, key.task)
+        for annotator in {annotator for annotator, _ in asked}
+        for key in keys_of(study, annotator)
+        if any(item.block == Block.ADMISSION for item in key.items)
+    }
+    wanted = {(annotator, task) for annotator, task in tested if asked & {(annotator, task), (annotator, "")}}
+    return [_result(study, annotator, task) for annotator, task in sorted(wanted)]
 
 
 def _result(study: StudyFolder, annotator: str, task: str) -> Admitted:

@@ -94,7 +94,7 @@ def merge_labels(
         merged.append(result)
     if progress:
         progress(len(files), len(files), "")
-    return merged, admissions(study, {file.annotator_id for file in merged if file.annotator_id})
+    return merged, admissions(study, {(file.annotator_id, file.task) for file in merged if file.annotator_id})
 
 
 def label_files(paths: Iterable[Path]) -> list[Path]:
@@ -167,7 +167,8 @@ def _keys(study: StudyFolder, meta: Mapping[str, str], path: Path) -> list[Bundl
             f"{path}: says that it is of bundle '{bundle_id}' and annotator '{annotator}', which do not go together. "
             "Ask the annotator for the file as the tool wrote it."
         )
-    return [*keys_of(study, annotator)]
+    # The file's own key last, since the last one holds: another bundle may have had other guesses.
+    return [*(key for key in keys_of(study, annotator) if key.bundle_id != bundle_id), first]
 
 
 def _new_rows(

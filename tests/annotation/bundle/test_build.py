@@ -129,7 +129,9 @@ def test_nothing_is_made_if_no_clip_may_go(own_study: StudyFolder, tmp_path: Pat
         _refuse(own_study, participant, "video")
     with pytest.raises(BundleError, match="did not agree"):
         build_bundle(own_study, StudySource(own_study, "fer", "a01"), tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["own_study"] and not (own_study.annotation_dir / "bundles").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["own_study"] and not (
+        own_study.annotation_dir / "bundles"
+    ).exists()
 
 
 class _Guessing(StudySource):
