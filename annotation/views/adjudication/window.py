@@ -29,7 +29,7 @@ _MAX_ADOPT_KEYS = 9
 
 
 class AdjudicationWindow(QMainWindow):
-    """Clip and labels on the left, in the ER pass the evidence in the middle, the decision on the right.
+    """The clip, in the ER pass the evidence beside it, the labels below, the decision on the right.
 
     Parameters
     ----------
@@ -140,28 +140,28 @@ class AdjudicationWindow(QMainWindow):
             self.play_buttons[action] = button_of
             play.addWidget(button_of)
         play.addWidget(self.timeline, 1)
-        upper = QWidget()
-        clip = QVBoxLayout(upper)
+        shown = QWidget()
+        clip = QVBoxLayout(shown)
         clip.setContentsMargins(0, 0, 0, 0)
         clip.addWidget(self.video, 1)
         clip.addLayout(play)
-        left = QSplitter(Qt.Orientation.Vertical)
-        left.setChildrenCollapsible(False)
-        left.addWidget(upper)
-        left.addWidget(self.raters)
-        left.setStretchFactor(0, 3)
-        left.setStretchFactor(1, 2)
-        columns = QSplitter(Qt.Orientation.Horizontal)
-        columns.setChildrenCollapsible(False)
-        columns.addWidget(left)
-        if self.er_panel is not None:
-            columns.addWidget(self.er_panel)
-        columns.addWidget(self.verdict)
-        columns.setStretchFactor(0, 3)
-        columns.setStretchFactor(1, 2 if self.er_panel is not None else 0)
+        evidence = _splitter(Qt.Orientation.Horizontal, (shown, 3), (self.er_panel, 2))
+        left = _splitter(Qt.Orientation.Vertical, (evidence, 1), (self.raters, 0))
+        columns = _splitter(Qt.Orientation.Horizontal, (left, 1), (self.verdict, 0))
         self.verdict.setMinimumWidth(29 * self._theme.px)
         central = QWidget()
         layout = QVBoxLayout(central)
         layout.addLayout(head)
         layout.addWidget(columns, 1)
         self.setCentralWidget(central)
+
+
+def _splitter(orientation: Qt.Orientation, *parts: tuple[QWidget | None, int]) -> QSplitter:
+    """Put widgets side by side or one below the other, each with its share of further room."""
+    splitter = QSplitter(orientation)
+    splitter.setChildrenCollapsible(False)
+    for widget, share in parts:
+        if widget is not None:
+            splitter.addWidget(widget)
+            splitter.setStretchFactor(splitter.count() - 1, share)
+    return splitter
