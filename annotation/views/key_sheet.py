@@ -36,6 +36,7 @@ class KeySheet(Overlay):
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.viewport().setObjectName("plain")
         self.hint = label("", "dim", wrap=True)
         self.column.addWidget(self.area, 1)
         self.column.addWidget(self.hint)
@@ -91,10 +92,12 @@ class KeySheet(Overlay):
             cell = QHBoxLayout()
             cell.setSpacing(3)
             for one in keys:
-                cell.addWidget(label(one, "key"))
+                cell.addWidget(label(one, "key"), 0, Qt.AlignmentFlag.AlignTop)
             cell.addStretch(1)
             grid.addLayout(cell, place, 0)
-            grid.addWidget(label(words, "", wrap=True), place, 1)
+            said = label(words, "", wrap=True)
+            said.setMinimumWidth(13 * self.theme.px)
+            grid.addWidget(said, place, 1, Qt.AlignmentFlag.AlignTop)
             place += 1
         return grid
 

@@ -92,13 +92,15 @@ class LabelPanel(QWidget):
         for name in desk.fields:
             if name in ("valence", "arousal"):
                 if "valence" not in self.rows:
-                    fields.addWidget(self.affect, 1)
+                    fields.addWidget(self.affect, 20)
                 self.rows[name] = self.affect
                 continue
             section, columns, stacked = choices[name]
             row = ChoiceRow(desk, texts, theme, name, section, columns, stacked=stacked)
             fields.addWidget(row)
             self.rows[name] = row
+        # On a high screen the answers stay together.
+        fields.addStretch(1)
         self.scroll = QScrollArea()
         self.scroll.setWidgetResizable(True)
         self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -136,6 +138,7 @@ class LabelPanel(QWidget):
         """Take the width that the letters need."""
         # The widest row asks for as much; less would cut its words.
         rows = (row.minimumSizeHint().width() for row in self.rows.values())
+        self.affect.setMaximumHeight(round(26 * self._theme.px))
         bar = self.scroll.verticalScrollBar().sizeHint().width()
         self.setFixedWidth(max(round(26 * self._theme.px), *rows) + bar + 2)
 

@@ -22,7 +22,7 @@ _BUTTONS = (
 
 
 class PlayBar(QWidget):
-    """Buttons under the video.
+    """Which frame it is, and the buttons under the video.
 
     Parameters
     ----------
@@ -48,11 +48,15 @@ class PlayBar(QWidget):
         self.buttons: dict[str, IconButton] = {}
         self.speed = label("", "strong")
         self.speed.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.frame = label("", "strong", elide=True)
-        self.time = label("", "small", elide=True)
+        self.frame = label("", "strong")
+        self.time = label("", "small")
         self.marks = label("", "small", elide=True)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        words = QHBoxLayout()
+        words.setSpacing(14)
+        words.addWidget(self.frame)
+        words.addWidget(self.time)
+        words.addWidget(self.marks, 1)
+        row = QHBoxLayout()
         row.setSpacing(4)
         for action, sign, _ in _BUTTONS:
             button = IconButton(theme, sign)
@@ -63,17 +67,12 @@ class PlayBar(QWidget):
             row.addWidget(button)
             if action == "slower":
                 row.addWidget(self.speed)
-        row.addSpacing(12)
-        words = QVBoxLayout()
-        words.setSpacing(0)
-        first = QHBoxLayout()
-        first.setSpacing(12)
-        first.addWidget(self.frame)
-        first.addWidget(self.time)
-        first.addStretch(1)
-        words.addLayout(first)
-        words.addWidget(self.marks)
-        row.addLayout(words, 1)
+        row.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(words)
+        column.addLayout(row)
         for topic in (state.ITEM, state.PLAYBACK, state.MARKS, state.TRACE):
             desk.subscribe(topic, self.refresh)
         desk.subscribe(state.FRAME, self.refresh_frame)
