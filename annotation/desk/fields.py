@@ -137,7 +137,10 @@ def draft_of(record: LabelRecord | None) -> Draft:
 
 def to_plain(draft: Draft) -> dict[str, Any]:
     """Return what is said, for JSON; what is not said is left out."""
-    return {name: value for name, value in asdict(draft).items() if value not in (None, "", False)}
+    # By identity: a valence of 0.0 equals False, and is something that was said.
+    return {
+        name: value for name, value in asdict(draft).items() if value is not None and value is not False and value != ""
+    }
 
 
 def from_plain(plain: dict[str, Any]) -> Draft:
