@@ -11,7 +11,6 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -20,6 +19,7 @@ from annotation.items import Block
 from annotation.queue.design import share_clips, shuffled
 from annotation.queue.gold import GoldAnswers, read_study_gold
 from annotation.queue.order import Role, Slot, main_order
+from annotation.queue.places import LOST_TABLE, assignments_path
 from data_schema.errors import LabelError, UsageError
 from data_schema.exports.clips import load_clip_index
 from data_schema.exports.files import read_table, write_table
@@ -45,15 +45,6 @@ ASSIGNMENT_COLUMNS: dict[str, str] = {
 _DTYPES = {"position": "int32", "repetition": "int16"}
 _LOCK_S = 20.0
 _BLOCKS = {Role.TRAINING: Block.TRAINING, Role.ADMISSION: Block.ADMISSION}
-LOST_TABLE = (
-    "Restore it from a backup: it says who judges which clip. Without one, move it away and run "
-    "`emer annotate assign`: no label is lost, but the queues get a new order."
-)
-
-
-def assignments_path(study: StudyFolder) -> Path:
-    """Return where the table lies."""
-    return study.annotation_dir / "assignments.parquet"
 
 
 def load_assignments(study: StudyFolder) -> pd.DataFrame:

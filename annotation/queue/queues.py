@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.items import Block, Item
-from annotation.queue.assignments import LOST_TABLE, assignments_path, extend_assignments
 from annotation.queue.order import Role
+from annotation.queue.places import LOST_TABLE, assignments_path
 from data_schema.errors import ExportError, LabelError, UsageError
 from data_schema.labels import check_annotator_id
 from data_schema.study.folder import StudyFolder
@@ -75,6 +75,9 @@ def read_queue(study: StudyFolder, task: str, annotator_id: str) -> list[QueuedC
     clips = _clips(study)
     rows = _rows(study, task, annotator_id)
     if not listed and not {clip for clip, cells in clips.items() if cells["included"]} <= {r["clip_id"] for r in rows}:
+        # Only now: it brings pandas, and half a second.
+        from annotation.queue.assignments import extend_assignments
+
         extend_assignments(study, [annotator_id])
         rows = _rows(study, task, annotator_id)
     if not rows:

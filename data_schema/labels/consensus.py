@@ -13,15 +13,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from data_schema.errors import LabelError
 from data_schema.labels.dawid_skene import class_probabilities
 from data_schema.labels.decisions import DECIDED_FIELDS, current_decisions
 from data_schema.labels.tables import current_labels
 from data_schema.vocabularies import EMOTIONS, POLARITIES, TASKS, AnnotatorKind
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Who has a vote. A model's guess is no opinion of a rater.
 VOTING_KINDS: tuple[str, ...] = (AnnotatorKind.HUMAN.value, AnnotatorKind.SIMULATED.value)
@@ -120,6 +121,8 @@ def consensus(
     MissingExtraError
         If Dawid-Skene is asked for and its library is not installed.
     """
+    import pandas as pd
+
     if task not in TASKS:
         raise LabelError(f"task is '{task}', expected one of {', '.join(TASKS)}.")
     if method not in METHODS:
@@ -188,6 +191,8 @@ def _reweigh(rows: dict[str, dict[str, Any]], holds: pd.DataFrame, field: str, v
 
 
 def _decide(row: dict[str, Any], decision: dict[Any, Any]) -> None:
+    import pandas as pd
+
     decided = [name for name in DECIDED_FIELDS if not pd.isna(decision[name])]
     for name in decided:
         row[name] = decision[name]

@@ -19,9 +19,7 @@ import difflib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from data_schema.atomic import write_atomically
 from data_schema.errors import LabelError
@@ -30,6 +28,9 @@ from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord
 from data_schema.labels.models import COLUMN_NAMES, LABEL_COLUMNS, LabelColumn
 from data_schema.labels.store import AddedRows, LabelStore
 from data_schema.vocabularies import EMOTIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOG_COLUMNS: tuple[str, ...] = COLUMN_NAMES
 ENTRY_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMN_NAMES if name in LABEL_FIELDS)

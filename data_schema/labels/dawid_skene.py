@@ -10,10 +10,12 @@ Crowd-Kit", JOSS 9.
 from __future__ import annotations
 
 import importlib
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from data_schema.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _N_ITERATIONS = 100
 

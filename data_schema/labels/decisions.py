@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _log = logging.getLogger(__name__)
 #: What an adjudicator can decide; a field left empty stays the raters'.
@@ -31,6 +34,8 @@ def current_decisions(decisions: pd.DataFrame, task: str) -> pd.DataFrame:
     DataFrame
         Rows of `decisions`, sorted by clip.
     """
+    import pandas as pd
+
     own = decisions[decisions["task"] == task]
     replaced = pd.MultiIndex.from_frame(own.loc[own["supersedes"].notna(), ["annotator_id", "supersedes"]])
     standing = own[~pd.MultiIndex.from_frame(own[["annotator_id", "row_id"]]).isin(replaced)]

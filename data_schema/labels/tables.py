@@ -6,9 +6,8 @@ import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from sqlalchemy import Connection
 
 from data_schema.errors import LabelError
@@ -17,6 +16,9 @@ from data_schema.labels.models import LABEL_COLUMNS, LabelColumn, columns_of
 from data_schema.labels.records import LOGS, Record, TraceSamples
 from data_schema.labels.sqlite_file import opened_for_reading, read_meta, resolve_label_path, tables_of
 from data_schema.labels.store import is_server
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger(__name__)
 _KEY = ["annotator_id", "clip_id", "task", "repetition"]
@@ -126,6 +128,8 @@ def current_labels(labels: pd.DataFrame) -> pd.DataFrame:
         From `read_labels`. A table that was passed through here before comes
         back unchanged.
     """
+    import pandas as pd
+
     replaced = pd.MultiIndex.from_frame(labels.loc[labels["supersedes"].notna(), ["annotator_id", "supersedes"]])
     is_tip = ~pd.MultiIndex.from_frame(labels[["annotator_id", "row_id"]]).isin(replaced)
     tips = labels[is_tip].sort_values(_SORT, kind="stable")
@@ -142,6 +146,8 @@ def current_labels(labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frame(rows: Iterable[Sequence[Any]], columns: Sequence[LabelColumn]) -> pd.DataFrame:
+    import pandas as pd
+
     names = [column.name for column in columns]
     data = pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
     frame: pd.DataFrame = data.astype({c.name: _DTYPES[c.kind] for c in columns if _DTYPES[c.kind] != "object"})

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from data_schema.errors import SessionFileError, SessionVersionError
 from data_schema.session import markers
@@ -38,6 +37,9 @@ from data_schema.session.unclean import open_unclean
 from data_schema.session.video import SessionVideo, VideoStream
 from data_schema.study.config import StudyConfig, config_from_json
 from data_schema.study.folder import parse_session_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Rows = npt.NDArray[np.void]
 
@@ -138,6 +140,8 @@ class TableView:
 
         Text is decoded; a column of two or three numbers becomes ``name_x, name_y, name_z``.
         """
+        import pandas as pd
+
         rows = self[:] if rows is None else rows
         columns: dict[str, Any] = {}
         for column in self.table.columns:

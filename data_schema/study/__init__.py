@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from data_schema.study.config import Stimulus, StudyConfig, config_from_json, load_config, parse_config
 from data_schema.study.folder import SessionName, StudyFolder, check_code, find_study, parse_session_name
-from data_schema.study.scaffold import init_study
+
+if TYPE_CHECKING:
+    from data_schema.study.scaffold import init_study
 
 __all__ = [
     "SessionName",
@@ -19,3 +23,12 @@ __all__ = [
     "parse_config",
     "parse_session_name",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `init_study` when it is asked for: it draws videos with OpenCV, which windows must not import first."""
+    if name != "init_study":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from data_schema.study.scaffold import init_study
+
+    return init_study
