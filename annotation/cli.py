@@ -14,6 +14,7 @@ from annotation.commands.assign import assign
 from annotation.commands.bundle import bundle
 from annotation.commands.consensus import consensus
 from annotation.commands.database import database
+from annotation.commands.frames import frames
 from annotation.commands.open import open_
 from annotation.commands.merge import merge
 from annotation.commands.status import status
@@ -31,6 +32,7 @@ app.command("open")(open_)
 app.command()(bundle)
 app.command()(merge)
 app.command()(consensus)
+app.command()(frames)
 app.command()(status)
 app.add_typer(database, name="database")
 
