@@ -267,6 +267,7 @@ def _check_read_only(folder: Path, make_label: MakeLabel) -> None:
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"
+        "import pandas\n"  # now: another user may have no right to where it lies
         "from data_schema.errors import LabelError\n"
         "from data_schema.labels import LabelStore, read_labels\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"  # root may write anywhere
