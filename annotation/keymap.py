@@ -50,7 +50,8 @@ def canonical(sequence: str) -> str:
     """
     text = sequence.strip()
     # "+" itself is a key, and "," too: neither may be taken for a separator.
-    head, key = (text[:-1].rstrip("+"), text[-1:]) if text.endswith("+") else text.rpartition("+")[::2]
+    is_plus = text == "+" or text.endswith("++")
+    head, key = (text[:-1], "+") if is_plus else text.rpartition("+")[::2]
     words = [word.strip().lower() for word in head.split("+") if word.strip()]
     key = key.strip()
     unknown = [word for word in words if word not in _MODIFIERS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from annotation.desk.state import Page
+from annotation.desk.state import Page, Saving
 
 if TYPE_CHECKING:
     from annotation.desk.desk import Desk
@@ -78,6 +78,9 @@ def perform(desk: Desk, action: str) -> bool:
         return False
     if desk.tracing and action not in WHILE_TRACING:
         desk.tell("warning", "tracing")
+        return True
+    if action == "commit" and desk.saving is not Saving.SAVED:
+        desk.retry()
         return True
     known = CLIP_ACTIONS if desk.page is Page.CLIP else PAGE_ACTIONS[desk.page]
     if action in known:

@@ -171,8 +171,8 @@ def test_a_step_that_cannot_be_saved_is_not_shown_and_retry_saves_it_once(
     desk.retry()
     assert desk.position == 0 and desk.saving is Saving.FAILED and desk.draft.valence == 0.0
     away(False)
-    desk.retry()
-    assert desk.saving is Saving.SAVED and desk.draft.intensity == 2.0
+    press(desk, "commit")  # with the step that waits, not with what would come after it
+    assert desk.saving is Saving.SAVED and desk.draft.intensity == 2.0 and desk.position == 0
     assert desk.notice is not None and desk.notice.text_id == "saved_again"
     press(desk, "commit")
     assert desk.position == 1
