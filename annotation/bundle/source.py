@@ -130,6 +130,7 @@ class BundleSource:
         self._by_name = {item.name: item for item in self._manifest.items}
         self._store: LabelStore | None = None
         self._admitted = self._manifest.admission is None
+        self._code = ""
         self._checked: set[str] = set()
         self._lock = threading.Lock()
 
@@ -215,12 +216,15 @@ class BundleSource:
         LabelError
             If it cannot be kept.
         """
+        plain = plain_code(code)
+        if plain and plain == self._code:
+            return True
         lock = self._manifest.admission
-        if lock is None or not lock.admits(plain_code(code)):
+        if lock is None or not lock.admits(plain):
             return False
         if self._store is not None:
-            self._store.set_desk_value(_CODE_KEY, plain_code(code))
-        self._admitted = True
+            self._store.set_desk_value(_CODE_KEY, plain)
+        self._admitted, self._code = True, plain
         return True
 
     def open_store(self) -> LabelStore:
@@ -250,8 +254,8 @@ class BundleSource:
             ) from error
         self._store = store
         kept, lock = store.desk_value(_CODE_KEY), self._manifest.admission
-        if kept and lock is not None and not self._admitted:
-            self._admitted = lock.admits(kept)
+        if kept and lock is not None and not self._admitted and lock.admits(kept):
+            self._admitted, self._code = True, kept
         return store
 
     def close(self) -> None:
