@@ -12,6 +12,7 @@ from annotation.playback.frames import FrameSource, RgbImage
 
 if TYPE_CHECKING:
     from annotation.desk.desk import Desk
+    from annotation.playback.player import Player
 
 
 class EyeScene:
@@ -31,6 +32,7 @@ class EyeScene:
         self._feed: StimulusFeed | None = None
         self._track: StimulusTrack | None = None
         self._listeners: list[Callable[[], None]] = []
+        self._closed = False
         self.eyes: EyeEvidence | None = None
         self.time_us = 0
         self.index: int | None = None
@@ -73,17 +75,25 @@ class EyeScene:
         return max(1, last)
 
     def seek(self, time_us: int) -> None:
-        """Stop the desk's player at the frame of a time; it is shown, and `FRAME` told, at the desk's next tick."""
+        """Stop the desk's player at the frame of a time."""
         frames = self._face()
-        if frames is not None and len(frames):
-            self.desk.player.pause()
-            self.desk.player.seek(frames.index_at(time_us))
+        if frames is None or not len(frames):
+            return
+        index = frames.index_at(time_us)
+
+        def go(player: Player) -> None:
+            player.pause()
+            player.seek(index)
+
+        self.desk.play_action(go)
 
     def _face(self) -> FrameSource | None:
         return None if self.desk.player is None else self.desk.player.frames
 
     def refresh(self) -> None:
         """Read the player's time and fetch what belongs to it."""
+        if self._closed:
+            return
         if self.desk.stimulus is not self._track or self.desk.eyes is not self.eyes:
             self._follow_item()
             return
@@ -99,7 +109,8 @@ class EyeScene:
             listener()
 
     def close(self) -> None:
-        """Stop decoding and following; may be called again."""
+        """Stop decoding and following; may be called again. What is still on its way here then changes nothing."""
+        self._closed = True
         for end in self._endings:
             end()
         self._listeners.clear()

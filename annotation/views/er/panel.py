@@ -43,9 +43,10 @@ class ErPanel(QWidget):
         super().__init__()
         self.setObjectName("er_panel")
         self.desk, self.texts = desk, texts
-        self._bell = _Bell()
-        self.scene = EyeScene(desk, self._bell.rung.emit)
-        self._bell.rung.connect(self.scene.refresh, Qt.ConnectionType.QueuedConnection)
+        bell = _Bell()
+        # The thread holds the bell by this: one that it could ring after its end would take the process down.
+        self.scene = EyeScene(desk, lambda: bell.rung.emit())
+        bell.rung.connect(self.scene.refresh, Qt.ConnectionType.QueuedConnection)
         self.stimulus = StimulusView(self.scene, texts, theme)
         self.traces = TracesView(self.scene, texts, theme)
         self.map = FixationMapView(self.scene, texts, theme)
