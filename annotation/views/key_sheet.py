@@ -60,6 +60,8 @@ class KeySheet(Overlay):
             column.addStretch(1)
             row.addLayout(column, 1)
         self.area.setWidget(sheet)
+        # Qt fills it otherwise, in another colour than the panel.
+        sheet.setAutoFillBackground(False)
         sheet.ensurePolished()
         self.area.setMinimumSize(0, 0)
         super().open()
