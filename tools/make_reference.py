@@ -29,7 +29,8 @@ from data_schema.exports.columns import (
 from data_schema.exports.manifest import FORMAT_VERSION as EXPORT_VERSION
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.labels.csv import ENTRY_COLUMNS, LOG_COLUMNS, may_be_empty
-from data_schema.labels.models import LABEL_COLUMNS
+from data_schema.labels.models import LABEL_COLUMNS, TRACE_SAMPLE, GuessRow, MarkRow, columns_of
+from data_schema.labels.records import LOGS
 from data_schema.session.layout import (
     BLOBS,
     FORMAT_VERSION,
@@ -146,7 +147,30 @@ def label_columns() -> str:
         if column.name in LOG_COLUMNS:
             form = "both" if column.name in ENTRY_COLUMNS else "log"
             rows.append([f"`{column.name}`", form, column.kind, may_be_empty(column), column.meaning])
-    return text + _table(["Column", "Form", "Cell", "May be empty", "Meaning"], rows)
+    return text + _table(["Column", "Form", "Cell", "May be empty", "Meaning"], rows) + logs()
+
+
+def logs() -> str:
+    """Return the part on the other logs of a label file."""
+    text = "\n## The other logs of a label file\n\n"
+    text += (
+        "Beside `labels` a label file (version 2) or the study's PostgreSQL holds these tables, as append-only as the "
+        "labels; `data_schema.labels.read_log` merges them. Who, about what and when stand in each row as in the labels "
+        "(trace samples have the annotator alone). A trace's samples are rows of little-endian numbers: "
+        + ", ".join(f"`{name}` ({kind})" for name, kind in TRACE_SAMPLE)
+        + ". Files of version 1 hold labels alone and are read for ever.\n"
+    )
+    shared = {column.name for column in columns_of(MarkRow)} & {column.name for column in columns_of(GuessRow)}
+    for name, (table, _) in LOGS.items():
+        if name != "labels":
+            own = [
+                [f"`{column.name}`", column.kind, "yes" if column.nullable else "no", column.meaning]
+                for column in columns_of(table)
+                if column.name not in shared
+            ]
+            text += f"\n### `{name}`\n\n{(table.__doc__ or '').strip()}\n\n"
+            text += _table(["Column", "Cell", "May be empty", "Meaning"], own)
+    return text
 
 
 def export() -> str:
@@ -218,6 +242,9 @@ def command_line() -> str:
         text += f"\n## `emer {verb}`\n\n```\n{_help(command, f'emer {verb}')}\n```\n"
         for name, child in sorted(getattr(command, "commands", {}).items()):
             text += f"\n### `emer {verb} {name}`\n\n```\n{_help(child, f'emer {verb} {name}')}\n```\n"
+            for below, grandchild in sorted(getattr(child, "commands", {}).items()):
+                words = f"emer {verb} {name} {below}"
+                text += f"\n#### `{words}`\n\n```\n{_help(grandchild, words)}\n```\n"
     return text
 
 
