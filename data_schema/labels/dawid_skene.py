@@ -10,6 +10,7 @@ Crowd-Kit", JOSS 9.
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING
 
 from data_schema.errors import MissingExtraError
@@ -48,8 +49,13 @@ def class_probabilities(labels: pd.DataFrame, field: str) -> dict[str, dict[str,
     if votes.empty:
         return {}
     # Sums run in the order of rows: sorted, so that the order in which files were read changes no digit.
-    votes = votes.set_axis(["task", "worker", "label"], axis=1).sort_values(["task", "worker"], ignore_index=True)
-    found = aggregation.DawidSkene(n_iter=_N_ITERATIONS).fit_predict_proba(votes)
+    votes = votes.set_axis(["task", "worker", "label"], axis=1).sort_values(
+        ["task", "worker", "label"], ignore_index=True
+    )
+    with warnings.catch_warnings():
+        # crowd-kit 1.4 calls pandas in ways that pandas 3.1 is about to drop; nobody here can act on that.
+        warnings.filterwarnings("ignore", message="The (inplace|copy) keyword")
+        found = aggregation.DawidSkene(n_iter=_N_ITERATIONS).fit_predict_proba(votes)
     return {
         str(clip): {str(word): float(share) for word, share in row.items()}
         for clip, row in found.to_dict("index").items()
