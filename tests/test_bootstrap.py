@@ -224,6 +224,23 @@ def test_missing_programs_of_the_window_tests_are_named(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+def test_a_missing_postgresql_is_named_and_brings_no_windows(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries = bootstrap.system_libraries
+    monkeypatch.setenv("EMER_NO_APT", "1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(libraries, "FOLDERS_OF_PROGRAM", {"initdb": str(tmp_path / "*")})
+    monkeypatch.setattr(libraries, "packages_for_windows", lambda: ["libxcb-icccm4"])
+    programs = bootstrap.ENVIRONMENTS["test"].programs
+    with pytest.raises(bootstrap.BootstrapError, match="install -y --no-install-recommends postgresql$"):
+        bootstrap.ensure_programs(programs, tmp_path / "log")
+    (tmp_path / "15").mkdir()
+    (tmp_path / "15" / "initdb").touch()
+    bootstrap.ensure_programs(programs, tmp_path / "log")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 def test_libraries_that_only_an_open_window_loads_are_named(
     bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

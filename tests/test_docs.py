@@ -67,7 +67,7 @@ def test_every_command_line_on_a_page_exists(page: str, words: list[str]) -> Non
     verb, rest = words[1], words[2:]
     assert verb in VERBS, f"{page}: emer has no verb '{verb}'"
     command = _command(verb)
-    if hasattr(command, "commands"):
+    while hasattr(command, "commands"):
         assert rest, f"{page}: emer {verb} needs a verb of its own"
         assert rest[0] in command.commands, f"{page}: emer {verb} has no '{rest[0]}'"
         command, rest = command.commands[rest[0]], rest[1:]

@@ -56,7 +56,13 @@ BASE_PROBES = ("numpy", "h5py", "pandas", "pyarrow", "av", "cv2", "pydantic", "s
 # 3.11 first: every dependency but the Tobii SDK has wheels for it. 3.10 is the SDK's only version.
 ENVIRONMENTS: Dict[str, Environment] = {
     "demo": Environment(".venv", ((3, 11), (3, 12), (3, 10)), ("train",), BASE_PROBES + ("torch",)),
-    "test": Environment(".venv", ((3, 11), (3, 12), (3, 10)), ("dev", "train"), BASE_PROBES + ("torch", "pytest")),
+    "test": Environment(
+        ".venv",
+        ((3, 11), (3, 12), (3, 10)),
+        ("dev", "train"),
+        BASE_PROBES + ("torch", "pytest"),
+        ("initdb",),  # a PostgreSQL that the tests start themselves
+    ),
     "lab": Environment(
         ".venv-lab",
         ((3, 10),),
@@ -371,7 +377,7 @@ def ensure_imports(python: Path, probes: Sequence[str], log: Path) -> None:
 
 
 def ensure_programs(programs: Sequence[str], log: Path) -> None:
-    """Install the Debian packages of programs that tests call, and of libraries that a window loads, where they lack."""
+    """Install the Debian packages of programs that tests call, and of libraries that their windows load, where they lack."""
     if not sys.platform.startswith("linux") or not programs:
         return
     packages = {
@@ -380,8 +386,9 @@ def ensure_programs(programs: Sequence[str], log: Path) -> None:
         if not system_libraries.has_program(name)
         for package in system_libraries.PACKAGES_OF_PROGRAM[name]
     }
-    # Importing a window's library does not load what it needs to open one.
-    packages.update(system_libraries.packages_for_windows())
+    if "Xvfb" in programs:
+        # Importing a window's library does not load what it needs to open one.
+        packages.update(system_libraries.packages_for_windows())
     if packages:
         apt_install(sorted(packages), log)
 

@@ -7,6 +7,8 @@ bring themselves (read off their ELF headers). Standard library alone, Python >=
 from __future__ import annotations
 
 import ctypes
+import glob
+import os
 import re
 import shutil
 import subprocess
@@ -69,12 +71,18 @@ PACKAGES_OF_PROGRAM = {
     "xdotool": ("xdotool",),
     "ffmpeg": ("ffmpeg",),
     "fc-list :lang=zh": ("fontconfig", "fonts-wqy-microhei"),
+    "initdb": ("postgresql",),
 }
+#: Where Debian keeps programs that are on nobody's PATH, since several versions may be installed.
+FOLDERS_OF_PROGRAM = {"initdb": "/usr/lib/postgresql/*/bin"}
 
 
 def has_program(command: str) -> bool:
     """Tell whether a program is there; one with arguments must print something."""
     words = command.split()
+    folder = FOLDERS_OF_PROGRAM.get(words[0])
+    if folder is not None and glob.glob(os.path.join(folder, words[0])):
+        return True
     if shutil.which(words[0]) is None:
         return False
     if len(words) == 1:
