@@ -260,7 +260,7 @@ class Desk(MovingDesk):
         if self._saver.retry():
             self._save_traces()
         if self.item is not None:
-            self._keep_place()
+            self._place.save(self._where(), seconds_too=True)
         self._closed = True
         self._media.close()
         self._store.close()

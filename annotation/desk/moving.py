@@ -182,7 +182,7 @@ class MovingDesk(ShownDesk):
     def _labels_changed(self, item: Item, says_label: bool) -> None:
         if says_label:
             self._blocks.refresh()
-            self._worktime.recount()
+            self._worktime.label_changed(item)
             self._topics.note(PROGRESS)
 
     # ------------------------------------------------------------ from clip to clip
@@ -302,7 +302,7 @@ class MovingDesk(ShownDesk):
 
     def _where(self) -> Place:
         item_id = self.item.item_id if self.item is not None else ""
-        return Place(item_id, self.player.index, self._page.value, round(self._worktime.seconds, 1), self._code)
+        return Place(item_id, self.player.target, self._page.value, round(self._worktime.seconds, 1), self._code)
 
     def _keep_place(self) -> None:
         self._place.save(self._where())

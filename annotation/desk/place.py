@@ -53,8 +53,10 @@ class PlaceKeeper:
         if still and _spot(place) != _spot(self.stored):
             self.save(place)
 
-    def save(self, place: Place) -> None:
-        """Save the place now."""
+    def save(self, place: Place, *, seconds_too: bool = False) -> None:
+        """Save the place now, unless it is saved; each time costs a full sync."""
+        if _spot(place) == _spot(self.stored) and place.code == self.stored.code and not seconds_too:
+            return
         self._seen, self._since = place, self._clock()
         self.stored = place
         try:

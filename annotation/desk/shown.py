@@ -34,7 +34,7 @@ from annotation.desk.topics import Topics
 from annotation.desk.tracing import TraceRecorder
 from annotation.desk.worktime import Worktime
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
-from annotation.items import Item
+from annotation.items import Block, Item
 from annotation.playback.player import Player
 from annotation.source import ClipSource, GoldAnswer, Guess
 from data_schema.errors import EmerError
@@ -147,7 +147,7 @@ class ShownDesk:
     @property
     def progress(self) -> Progress:
         """How far the work is."""
-        return self._worktime.progress(self.item.block if self.item is not None else None)
+        return self._worktime.progress(self.item.block if self.item is not None else Block.MAIN)
 
     @property
     def notice(self) -> Notice | None:

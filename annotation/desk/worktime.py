@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from itertools import islice
 
 from annotation.desk.state import Progress
 from annotation.items import Block, Item
-from annotation.queue.progress import Done, WorkClock, done_items, progress_of
+from annotation.queue.progress import PACE_ITEMS, Done, WorkClock, done_items, seconds_per_clip
 from data_schema.labels import LabelRecord
 
 Current = Mapping[tuple[str, str, int], LabelRecord]
@@ -36,9 +38,15 @@ class Worktime:
         clock: Callable[[], float],
         now_utc: Callable[[], datetime],
     ) -> None:
-        self._items, self._current, self._clock, self._now_utc = items, current, clock, now_utc
+        self._current, self._clock, self._now_utc = current, clock, now_utc
         self._work = WorkClock(break_every_min, clock)
-        self._done: list[Done] | None = None
+        self._n_all, self._n_done = Counter(item.block for item in items), Counter[Block]()
+        self._n_of_day: Counter[date] = Counter()
+        blocks = {item.item_id: item.block for item in items}
+        #: In the order in which they were done.
+        self._done = {done.item_id: done for done in done_items(items, current.values())}
+        for done in self._done.values():
+            self._count(blocks[done.item_id], done, 1)
         self._next_proposal_min = 0.0
         self._spent: dict[str, float] = {}
         self._item_id = ""
@@ -62,11 +70,10 @@ class Worktime:
         self._go()
 
     def committed(self, item_id: str) -> None:
-        """Begin anew for an item, and count the queue again."""
+        """Begin anew for an item."""
         self._stop()
         self._spent.pop(item_id, None)
         self._go()
-        self.recount()
 
     def set_active(self, active: bool) -> None:
         """Say whether the window is in front."""
@@ -83,21 +90,33 @@ class Worktime:
 
     # ------------------------------------------------------------ the queue
 
-    def progress(self, block: Block | None) -> Progress:
-        """Say how far a block is; counted again only when a label came or went."""
-        if self._done is None:
-            self._done = done_items(self._items, self._current.values())
-        return progress_of(
-            self._items,
-            self._done,
-            now=self._now_utc().astimezone(),
+    def progress(self, block: Block) -> Progress:
+        """Say how far a block is. Counts are kept, not counted anew: a queue may hold 10,000 clips."""
+        seconds = seconds_per_clip(list(islice(reversed(self._done.values()), 4 * PACE_ITEMS))[::-1])
+        n_done, n_all = self._n_done[block], self._n_all[block]
+        return Progress(
+            block=block.value,
+            n_done=n_done,
+            n_all=n_all,
+            n_done_today=self._n_of_day[self._now_utc().astimezone().date()],
+            seconds_per_clip=seconds,
+            minutes_left=None if seconds is None else (n_all - n_done) * seconds / 60,
             minutes_since_break=self._work.minutes,
-            block=block,
         )
 
-    def recount(self) -> None:
-        """Count again: a label came or went."""
-        self._done = None
+    def label_changed(self, item: Item) -> None:
+        """Count an item again: its label came, changed or went."""
+        before = self._done.pop(item.item_id, None)
+        if before is not None:
+            self._count(item.block, before, -1)
+        label = self._current.get(item.key)
+        for done in done_items([item], [] if label is None else [label]):
+            self._done[item.item_id] = done
+            self._count(item.block, done, 1)
+
+    def _count(self, block: Block, done: Done, n: int) -> None:
+        self._n_done[block] += n
+        self._n_of_day[done.when.astimezone().date()] += n
 
     # ------------------------------------------------------------ breaks
 

@@ -11,7 +11,8 @@ import pytest
 
 from annotation.desk import state
 from annotation.desk.desk import Desk
-from annotation.desk.state import Draft, Page
+from annotation.desk.state import Draft, Page, Progress
+from annotation.queue.progress import done_items, progress_of
 from annotation.source import Guess
 from data_schema.labels import LabelStore
 
@@ -164,6 +165,30 @@ def test_pace_is_the_median_of_what_was_done(open_desk: Open, clock: Clock) -> N
     progress = desk.progress
     assert (progress.n_done, progress.n_all, progress.seconds_per_clip) == (5, 8, 8.0)
     assert progress.minutes_left == pytest.approx(0.4) and progress.n_done_today == 5
+
+
+def test_the_counts_that_are_kept_are_those_of_a_fresh_count(open_desk: Open, clock: Clock) -> None:
+    items = queue("fer", training=2, main=6)
+    desk = open_desk(items)
+
+    def fresh() -> Progress:
+        done = done_items(items, desk._store.current("fer"))
+        minutes, block = desk.progress.minutes_since_break, desk.item.block
+        return progress_of(items, done, minutes_since_break=minutes, block=block)
+
+    for action in ("skip", "skip", "skip", "label", "undo", "undo", "redo", "redo", "back", "skip", "skip", "skip"):
+        clock.s += 3
+        if action == "skip":
+            desk.skip("no_face")
+            desk.acknowledge()
+        elif action == "label":
+            press(desk, *LABEL)
+        elif action == "back":
+            desk.goto(3)
+            desk.skip("too_dark")
+        else:
+            press(desk, action)
+        assert desk.progress == fresh(), action
 
 
 def test_the_eyes_are_computed_beside_the_er_pass_and_never_asked_for_in_the_fer_pass(open_desk: Open) -> None:
