@@ -18,6 +18,8 @@ SIZE = (1280, 720)
 FPS = 30
 _BITS = 16
 _BAND = 48
+#: Different pictures, drawn once: drawing each anew would take longer than encoding it.
+_VIEWS = 24
 _MICRO = Fraction(1, 1_000_000)
 #: Host clock at the first frame of a session.
 START_US = 5_000_000
@@ -31,16 +33,19 @@ class Pictures:
         width, height = SIZE
         coarse = rng.integers(30, 220, (height // 80 + 2, width * 2 // 80 + 2, 3), dtype=np.uint8)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(coarse), format="rgb24")
-        self._scene = frame.reformat(width=width * 2, height=height, interpolation="BICUBIC").to_ndarray()
-        self._noise = [rng.normal(0, 2, (height, width, 1)).astype(np.int16) for _ in range(6)]
+        scene = frame.reformat(width=width * 2, height=height, interpolation="BICUBIC").to_ndarray()
+        noise = [rng.normal(0, 2, (height, width, 1)).astype(np.int16) for _ in range(6)]
+        self._views = [
+            np.clip(scene[:, step * 3 : step * 3 + width].astype(np.int16) + noise[step % 6], 0, 255).astype(np.uint8)
+            for step in range(_VIEWS)
+        ]
 
     def __call__(self, number: int) -> npt.NDArray[np.uint8]:
-        width = SIZE[0]
-        shift = (number * 3) % width
-        image = self._scene[:, shift : shift + width].astype(np.int16) + self._noise[number % len(self._noise)]
-        picture = np.clip(image, 0, 255).astype(np.uint8)
+        # There and back, so that the picture never jumps.
+        step = number % (2 * _VIEWS - 2)
+        picture = self._views[min(step, 2 * _VIEWS - 2 - step)].copy()
         bits = (number >> np.arange(_BITS)[::-1]) & 1
-        picture[:_BAND] = np.repeat(bits * 255, width // _BITS)[None, :, None]
+        picture[:_BAND] = np.repeat(bits * 255, SIZE[0] // _BITS)[None, :, None]
         return picture
 
 
@@ -57,7 +62,11 @@ def write_file(path: Path, n_frames: int, *, variable: bool = False, key_every: 
     gaps = np.random.default_rng(1).integers(20_000, 120_000, n_frames)
     pts = np.concatenate([[0], np.cumsum(gaps)[:-1]]).tolist()
     with av.open(str(path), "w") as container:
-        options = {"preset": "veryfast", "crf": "23", "x264-params": f"keyint={key_every}:bframes={b_frames}:scenecut=0"}
+        options = {
+            "preset": "veryfast",
+            "crf": "23",
+            "x264-params": f"keyint={key_every}:bframes={b_frames}:scenecut=0",
+        }
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
