@@ -7,8 +7,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from annotation.active_learning import StudyGuesses
 from annotation.bundle.identity import study_identity
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
 from annotation.items import Block, Item
@@ -21,6 +21,9 @@ from annotation.sources.session_checks import SessionChecks
 from data_schema.errors import EmerError, LabelError, MediaError, MissingExtraError, StudyError
 from data_schema.labels import LabelStore
 from data_schema.study.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from annotation.active_learning import StudyGuesses
 
 _log = logging.getLogger(__name__)
 
@@ -176,6 +179,11 @@ class StudySource:
         return entry
 
     def _read_guesses(self) -> StudyGuesses | None:
+        # Most studies have none, and need not wait for pandas to learn that.
+        if not any(self.study.annotation_dir.glob("guesses_*.parquet")):
+            return None
+        from annotation.active_learning import StudyGuesses
+
         try:
             return StudyGuesses.of_study(
                 self.study.annotation_dir, self.task, self.rules, self.labels, self.study.config.study.seed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,15 @@ def test_a_queue_goes_on_where_it_was_after_a_new_session(video_study: StudyFold
     assert {item.clip_id for item in after[len(before) :]} == {
         "sub-P009_ses-01_trial-001", "sub-P009_ses-01_trial-002",
     }  # fmt: skip
+
+
+def test_opening_a_queue_waits_for_no_library_that_it_does_not_need(video_study: StudyFolder) -> None:
+    StudySource(video_study, "fer", "a01").close()
+    script = (
+        "import sys; from annotation.sources.study import StudySource; from data_schema.study import StudyFolder;"
+        "source = StudySource(StudyFolder(sys.argv[1]), 'fer', 'a01'); source.open_face(source.items()[0]).close();"
+        "print([name for name in ('pandas', 'cv2', 'scipy', 'sklearn') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script, str(video_study.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
