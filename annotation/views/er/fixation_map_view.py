@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QRectF, Qt
-from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent
+import time
 
+from qtpy.QtCore import QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPixmap
+
+from annotation.desk.state import PLAYBACK
 from annotation.evidence.drawing import map_image
+from annotation.evidence.eyes import EyeEvidence
 from annotation.evidence.scene import EyeScene
 from annotation.texts import Texts
 from annotation.views.er.screen_canvas import ScreenCanvas, as_image
 from annotation.views.theme import Theme
+
+#: Seconds between two pictures behind the map while the clip plays.
+WHILE_PLAYING_S = 0.2
 
 
 class FixationMapView(ScreenCanvas):
@@ -19,8 +26,22 @@ class FixationMapView(ScreenCanvas):
         super().__init__(scene, texts, theme)
         self.setObjectName("fixation_map")
         self.setAccessibleName(texts("er.map"))
-        self._drawn: QImage | None = None
-        self._generation = -1
+        self._drawn: QPixmap | None = None
+        self._drawn_for: tuple[object, ...] = ()
+        self._drawn_s = 0.0
+        self._ending = scene.desk.subscribe(PLAYBACK, self.update)
+
+    def follow(self) -> None:
+        """Draw anew, while playing only a few times a second: what changes then is the picture behind the map."""
+        now_s = time.monotonic()
+        if self.scene.desk.player.playing and now_s - self._drawn_s < WHILE_PLAYING_S:
+            return
+        self._drawn_s = now_s
+        self.update()
+
+    def end(self) -> None:
+        """Stop following the player; may be called again."""
+        self._ending()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw picture, map and its key."""
@@ -30,12 +51,21 @@ class FixationMapView(ScreenCanvas):
         if eyes is None or not eyes.fixation_map.any():
             self._note(painter, self.texts("er.no_eyes" if eyes is None else "er.no_fixation"))
             return
-        if self._generation != self.scene.generation or self._drawn is None:
-            self._drawn = as_image(map_image(eyes.fixation_map))
-            self._generation = self.scene.generation
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
-        painter.drawImage(self.screen_box(), self._drawn)
+        painter.drawPixmap(self.screen_box().topLeft(), self._overlay(eyes))
         self._note(painter, self.texts("er.map_note", n=len(eyes.fixations)))
+
+    def _overlay(self, eyes: EyeEvidence) -> QPixmap:
+        """Return the map in the size in which it is shown, drawn once a clip and size."""
+        ratio = self.devicePixelRatioF()
+        size = (self.screen_box().size() * ratio).toSize()
+        wanted = (self.scene.generation, size.width(), size.height())
+        if self._drawn is None or self._drawn_for != wanted:
+            image = as_image(map_image(eyes.fixation_map))
+            smooth = Qt.TransformationMode.SmoothTransformation
+            self._drawn = QPixmap.fromImage(image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, smooth))
+            self._drawn.setDevicePixelRatio(ratio)
+            self._drawn_for = wanted
+        return self._drawn
 
     def _note(self, painter: QPainter, text: str) -> None:
         painter.setFont(self.theme.font(self, 0.86))

@@ -79,6 +79,7 @@ class ErPanel(QWidget):
     def end(self) -> None:
         """Stop decoding; the window calls it before the desk is closed. May be called again."""
         self.texts.unsubscribe(self._say)
+        self.map.end()
         self.scene.close()
 
     def _button(self) -> QPushButton:

@@ -31,11 +31,15 @@ class ScreenCanvas(QWidget):
         self.scene, self.texts, self.theme = scene, texts, theme
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(160, 90)
-        scene.subscribe(self.update)
+        scene.subscribe(self.follow)
 
     def sizeHint(self) -> QSize:
         """Return the size that it likes best."""
         return QSize(480, 270)
+
+    def follow(self) -> None:
+        """Draw what the scene shows now."""
+        self.update()
 
     def use_theme(self, theme: Theme) -> None:
         """Change the colours."""
