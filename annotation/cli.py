@@ -66,24 +66,33 @@ def export(
     out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
     task: Annotated[Optional[str], typer.Option(help="er or fer; default: both.")] = None,  # noqa: UP045
     annotator: Annotated[Optional[str], typer.Option(help="One annotator; default: all.")] = None,  # noqa: UP045
+    log: Annotated[
+        str, typer.Option(help="labels, marks, traces, trace_samples, guesses, steps or decisions.")
+    ] = "labels",
     force: _Force = False,
 ) -> None:
-    """Write the whole label log as CSV, superseded rows too."""
-    from annotation.status import read_study_labels
-    from data_schema.labels import write_labels_csv
+    """Write the whole label log, or another log, as CSV; rows that were replaced too."""
+    from annotation.status import label_places, read_study_labels
+    from data_schema.labels import log_to_csv, read_log
+    from data_schema.labels.csv import write_whole
     from data_schema.study import find_study
 
     _check_task(task)
-    labels = read_study_labels(find_study(study))
-    known = sorted(set(labels["annotator_id"]))
+    folder = find_study(study)
+    table = read_study_labels(folder) if log == "labels" else read_log(label_places(folder), log)
+    known = sorted(set(table["annotator_id"]))
     if annotator is not None and annotator not in known:
-        raise UsageError(f"--annotator is '{annotator}', but the study has labels of {', '.join(known) or 'nobody'}.")
+        raise UsageError(f"--annotator is '{annotator}', but the study has {log} of {', '.join(known) or 'nobody'}.")
     if task is not None:
-        labels = labels[labels["task"] == task]
+        if "task" not in table.columns:
+            raise UsageError(
+                f"--task does not go with --log {log}: its rows name a trace, and the log traces its task."
+            )
+        table = table[table["task"] == task]
     if annotator is not None:
-        labels = labels[labels["annotator_id"] == annotator]
-    write_labels_csv(labels, out, overwrite=force)
-    typer.echo(f"{out}: {len(labels)} rows")
+        table = table[table["annotator_id"] == annotator]
+    write_whole(out, log_to_csv(table, log), overwrite=force)
+    typer.echo(f"{out}: {len(table)} rows")
 
 
 @app.command("import")

@@ -14,6 +14,7 @@ from data_schema.labels.csv import (
     LOG_COLUMNS,
     import_labels_csv,
     labels_to_csv,
+    log_to_csv,
     read_labels_csv,
     write_labels_csv,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "import_labels_csv",
     "label_frame",
     "labels_to_csv",
+    "log_to_csv",
     "read_labels",
     "read_labels_csv",
     "read_log",

@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 from data_schema.atomic import write_atomically
 from data_schema.errors import LabelError
 from data_schema.labels.checks import LabelValueError
+from data_schema.labels.entry_cells import SAMPLE_DTYPE
 from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord
-from data_schema.labels.models import COLUMN_NAMES, LABEL_COLUMNS, LabelColumn
+from data_schema.labels.models import COLUMN_NAMES, LABEL_COLUMNS, TRACE_SAMPLE, LabelColumn, columns_of
+from data_schema.labels.records import LOGS
 from data_schema.labels.store import AddedRows, LabelStore
 from data_schema.vocabularies import EMOTIONS
 
@@ -47,15 +49,45 @@ def labels_to_csv(labels: pd.DataFrame) -> bytes:
     LabelError
         If columns are missing.
     """
-    missing = [name for name in LOG_COLUMNS if name not in labels.columns]
+    return log_to_csv(labels, "labels")
+
+
+def log_to_csv(table: pd.DataFrame, log: str) -> bytes:
+    """Return a log (`read_log`) as the bytes of a CSV file.
+
+    Of ``trace_samples`` each sample is a row, with its trace and chunk.
+
+    Raises
+    ------
+    LabelError
+        If columns are missing.
+    """
+    columns = [(column.name, column.kind) for column in columns_of(LOGS[log][0])]
+    missing = [name for name, _ in columns if name not in table.columns]
     if missing:
-        raise LabelError(f"the label table lacks the columns {', '.join(missing)}. Take it from read_labels.")
+        raise LabelError(f"the table of {log} lacks the columns {', '.join(missing)}. Take it from read_log.")
+    if log == "trace_samples":
+        table, columns = _one_sample_a_row(table)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(LOG_COLUMNS)
-    cells = [_texts(labels[name], _BY_NAME[name].kind) for name in LOG_COLUMNS]
+    writer.writerow([name for name, _ in columns])
+    cells = [_texts(table[name], kind) for name, kind in columns]
     writer.writerows(zip(*cells, strict=True))
     return buffer.getvalue().encode("utf-8")
+
+
+def _one_sample_a_row(table: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    import numpy as np
+    import pandas as pd
+
+    names = ["annotator_id", "trace_id", "chunk"]
+    chunks = [np.frombuffer(chunk, dtype=SAMPLE_DTYPE) for chunk in table["samples"]]
+    rows = table[names].loc[table.index.repeat([len(chunk) for chunk in chunks])].reset_index(drop=True)
+    samples = pd.DataFrame(np.concatenate([np.empty(0, SAMPLE_DTYPE), *chunks]))
+    kinds = {"i": "integer", "f": "number"}
+    columns = [("annotator_id", "text"), ("trace_id", "text"), ("chunk", "integer")]
+    columns += [(name, kinds[np.dtype(kind).kind]) for name, kind in TRACE_SAMPLE]
+    return pd.concat([rows, samples], axis=1), columns
 
 
 def write_labels_csv(labels: pd.DataFrame, path: Path, *, overwrite: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from data_schema.labels import (
     Step,
     TakenBack,
     Trace,
+    log_to_csv,
     read_labels,
     read_log,
     read_records,
@@ -285,3 +287,23 @@ def test_a_log_of_an_empty_file_is_an_empty_table(tmp_path: Path) -> None:
     for name in NAMES:
         assert len(read_log(path, name)) == 0
     assert len(read_labels([])) == 0
+
+
+def test_each_log_as_csv(tmp_path: Path) -> None:
+    path = tmp_path / "a01.sqlite"
+    fill(path)
+    for name in NAMES:
+        table = read_log(path, name)
+        lines = log_to_csv(table, name).decode().splitlines()
+        if name != "trace_samples":
+            assert lines[0].split(",") == list(table.columns)
+            assert len(lines) == 1 + len(table)
+    samples = pd.read_csv(io.BytesIO(log_to_csv(read_log(path, "trace_samples"), "trace_samples")))
+    assert samples["chunk"].tolist() == [0] * 30 + [1] * 10
+    np.testing.assert_array_equal(samples["valence"], np.concatenate([some_samples(30), some_samples(10)])["valence"])
+    assert samples["arousal"].isna().all()
+    empty = tmp_path / "empty.sqlite"
+    LabelStore.open(empty, "a02").close()
+    assert log_to_csv(read_log(empty, "trace_samples"), "trace_samples").count(b"\n") == 1
+    with pytest.raises(LabelError, match="lacks the columns row_id"):
+        log_to_csv(samples, "marks")
