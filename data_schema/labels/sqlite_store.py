@@ -110,7 +110,14 @@ class SqliteLabelStore(LabelStore):
         """
         if not self._is_open:
             raise LabelError(f"{self.path}: this label store was closed. Open it again to go on.")
-        if not self._is_broken and _identity(self.path) == self._identity:
+        try:
+            identity = _identity(self.path)
+        except FileNotFoundError as error:
+            raise LabelError(
+                f"{self.path}: the file is no longer in its place; its drive was probably taken away. This was not saved, "
+                "all earlier labels are, in that file. Connect the drive again, then give it again."
+            ) from error
+        if not self._is_broken and identity == self._identity:
             return
         self._is_broken = True
         connection = open_for_writing(self.path)

@@ -142,7 +142,7 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
         return f"emer record resume {root} --participant {participant} --session {session}    (or record the next one)"
     if not status.n_clips:
         return f"emer clips {root}"
-    if not status.label_files:
+    if not status.label_files and not study.config.labels.database:
         return f"emer annotate simulate {root}    (or import labels: emer annotate import)"
     if not status.exports:
         return f"emer export training {root} {study.exports_dir / 'training'}"

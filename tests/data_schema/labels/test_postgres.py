@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,6 +30,7 @@ from data_schema.labels import (
 from data_schema.labels.postgres_roles import Access, add_annotator, drop_access, init_database
 
 MakeLabel = Callable[..., Label]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a PostgreSQL that a test may start, as Debian's")
 ABOUT = Judged("clip-001", "ab" * 32, "fer")
 _LAB = "lab-password"
 
