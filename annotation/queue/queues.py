@@ -19,6 +19,7 @@ from data_schema.labels import check_annotator_id
 from data_schema.study.folder import StudyFolder
 from data_schema.vocabularies import TASKS
 
+_WHOSE = ("annotator_id", "task")
 _QUEUE = ("item_id", "block", "role", "clip_id", "repetition", "position")
 _CLIP = ("clip_id", "session_file", "session_sha256", "trial_id", "stimulus_id", "t_start_us", "t_end_us", "included")
 
@@ -105,7 +106,7 @@ def read_all_queues(study: StudyFolder) -> dict[tuple[str, str], list[QueuedClip
     if not assignments_path(study).exists():
         return {}
     clips = _clips(study)
-    table = _read(assignments_path(study), ("annotator_id", "task", *_QUEUE), "table of assignments", LOST_TABLE)
+    table = _read(assignments_path(study), (*_WHOSE, *_QUEUE), "table of assignments", LOST_TABLE)
     rows: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in sorted(table, key=lambda row: row["position"]):
         rows[row["annotator_id"], row["task"]].append(row)
@@ -137,9 +138,9 @@ def _rows(study: StudyFolder, task: str, annotator_id: str) -> list[dict[str, An
     path = assignments_path(study)
     if not path.exists():
         return []
-    own = [("annotator_id", "=", annotator_id), ("task", "=", task)]
-    table = _read(path, _QUEUE, "table of assignments", LOST_TABLE, own)
-    return sorted(table, key=lambda row: row["position"])
+    table = _read(path, (*_WHOSE, *_QUEUE), "table of assignments", LOST_TABLE)
+    own = [row for row in table if row["annotator_id"] == annotator_id and row["task"] == task]
+    return sorted(own, key=lambda row: row["position"])
 
 
 def _clips(study: StudyFolder) -> dict[str, dict[str, Any]]:
@@ -150,15 +151,15 @@ def _clips(study: StudyFolder) -> dict[str, dict[str, Any]]:
     return {row["clip_id"]: row for row in rows}
 
 
-def _read(
-    path: Path, columns: tuple[str, ...], what: str, next_step: str, filters: list[tuple[str, str, str]] | None = None
-) -> list[dict[str, Any]]:
-    """Read some columns as plain rows; without pandas, which takes longer to build its own table."""
+def _read(path: Path, columns: tuple[str, ...], what: str, next_step: str) -> list[dict[str, Any]]:
+    """Read some columns as plain rows; filters of pyarrow and tables of pandas cost more to import than they save."""
     try:
-        table: pa.Table = pq.read_table(path, columns=list(columns), filters=filters)
+        with pq.ParquetFile(path) as file:
+            missing = [name for name in columns if name not in file.schema_arrow.names]
+            if missing:
+                raise ExportError(f"{path}: the {what} lacks the column(s) {', '.join(missing)}. {next_step}")
+            table = file.read(columns=list(columns))
+            cells = [table[name].to_pylist() for name in columns]
     except (OSError, pa.ArrowException) as error:
         raise ExportError(f"{path}: the {what} cannot be read: {error}. {next_step}") from error
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise ExportError(f"{path}: the {what} lacks the column(s) {', '.join(missing)}. {next_step}")
-    return table.to_pylist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
