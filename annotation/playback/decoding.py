@@ -23,7 +23,7 @@ from annotation.playback.frames import RgbImage
 from data_schema.errors import MediaError
 
 #: Decoded pictures that one source keeps: two groups of 15 at 1280x720 and more (YUV 4:2:0, 1.4 MB each).
-KEPT_BYTES = 64 << 20
+KEPT_BYTES = 48 << 20
 #: At least so many, however large they are: one group of the usual length.
 KEPT_FRAMES = 16
 
@@ -91,6 +91,14 @@ class DecodingStopped(MediaError):
 
 def _never() -> bool:
     return False
+
+
+def _nothing(place: int) -> Iterator[Any]:
+    return iter(())
+
+
+def _nobody() -> Any:
+    return None
 
 
 class FrameDecoder:
@@ -172,9 +180,11 @@ class FrameDecoder:
         )
 
     def close(self) -> None:
-        """Let go of all pictures."""
+        """Let go of all pictures, and of whoever is asked for more: pictures are too large to wait for a collector."""
         self._kept.clear()
         self._stop_running()
+        self.is_urgent = _never
+        self._read_packets, self._new_decoder = _nothing, _nobody
 
     def _can_go_on(self, frame: int) -> bool:
         if self._decoder is None or frame <= self._last_out or frame < self._first_usable:

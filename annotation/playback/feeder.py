@@ -11,8 +11,8 @@ from annotation.playback.decoding import DecodingStopped
 from annotation.playback.frames import FrameSource, RgbImage
 from data_schema.errors import MediaError
 
-#: Pictures kept ready to be drawn, as RGB: 46 of 1280x720.
-READY_BYTES = 128 << 20
+#: Pictures kept ready to be drawn, as RGB: 24 of 1280x720.
+READY_BYTES = 64 << 20
 #: At least so many, however large they are.
 READY_FRAMES = 5
 
@@ -145,6 +145,8 @@ class FrameFeeder:
                 time.sleep(0)
         finally:
             self._frames.close()
+            with self._changed:
+                self._images.clear()
 
     def _decode(self, index: int) -> tuple[RgbImage | None, MediaError | None]:
         self._decoding = index

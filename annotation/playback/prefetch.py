@@ -11,7 +11,7 @@ from annotation.playback.decoding import KEPT_FRAMES
 from annotation.playback.frames import FrameSource
 from data_schema.errors import MediaError
 
-#: Clips held ready at most; each keeps its first groups decoded (up to 64 MB).
+#: Clips held ready at most; each keeps its first groups decoded (up to 48 MB).
 MAX_READY = 3
 
 

@@ -110,6 +110,7 @@ class SessionClipFrames:
         """
         if not 0 <= index < len(self):
             raise IndexError(f"{self._name}: the clip has frames 0 to {len(self) - 1}, asked for {index}")
+        self._open_session()
         picture = self._decoder.picture(index + self._first - self._key_row)
         return as_image(picture, self.width_px, self.height_px)
 

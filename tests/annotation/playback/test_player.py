@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from annotation.playback import FrameIdentity, Player, RgbImage, feeder
+from annotation.playback import (
+    FrameIdentity,
+    FrameSource,
+    Player,
+    RgbImage,
+    SessionClipFrames,
+    feeder,
+    open_video,
+)
 from data_schema.errors import MediaError
+from data_schema.exports.clips import load_clip_index
+from data_schema.study import StudyFolder
+
+from .numbered_video import KINDS, write_video
 
 
 class Clock:
@@ -358,6 +373,36 @@ def test_the_next_clip_shows_nothing_of_the_one_before(player: Player) -> None:
     player.close()
     assert second.closed_in == "frame-feeder"
     assert player.image is None
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("kind", ["file", "session"])
+def test_a_clip_gone_through_leaves_no_memory_behind(
+    clock: Clock, tmp_path: Path, video_study: StudyFolder, kind: str
+) -> None:
+    """A clip holds a hundred megabytes: 700 of them cannot wait until Python looks for cycles."""
+    if kind == "file":
+        frames: FrameSource = open_video(write_video(tmp_path / "clip.mp4", KINDS["B-frames"]))
+    else:
+        clip = load_clip_index(video_study).iloc[0]
+        frames = SessionClipFrames(video_study.root / clip["session_file"], clip["t_start_us"], clip["t_end_us"])
+    player = Player(clock)
+    player.load(frames)
+    player.seek(20)
+    assert player.settle()
+    player.step(-3)
+    assert player.settle()
+    gone = weakref.ref(frames)
+    del frames
+    player.close()
+    assert gone() is None
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def test_memory_for_pictures_is_bounded(player: Player, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
