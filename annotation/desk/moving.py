@@ -219,6 +219,8 @@ class MovingDesk(ShownDesk):
         def show(sheet: Sheet) -> None:
             self._forget_notice()
             changed = first or place != self._position
+            if changed and self.is_changed:
+                self.tell("info", "uncommitted", n=str(self._position + 1))
             self._position = place
             self._show_sheet(sheet)
             if changed:

@@ -124,6 +124,11 @@ class ShownDesk:
         return self._sheet.label
 
     @property
+    def is_changed(self) -> bool:
+        """True if there is a label, and the draft says something else that was not committed."""
+        return self.saved_label is not None and not field_rules.says_the_same(self.draft, self.saved_label)
+
+    @property
     def focus(self) -> str:
         """The field that digits and arrows fill."""
         return self._focus

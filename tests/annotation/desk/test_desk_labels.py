@@ -158,8 +158,13 @@ def test_committing_again_supersedes_and_enter_alone_writes_nothing(open_desk: O
     assert desk.position == 1 and len(stored(tmp_path)) == 1
     desk.previous()
     desk.set("emotion", "fear")
-    assert desk.saved_label == first  # said, but not committed
+    assert desk.saved_label == first and desk.is_changed  # said, but not committed
+    press(desk, "next")
+    assert desk.notice is not None and (desk.notice.text_id, desk.notice.values) == ("uncommitted", {"n": "1"})
+    press(desk, "previous")
+    assert desk.draft.emotion == "fear" and desk.is_changed
     press(desk, "commit")
+    assert desk.notice is None
     (row,) = stored(tmp_path)
     assert (row.emotion, row.supersedes) == ("fear", first.row_id)
 
