@@ -15,7 +15,8 @@ If this folder cannot be written to:
 
     emer annotate open FOLDER --labels my-labels.sqlite
 
-When you are done, send the file in "labels" back. Send it as often as you like: nothing is counted twice.
+When you are done, close the tool and send the folder "labels" back. Send it as often as you like: nothing is
+counted twice.
 Is the folder complete?   emer annotate bundle --check FOLDER
 
 The videos show people who agreed to be seen by the annotators of this study. Pass them to nobody, and delete
@@ -34,7 +35,7 @@ this folder when the lab has told you that your labels have arrived.
 
     emer annotate open 文件夹 --labels my-labels.sqlite
 
-完成后，请把 "labels" 中的文件寄回。可以多次寄回，不会重复计数。
+完成后，请关闭工具，并把 "labels" 文件夹寄回。可以多次寄回，不会重复计数。
 检查本文件夹是否完整：   emer annotate bundle --check 文件夹
 
 视频中的人同意由本研究的标注者观看。请勿转交他人；实验室确认收到标注后，请删除本文件夹。

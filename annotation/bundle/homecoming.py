@@ -146,7 +146,7 @@ class Homecoming:
             changes["frame_index"], changes["frame_pts"] = item.home_frame(row.frame_index, row.frame_pts)
         if isinstance(row, StepRecord):
             changes["item_id"] = self._item(row.item_id)[0].item_id
-            changes |= {"before": self._named(row.before), "after": self._named(row.after)}
+            changes |= {"before": self._retold(row.before, item), "after": self._retold(row.after, item)}
         return dataclasses.replace(row, **changes)
 
     def _samples(self, row: TraceSamples) -> TraceSamples:
@@ -166,9 +166,25 @@ class Homecoming:
             raise BundleError(f"no bundle of this annotator has a clip {name}")
         return self._items[name]
 
-    def _named(self, text: str) -> str:
-        """Return a step's text with the study's names in it."""
-        return _NAME.sub(lambda found: self._items[found[0]][0].item_id if found[0] in self._items else found[0], text)
+    def _retold(self, text: str, item: KeyItem) -> str:
+        """Return a step's JSON with the study's names and frames in it: undo goes on from it at the lab."""
+        said = json.loads(text)
+        home = self._with_home_frames(said, item)
+        named = _NAME.sub(
+            lambda found: self._items[found[0]][0].item_id if found[0] in self._items else found[0],
+            json.dumps(home, ensure_ascii=False) if home != said else text,
+        )
+        return str(named)
+
+    def _with_home_frames(self, said: Any, item: KeyItem) -> Any:
+        if isinstance(said, list):
+            return [self._with_home_frames(part, item) for part in said]
+        if not isinstance(said, dict):
+            return said
+        home = {name: self._with_home_frames(part, item) for name, part in said.items()}
+        if isinstance(home.get("frame_index"), int):
+            home["frame_index"], home["frame_pts"] = item.home_frame(home["frame_index"], home.get("frame_pts"))
+        return home
 
 
 #: What a guess takes over from the label that it is about.

@@ -7,16 +7,18 @@ study. Without the secret nobody can tell which clip an opaque name stands for, 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_schema.atomic import write_atomically
+from data_schema.atomic import partial_path, write_atomically
 from data_schema.errors import StudyError
 from data_schema.study import StudyFolder
 
@@ -94,7 +96,20 @@ def _create(path: Path) -> None:
         "study_id": uuid.uuid4().hex,
         "secret": secrets.token_hex(32),
     }
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    partial = partial_path(path)
+    try:
+        write_atomically(partial, (json.dumps(content, indent=1) + "\n").encode())
+        # Of two processes that need it for the first time, one wins: a second secret would make other names.
+        with contextlib.suppress(FileExistsError):
+            try:
+                os.link(partial, path)
+            except FileExistsError:
+                raise
+            except OSError:  # no hard links on this drive
+                if not path.exists():
+                    partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> StudyIdentity:

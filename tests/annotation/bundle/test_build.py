@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import pytest
 
-from annotation.bundle import BundleError, build_bundle, check_bundle
+from annotation.bundle import BundleError, build_bundle, check_bundle, study_identity
 from annotation.bundle.keys import read_key
 from annotation.items import Item
 from annotation.source import Guess
@@ -175,6 +176,14 @@ def test_a_damaged_identity_is_not_replaced(own_study: StudyFolder, tmp_path: Pa
     with pytest.raises(StudyError, match="Bring it back from the backup"):
         StudySource(own_study, "fer", "a01")
     assert path.read_text(encoding="utf-8") == text
+
+
+def test_all_who_need_the_identity_for_the_first_time_get_the_same(own_study: StudyFolder) -> None:
+    (own_study.annotation_dir / "identity.json").unlink()
+    with ThreadPoolExecutor(8) as pool:
+        found = {repr(vars(one)) for one in pool.map(lambda _: study_identity(own_study), range(16))}
+    assert len(found) == 1
+    assert [path.name for path in own_study.annotation_dir.glob("*.partial")] == []
 
 
 def test_a_check_names_what_is_missing_changed_and_foreign(bundle_copy: Callable[[str], Path]) -> None:
