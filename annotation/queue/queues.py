@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,17 @@ def _rows(study: StudyFolder, task: str, annotator_id: str) -> list[dict[str, An
     path = assignments_path(study)
     if not path.exists():
         return []
-    table = _read(path, (*_WHOSE, *_QUEUE), "table of assignments", LOST_TABLE)
-    own = [row for row in table if row["annotator_id"] == annotator_id and row["task"] == task]
-    return sorted(own, key=lambda row: row["position"])
+    table = _load(path, (*_WHOSE, *_QUEUE), "table of assignments", LOST_TABLE)
+    mine = [whose == (annotator_id, task) for whose in zip(*(table[name].to_pylist() for name in _WHOSE), strict=True)]
+    # A queue lies in the file in one piece an extension: only those pieces become Python's objects.
+    rows: list[dict[str, Any]] = []
+    start = 0
+    for is_mine, run in groupby(mine):
+        length = sum(1 for _ in run)
+        if is_mine:
+            rows += _as_rows(table.slice(start, length), _QUEUE)
+        start += length
+    return sorted(rows, key=lambda row: row["position"])
 
 
 def _clips(study: StudyFolder) -> dict[str, dict[str, Any]]:
@@ -152,14 +161,21 @@ def _clips(study: StudyFolder) -> dict[str, dict[str, Any]]:
 
 
 def _read(path: Path, columns: tuple[str, ...], what: str, next_step: str) -> list[dict[str, Any]]:
-    """Read some columns as plain rows; filters of pyarrow and tables of pandas cost more to import than they save."""
+    return _as_rows(_load(path, columns, what, next_step), columns)
+
+
+def _load(path: Path, columns: tuple[str, ...], what: str, next_step: str) -> pa.Table:
+    """Read some columns; filters of pyarrow and tables of pandas cost more to import than they save."""
     try:
         with pq.ParquetFile(path) as file:
             missing = [name for name in columns if name not in file.schema_arrow.names]
             if missing:
                 raise ExportError(f"{path}: the {what} lacks the column(s) {', '.join(missing)}. {next_step}")
-            table = file.read(columns=list(columns))
-            cells = [table[name].to_pylist() for name in columns]
+            return file.read(columns=list(columns))
     except (OSError, pa.ArrowException) as error:
         raise ExportError(f"{path}: the {what} cannot be read: {error}. {next_step}") from error
+
+
+def _as_rows(table: pa.Table, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    cells = [table[name].to_pylist() for name in columns]
     return [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
