@@ -23,11 +23,12 @@ OUT = ROOT / "docs" / "images" / "screens"
 SCENES: dict[str, list[str]] = {
     "participant": ["-m", "tools.participant_scenes"],
     "console": ["-m", "tools.console_scenes"],
+    "annotator": ["-m", "tools.annotator_scenes"],
 }
 WIDTH_PX = 960
 MOST_BYTES = 120_000
 #: Longest real time that one part may take.
-PATIENCE_S = 240
+PATIENCE_S = 600
 
 
 def main() -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, QSize, Qt, Signal
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from annotation.evidence.scene import EyeScene
@@ -75,6 +77,7 @@ class ErPanel(QWidget):
         """Change the colours."""
         for view in (self.stimulus, self.traces, self.map):
             view.use_theme(theme)
+        self._fit_rows()
 
     def end(self) -> None:
         """Stop decoding; the window calls it before the desk is closed. May be called again."""
@@ -92,13 +95,20 @@ class ErPanel(QWidget):
         return button
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout()
-        row.setSpacing(4)
+        self._row, self._second_row = QHBoxLayout(), QHBoxLayout()
+        self._of_traces = QWidget()
+        self._of_traces.setObjectName("plain")
+        pair = QHBoxLayout(self._of_traces)
+        pair.setContentsMargins(0, 0, 0, 0)
+        for layout in (self._row, self._second_row, pair):
+            layout.setSpacing(4)
         for part in PARTS:
-            row.addWidget(self.buttons[part])
-        row.addStretch(1)
+            self._row.addWidget(self.buttons[part])
         for part in ("velocity", "page"):
-            row.addWidget(self.buttons[part])
+            pair.addWidget(self.buttons[part])
+        for layout in (self._row, self._second_row):
+            layout.addStretch(1)
+        self._row.addWidget(self._of_traces)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.setChildrenCollapsible(False)
         for place, view in enumerate((self.stimulus, self.traces, self.map)):
@@ -106,8 +116,26 @@ class ErPanel(QWidget):
             self.splitter.setStretchFactor(place, (4, 3, 3)[place])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
+        layout.addLayout(self._row)
+        layout.addLayout(self._second_row)
         layout.addWidget(self.splitter, 1)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size that goes with a small laptop; the buttons make room for themselves."""
+        return QSize(max(220, self._width_of(PARTS)), 300)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the buttons of the traces into a row of their own where one is too narrow."""
+        self._fit_rows()
+
+    def _width_of(self, names: Iterable[str]) -> int:
+        return sum(self.buttons[name].sizeHint().width() + 4 for name in names)
+
+    def _fit_rows(self) -> None:
+        row = self._row if self._width_of(self.buttons) <= self.width() else self._second_row
+        if row.indexOf(self._of_traces) < 0:
+            (self._second_row if row is self._row else self._row).removeWidget(self._of_traces)
+            row.addWidget(self._of_traces)
 
     def _show_parts(self) -> None:
         on = set(self.shown)
@@ -124,6 +152,7 @@ class ErPanel(QWidget):
         for part, button in self.buttons.items():
             button.setText(self.texts(f"er.{part}_button"))
             button.setToolTip(self.texts(f"er.{part}_tip"))
+        self._fit_rows()
         self.traces.redraw()
         self.stimulus.update()
         self.map.update()
