@@ -113,6 +113,7 @@ class LabelPanel(QWidget):
         self._build(do)
         for topic in (state.DRAFT, state.ITEM, state.GUESS, state.MARKS, state.SAVING):
             desk.subscribe(topic, self.refresh)
+        desk.subscribe(state.TRACE, self._show_pad)
         texts.subscribe(self.refresh)
         self._focus = ""
         self.refresh()
@@ -173,6 +174,10 @@ class LabelPanel(QWidget):
             words.append(texts("panel.comment_shown", comment=shown if len(shown) <= 60 else shown[:59] + "…"))
         self.said.setText("\n".join(words))
         self.said.setVisible(bool(words))
+
+    def _show_pad(self) -> None:
+        if self._desk.tracing:
+            self.scroll.ensureWidgetVisible(self.affect, 0, 4)
 
     def _show_focus(self) -> None:
         row = self.rows.get(self._desk.focus)

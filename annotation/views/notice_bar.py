@@ -47,7 +47,7 @@ class NoticeBar(QWidget):
         row.addWidget(self.words, 1)
         row.addWidget(self.retry)
         row.addWidget(self.dismiss)
-        for topic in (state.NOTICE, state.SAVING):
+        for topic in (state.NOTICE, state.SAVING, state.PAGE):
             desk.subscribe(topic, self.refresh)
         texts.subscribe(self.refresh)
         self.refresh()
@@ -99,6 +99,8 @@ class NoticeBar(QWidget):
         return f"{words} {notice.detail}".strip()
 
     def _hints(self) -> str:
+        if self._desk.page is not state.Page.CLIP:
+            return ""
         parts = [f"{self._key_of(action)}  {self._texts(f'keys.{action}')}" for action in _HINTS]
         return "      ".join(parts)
 
