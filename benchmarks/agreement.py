@@ -9,6 +9,7 @@ Run it: python -m benchmarks.agreement
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -68,16 +69,23 @@ def _measure() -> None:
     from annotation.agreement.page import render
 
     labels = synthetic_labels()
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     report = agreement(labels, title="benchmark")
-    figures_s = time.perf_counter() - began
+    figures_s, processor_s = time.perf_counter() - began, time.process_time() - spent
     page = render(report)
     # resource's figure would count what a parent process held at the fork.
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     whole_s = time.perf_counter() - began
     table = report.table()
-    print(json.dumps({"figures_s": figures_s, "whole_s": whole_s, "peak_mb": int(peak.split()[1]) / 1024,
-                      "rows": len(table), "page_mb": len(page) / 1e6}))  # fmt: skip
+    found = {
+        "figures_s": figures_s,
+        "processor_s": processor_s,
+        "whole_s": whole_s,
+        "peak_mb": int(peak.split()[1]) / 1024,
+        "rows": len(table),
+        "page_mb": len(page) / 1e6,
+    }
+    print(json.dumps(found))
 
 
 def _baseline(n_resamples: int) -> float:
@@ -102,6 +110,8 @@ def run() -> list[dict[str, Any]]:
         subprocess.run(
             [sys.executable, "-c", "from benchmarks.agreement import _measure; _measure()"],
             check=True, capture_output=True, text=True,
+            # The products are small: more threads would only wait for each other.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         ).stdout
     )  # fmt: skip
     against = _baseline(N_RESAMPLES)
@@ -112,6 +122,7 @@ def run() -> list[dict[str, Any]]:
                target=f"< {LIMIT_S:g} s", met=found["figures_s"] < LIMIT_S),
         figure(f"agreement and its page, {what}", found["whole_s"], "s", baseline=one, baseline_value=against,
                target=f"< {LIMIT_S:g} s", met=found["whole_s"] < LIMIT_S),
+        figure(f"processor time of agreement, all cores together, {what}", found["processor_s"], "s"),
         figure(f"peak memory of the process, {what}", found["peak_mb"], "MB", target=f"< {LIMIT_MB:g} MB",
                met=found["peak_mb"] < LIMIT_MB),
     ]  # fmt: skip

@@ -44,8 +44,8 @@ ALLOWED_IMPORTERS = {
     "lightning": r"emer_model/",
     "torchmetrics": r"emer_model/",
     "sklearn": r"emer_model/",
-    "plotly": r"emer_model/",
-    "jinja2": r"emer_model/|collection/quality/",
+    "plotly": r"emer_model/|annotation/agreement/(figures|page)\.py",
+    "jinja2": r"emer_model/|collection/quality/|annotation/agreement/page\.py",
     "matplotlib": r"collection/quality/",
     "pylsl": r"collection/devices/lsl\w*\.py",
     "PyQt5": r"annotation/(views/|app\.py)|collection/console/views/",
@@ -200,7 +200,7 @@ def test_package_imports_with_the_base_install_alone(package: str) -> None:
 import importlib, pkgutil, re
 package = importlib.import_module({package!r})
 for module in pkgutil.walk_packages(package.__path__, {package!r} + "."):
-    if not re.search(r"\\.views|\\.app$|__main__|\\.psychopy|\\.tobii$|\\.quality\\.plots$", module.name):
+    if not re.search(r"\\.views|\\.app$|__main__|\\.psychopy|\\.tobii$|\\.quality\\.plots$|\\.agreement\\.figures$", module.name):
         importlib.import_module(module.name)
 """
     )
@@ -218,7 +218,7 @@ def test_every_import_is_declared() -> None:
         | extras["lab"]
         | extras["annotate"]
         | extras["lsl"],  # the operator's console is a Qt program
-        "annotation": base | extras["annotate"],
+        "annotation": base | extras["annotate"] | extras["agreement"] | extras["ala"],
         "emer_model": base | extras["train"],
     }
     # tomllib is in the standard library from 3.11 on; data_schema falls back to tomli before.

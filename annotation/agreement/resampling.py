@@ -50,9 +50,14 @@ class Resamples:
         # Two bytes a cell: 2,000 resamples of 10,000 clips take 40 MB.
         self._weights = np.ones((n_resamples + 1, n_clips), dtype=np.uint16)
         rng = np.random.default_rng(seed)
-        for row in range(1, n_resamples + 1):
-            drawn = rng.integers(0, n_clips, n_clips) if n_clips else np.zeros(0, dtype=np.int64)
-            self._weights[row] = np.bincount(drawn, minlength=n_clips)
+        for start in range(1, n_resamples + 1, _CHUNK):
+            rows = self._weights[start : start + _CHUNK]
+            if not n_clips:
+                break
+            drawn = rng.integers(0, n_clips, rows.shape)
+            # One count for all rows: each row's clips get numbers of their own.
+            drawn += np.arange(len(rows))[:, None] * n_clips
+            rows[:] = np.bincount(drawn.ravel(), minlength=rows.size).reshape(rows.shape)
 
     def sums(self, per_clip: npt.NDArray[np.float64]) -> Sums:
         """Sum over the clips of each resample.

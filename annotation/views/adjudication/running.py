@@ -69,6 +69,7 @@ def run_adjudication(
     else:
         window.resize(_WIDTH, _HEIGHT)
         window.show()
+    window.activateWindow()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Python looks at its signals between two ticks of the window.
         signal.signal(number, lambda *_: window.close())
