@@ -2,9 +2,11 @@
 
 Each writes what ten minutes of work bring: a clip every five seconds, eight key
 presses a clip, each of them a commit, the last one with the label. They do not wait
-between key presses, so that all of it falls into as short a time as it takes:
-the load is far above that of eight people. Afterwards every label has to be there
-once. The baseline is one annotator alone, in the same run, at the same place.
+between key presses, so that all of it falls into as short a time as it takes: the
+load is far above that of eight people, and they queue for the machine's processors.
+Afterwards every label has to be there once. How long a commit takes is measured
+apart, with all eight pressing keys twice as fast as people do. The baseline is one
+annotator alone, in the same run, at the same place.
 
 Run it: python -m benchmarks label_writers
 """
@@ -31,13 +33,14 @@ from data_schema.labels.postgres_roles import add_annotator, init_database
 
 N_ANNOTATORS = 8
 N_CLIPS, N_KEYS = 120, 8  # ten minutes at a clip every five seconds
+PAUSE_S = 0.3  # between key presses where latency is measured; people at that pace take 0.6 s
 COMMIT_P95_MS = 50.0  # chosen: a key press is answered well before it is felt as late (100 ms)
 
 _WRITER = """
-import json, sys, time
+import json, random, sys, time
 from data_schema.labels import Judged, Label, LabelStore, Step
 
-place, name, n_clips, n_keys = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+place, name, n_clips, n_keys, pause_s = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5]), float(sys.argv[5])
 ms = []
 with LabelStore.open(place, name) as store:
     print("ready", flush=True)
@@ -48,6 +51,7 @@ with LabelStore.open(place, name) as store:
             entries = [Step(about, f"i-{clip}", "set", "{}", f'{{"key": {key}}}')]
             if key == n_keys - 1:
                 entries.insert(0, Label(about.clip_id, about.clip_sha256, "fer", emotion="fear", comment=name))
+            time.sleep(random.uniform(0, 2 * pause_s))
             begin = time.perf_counter()
             store.write(entries)
             ms.append(1e3 * (time.perf_counter() - begin))
@@ -55,11 +59,13 @@ print(json.dumps(ms), flush=True)
 """
 
 
-def write_at_once(places: dict[str, str], passwords: dict[str, str], n_clips: int) -> tuple[np.ndarray, float]:
+def write_at_once(
+    places: dict[str, str], passwords: dict[str, str], n_clips: int, pause_s: float = 0.0
+) -> tuple[np.ndarray, float]:
     """Let annotators write at once; return milliseconds of all commits, and seconds until the last was done."""
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WRITER, place, name, str(n_clips), str(N_KEYS)],
+            [sys.executable, "-c", _WRITER, place, name, str(n_clips), str(N_KEYS), str(pause_s)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PGPASSWORD": passwords.get(name, "")},
         )
@@ -126,23 +132,26 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     figures = []
     for what, opened in (("SQLite files", _files), ("PostgreSQL", _database)):
         with opened(["alone", *names]) as (places, passwords, merged):
-            alone_ms, _ = write_at_once({"alone": places["alone"]}, passwords, n_clips)
-            ms, seconds = write_at_once({name: places[name] for name in names}, passwords, n_clips)
-            n_wrong = count_wrong(merged or [places[name] for name in names], names, n_clips)
+            everyone = {name: places[name] for name in names}
+            ms, seconds = write_at_once(everyone, passwords, n_clips)
+            n_wrong = count_wrong(merged or list(everyone.values()), names, n_clips)
+            alone_ms, _ = write_at_once({"alone": places["alone"]}, passwords, 5, PAUSE_S)
+            paced_ms, _ = write_at_once(everyone, passwords, 5, PAUSE_S)
         n_labels = N_ANNOTATORS * n_clips
+        p95_ms = float(np.percentile(paced_ms, 95))
         figures += [
             figure(
                 f"labels and steps missing or doubled, {N_ANNOTATORS} annotators at once, {what}", n_wrong, "rows",
                 baseline="labels written", baseline_value=n_labels, target="0 rows", met=n_wrong == 0,
             ),
             figure(
-                f"commit p95, {N_ANNOTATORS} annotators at once, {what}", float(np.percentile(ms, 95)), "ms",
-                baseline="one annotator alone, p95", baseline_value=float(np.percentile(alone_ms, 95)),
-                target=f"< {COMMIT_P95_MS:g} ms", met=float(np.percentile(ms, 95)) < COMMIT_P95_MS,
-            ),
-            figure(
                 f"commits a second, {N_ANNOTATORS} annotators at once, {what}", len(ms) / seconds, "1/s",
                 baseline="what eight people at that pace need", baseline_value=N_ANNOTATORS * N_KEYS / 5.0,
+            ),
+            figure(
+                f"commit p95, {N_ANNOTATORS} annotators at twice people's pace, {what}", p95_ms, "ms",
+                baseline="one annotator alone, p95", baseline_value=float(np.percentile(alone_ms, 95)),
+                target=f"< {COMMIT_P95_MS:g} ms", met=p95_ms < COMMIT_P95_MS,
             ),
         ]  # fmt: skip
     return figures
