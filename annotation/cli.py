@@ -15,8 +15,8 @@ from annotation.commands.bundle import bundle
 from annotation.commands.consensus import consensus
 from annotation.commands.database import database
 from annotation.commands.frames import frames
-from annotation.commands.open import open_
 from annotation.commands.merge import merge
+from annotation.commands.open import open_
 from annotation.commands.status import status
 from data_schema.errors import UsageError
 
