@@ -80,6 +80,7 @@ class AdjudicationDesk:
         self._store = source.open_store()
         self._prefetcher = Prefetcher(source.open_face)
         self._decisions = self._read_decisions()
+        self._own_labels = {record.row_id for record in self._store.current(self.task)}
         start = next((i for i in range(len(self.cases)) if not self.is_decided(i)), 0)
         self._put(self._remembered(start))
 
@@ -99,6 +100,11 @@ class AdjudicationDesk:
     def item(self) -> Item:
         """The case's clip."""
         return self.items[self._position]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the adjudicator labelled the case's clip: someone else had better decide."""
+        return any(one.row_id in self._own_labels for one in self.case.said)
 
     @property
     def media_error(self) -> MediaError | None:

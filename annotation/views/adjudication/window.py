@@ -112,6 +112,8 @@ class AdjudicationWindow(QMainWindow):
         ]
         if case.flagged:
             parts.append(texts("adjudicate.flagged"))
+        if desk.is_own:
+            parts.append(texts("adjudicate.own_label"))
         self.progress.setText(" · ".join(parts))
 
     def _refresh_play(self) -> None:

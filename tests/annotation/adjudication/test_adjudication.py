@@ -239,6 +239,16 @@ def test_a_failed_save_keeps_the_last_state_and_retry_repeats_it(labelled, open_
     assert read_log([path], "decisions")["emotion"].tolist() == ["anger"]
 
 
+def test_who_labelled_a_clip_is_told_so(labelled, open_desk):
+    assert not open_desk().is_own
+    cases = study_cases(labelled, "fer")
+    desk = AdjudicationDesk(case_source(labelled, "fer", "a03", cases), cases)
+    try:
+        assert desk.is_own
+    finally:
+        desk.close()
+
+
 def test_er_cases_have_their_evidence(labelled):
     hashes = clip_hashes(labelled)
     clip = sorted(hashes)[0]
