@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from annotation.keys import KEY_BY_ACTION
+from annotation.keys import KEY_BY_ACTION, KEYS
 from annotation.texts import LANGUAGES, load_texts
 from annotation.texts.guide import actions_of_help, help_markdown
 from data_schema.vocabularies import SKIP_REASONS
@@ -34,3 +36,13 @@ def test_the_page_says_why_a_clip_may_be_skipped() -> None:
 def test_what_the_views_of_evidence_tour_and_help_say_stands_in_every_language(prefix: str) -> None:
     names = {language: {key for key in load_texts(language) if key.startswith(prefix)} for language in LANGUAGES}
     assert names["en"] and all(found == names["en"] for found in names.values())
+
+
+def test_the_annotators_page_shows_every_key() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "annotator.md").read_text(encoding="utf-8")
+    section = page.split("\n## Keys\n")[1].split("\n## ")[0]
+    texts = load_texts("en")
+    for key in KEYS:
+        if not key.action.startswith("digit."):
+            keys = " or ".join(f"`{one}`" for one in key.sequences)
+            assert f"| {keys} | {texts[f'keys.{key.action}']} |" in section, key.action
