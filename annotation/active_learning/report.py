@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_schema.labels import current_labels
+from data_schema.labels import current_votes
 
 #: Fewer control clips than this say nothing about a difference; chosen by us.
 MIN_CONTROL = 10
@@ -129,7 +129,7 @@ def ala_report(
     level : float
         Of the intervals, such as 0.95.
     """
-    holds = current_labels(labels[labels["task"] == task])
+    holds = current_votes(labels[labels["task"] == task])
     table = _judged(guesses[guesses["task"] == task], holds)
     columns = _columns(_with_blind_majority(table, holds))
     draws = _Draws(columns, n_bootstrap, seed, level)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from annotation.agreement.ratings import SCALES_OF
 from data_schema.errors import LabelError
-from data_schema.labels import consensus, current_labels
+from data_schema.labels import consensus, current_votes
 from data_schema.labels.decisions import DECIDED_FIELDS
 from data_schema.vocabularies import TASKS, AnnotatorKind
 
@@ -150,7 +150,7 @@ def find_cases(
     """
     if task not in TASKS:
         raise LabelError(f"task is '{task}', expected one of {', '.join(TASKS)}.")
-    holds = current_labels(labels[(labels["task"] == task) & labels["annotator_kind"].isin(list(kinds))])
+    holds = current_votes(labels[(labels["task"] == task) & labels["annotator_kind"].isin(list(kinds))])
     holds = holds[(holds["repetition"] == 0) & ~holds["clip_id"].isin(list(leave_out))]
     holds = holds[holds["clip_sha256"] == holds["clip_id"].map(hashes)]
     together = consensus(holds, task, kinds=kinds).set_index("clip_id").to_dict("index")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_schema.errors import LabelError
-from data_schema.labels import current_labels
+from data_schema.labels import current_votes
 from data_schema.vocabularies import AROUSAL, EMOTIONS, INTENSITY, TASKS, VALENCE, AnnotatorKind, Scale
 
 Codes = npt.NDArray[np.int16]
@@ -118,7 +118,8 @@ def pass_ratings(
     Parameters
     ----------
     labels : DataFrame
-        From `data_schema.labels.read_labels`; superseded rows are left out here.
+        From `data_schema.labels.read_labels`; superseded rows and those of the training block
+        are left out here.
     task : {'er', 'fer'}
     kinds : sequence of str
         Kinds of annotators that count.
@@ -136,7 +137,7 @@ def pass_ratings(
     if task not in TASKS:
         raise LabelError(f"task is '{task}', expected one of {', '.join(TASKS)}.")
     chosen = labels[(labels["task"] == task) & labels["annotator_kind"].isin(list(kinds))]
-    holds = current_labels(chosen)
+    holds = current_votes(chosen)
     holds = holds[holds["repetition"] == repetition]
     clip_ids = tuple(sorted(set(holds["clip_id"].astype(str))))
     names = sorted(set(zip(holds["annotator_id"].astype(str), holds["annotator_kind"].astype(str), strict=True)))

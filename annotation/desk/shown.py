@@ -38,7 +38,7 @@ from annotation.items import Block, Item
 from annotation.playback.player import Player
 from annotation.source import ClipSource, GoldAnswer, Guess
 from data_schema.errors import EmerError
-from data_schema.labels import LabelRecord
+from data_schema.labels import TRAINING_VIEW, LabelRecord
 from data_schema.labels.records import MarkRecord
 
 _T = TypeVar("_T")
@@ -209,7 +209,9 @@ class ShownDesk:
     @property
     def view(self) -> str:
         """What the annotator can see, as it is stored with a label."""
-        return "+".join(self._panels)
+        panels = "+".join(self._panels)
+        is_training = self.item is not None and self.item.block is Block.TRAINING
+        return f"{TRAINING_VIEW}{panels}" if is_training else panels
 
     @property
     def stimulus(self) -> StimulusTrack | None:

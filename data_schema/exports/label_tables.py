@@ -18,7 +18,7 @@ from data_schema.errors import ExportError
 from data_schema.exports.columns import EXPORTED_LABELS, EXPORTED_TARGETS, meanings
 from data_schema.labels.consensus import consensus, majority
 from data_schema.labels.decisions import current_decisions
-from data_schema.labels.tables import current_labels
+from data_schema.labels.tables import current_votes
 from data_schema.session.layout import RESPONSES
 from data_schema.session.reader import Session
 from data_schema.vocabularies import AROUSAL, EMOTIONS, SUGGESTED_POLARITY, TASKS, VALENCE
@@ -86,7 +86,7 @@ def _on_scale(answers: pd.Series[Any], name: str, low: float, high: float) -> fl
 
 
 def annotator_labels(labels: pd.DataFrame, clips: pd.DataFrame, accept_changed: bool = False) -> pd.DataFrame:
-    """Keep the labels that hold now and belong to clips of the study.
+    """Keep the labels that hold now, belong to clips of the study and were not given in the training block.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def annotator_labels(labels: pd.DataFrame, clips: pd.DataFrame, accept_changed: 
     ExportError
         If a label was given to a recording with another SHA-256.
     """
-    return _of_these_recordings(current_labels(labels), clips, "labels", "labelled", accept_changed)
+    return _of_these_recordings(current_votes(labels), clips, "labels", "labelled", accept_changed)
 
 
 def held_decisions(decisions: pd.DataFrame, clips: pd.DataFrame, accept_changed: bool = False) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from data_schema.labels.entries import (
 )
 from data_schema.labels.entry_cells import SAMPLE_DTYPE
 from data_schema.labels.label import Label, LabelRecord
-from data_schema.labels.models import LABEL_COLUMNS, LabelColumn
+from data_schema.labels.models import LABEL_COLUMNS, TRAINING_VIEW, LabelColumn
 from data_schema.labels.records import (
     DecisionRecord,
     GuessRecord,
@@ -43,7 +43,7 @@ from data_schema.labels.records import (
     TraceSamples,
 )
 from data_schema.labels.store import AddedRows, LabelStore
-from data_schema.labels.tables import current_labels, label_frame, read_labels, read_log, read_records
+from data_schema.labels.tables import current_labels, current_votes, label_frame, read_labels, read_log, read_records
 
 __all__ = [
     "CONSENSUS_COLUMNS",
@@ -51,6 +51,7 @@ __all__ = [
     "LABEL_COLUMNS",
     "LOG_COLUMNS",
     "SAMPLE_DTYPE",
+    "TRAINING_VIEW",
     "AddedRows",
     "Decision",
     "DecisionRecord",
@@ -77,6 +78,7 @@ __all__ = [
     "check_annotator_id",
     "consensus",
     "current_labels",
+    "current_votes",
     "import_labels_csv",
     "label_frame",
     "labels_to_csv",

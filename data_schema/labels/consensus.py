@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from data_schema.errors import LabelError
 from data_schema.labels.dawid_skene import class_probabilities
 from data_schema.labels.decisions import DECIDED_FIELDS, current_decisions
-from data_schema.labels.tables import current_labels
+from data_schema.labels.tables import current_votes
 from data_schema.vocabularies import EMOTIONS, POLARITIES, TASKS, AnnotatorKind
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def consensus(
     Parameters
     ----------
     labels : DataFrame
-        From `read_labels`; superseded rows do not vote, and neither do repeats
-        (`repetition` above 0), which would give a rater two votes.
+        From `read_labels`; superseded rows do not vote, nor do those of the training
+        block, nor repeats (`repetition` above 0), which would give a rater two votes.
     task : {'er', 'fer'}
         Which judgement.
     kinds : sequence of str
@@ -128,7 +128,7 @@ def consensus(
     if method not in METHODS:
         raise LabelError(f"method is '{method}', expected one of {', '.join(METHODS)}.")
     chosen = labels[(labels["task"] == task) & labels["annotator_kind"].isin(kinds)]
-    holds = current_labels(chosen)
+    holds = current_votes(chosen)
     holds = holds[holds["repetition"] == 0]
     rows = {str(clip_id): _judge(str(clip_id), task, group) for clip_id, group in holds.groupby("clip_id", sort=True)}
     if method != "majority":

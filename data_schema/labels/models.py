@@ -58,6 +58,9 @@ ANNOTATOR_KINDS: tuple[str, ...] = tuple(kind.value for kind in AnnotatorKind)
 ACTIONS: tuple[str, ...] = ("label", "undo", "redo")
 #: What a mark says. A flag is of the clip, the others of a frame.
 MARK_KINDS: tuple[str, ...] = ("apex", "onset", "offset", "flag")
+#: What the `view` of a row of the training block begins with. Its annotator is shown the right answer after the label,
+#: and may change it then, so that the row is no vote: see `data_schema.labels.current_votes`.
+TRAINING_VIEW = "training:"
 TRACE_MODES: tuple[str, ...] = ("bounded", "relative")
 #: What became of a model's guess: taken over with one key, changed, put aside unseen or unanswered, or never
 #: shown since the clip belongs to the blind control share.
@@ -136,7 +139,10 @@ class LabelRow(Base):
     )
     task: Mapped[str] = mapped_column(String(8), comment="er (what is felt) or fer (what the face shows).")
     view: Mapped[str] = mapped_column(
-        String(64), comment="What the annotator could see, such as face or face+stimulus+gaze; empty if not stated."
+        String(64),
+        comment="What the annotator could see, such as face or face+stimulus+gaze; empty if not stated. "
+        f"It begins with {TRAINING_VIEW} where the label was given in the training block: the right answer is shown there, "
+        "so it counts as no vote.",
     )
     repetition: Mapped[int] = mapped_column(
         Integer, comment="0 for the first showing, 1 and up for repeats that measure self-consistency."

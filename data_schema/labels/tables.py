@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from data_schema.errors import LabelError
 from data_schema.labels.log_reading import select_rows
-from data_schema.labels.models import LABEL_COLUMNS, LabelColumn, columns_of
+from data_schema.labels.models import LABEL_COLUMNS, TRAINING_VIEW, LabelColumn, columns_of
 from data_schema.labels.records import LOGS, Record, TraceSamples
 from data_schema.labels.sqlite_file import opened_for_reading, read_meta, resolve_label_path, tables_of
 from data_schema.labels.store import is_server
@@ -143,6 +143,23 @@ def current_labels(labels: pd.DataFrame) -> pd.DataFrame:
     holds = tips[~branched]
     said: pd.DataFrame = holds[holds["emotion"].notna() | holds["skip_reason"].notna()].reset_index(drop=True)
     return said
+
+
+def current_votes(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels that hold now and say what their annotator thinks: those of the training block are left out.
+
+    Repeats are among them; whoever counts annotators takes `repetition` 0 alone.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        From `read_labels`, or from `current_labels`.
+    """
+    # Only then: a label of the training block may have replaced another, or been replaced.
+    holds = current_labels(labels)
+    is_training = holds["view"].astype("string").str.startswith(TRAINING_VIEW).fillna(False).astype(bool)
+    votes: pd.DataFrame = holds[~is_training].reset_index(drop=True)
+    return votes
 
 
 def _frame(rows: Iterable[Sequence[Any]], columns: Sequence[LabelColumn]) -> pd.DataFrame:

@@ -64,6 +64,15 @@ def log_bytes(study: StudyFolder) -> dict[str, bytes]:
     return {name: (study.labels_dir / f"{name}.sqlite").read_bytes() for name in SPOKEN}
 
 
+def test_nobody_decides_on_what_was_said_in_training(labelled):
+    clips, hashes = sorted(clip_hashes(labelled)), clip_hashes(labelled)
+    before = [case.said for case in study_cases(labelled, "fer", everything=True)]
+    with LabelStore.open(labelled.labels_dir / "a05.sqlite", "a05") as store:
+        store.add_many([Label(clip, hashes[clip], "fer", emotion="anger", view="training:face") for clip in clips])
+    after = study_cases(labelled, "fer", everything=True)
+    assert [case.said for case in after] == before and all(case.together["n_raters"] <= 4 for case in after)
+
+
 def test_cases_come_in_the_order_of_disagreement(labelled):
     clips = sorted(clip_hashes(labelled))
     cases = study_cases(labelled, "fer")

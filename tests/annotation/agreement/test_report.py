@@ -170,6 +170,20 @@ def test_training_and_admission_are_not_agreement(video_study: StudyFolder) -> N
     )
 
 
+def test_the_training_block_says_nothing_about_agreement_even_without_assignments(tmp_path):
+    """A merged file carries the block in its rows: the table of assignments may be that of another study."""
+    files = [
+        write(tmp_path, "a01", words(ER)),
+        write(tmp_path, "a02", words(ER[:4])),
+        write(
+            tmp_path, "a03", [*words(ER[:2], view="training:face"), *words(ER[:2], view="training:face", repetition=1)]
+        ),
+    ]
+    one = agreement(read_labels(files), n_resamples=0).passes[0]
+    assert [rater.annotator_id for rater in one.raters] == ["a01", "a02"]
+    assert one.consistency == ()
+
+
 def test_the_command_writes_table_json_and_page(
     video_study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

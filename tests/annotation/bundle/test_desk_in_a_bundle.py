@@ -12,7 +12,7 @@ from annotation.desk.desk import Desk
 from annotation.desk.state import Page
 from annotation.items import Block
 from annotation.sources.study import StudySource
-from data_schema.labels import current_labels, read_labels, read_records
+from data_schema.labels import current_labels, current_votes, read_labels, read_records
 from data_schema.study import StudyFolder
 
 from ..labelled_study import burnt_number
@@ -67,6 +67,12 @@ def test_a_desk_goes_through_a_bundle_and_all_of_it_comes_home(desk: Desk, own_s
     by_key = {(item.clip_id, item.repetition): item.position for item in home.items()}
     labels = current_labels(read_labels(own_study.label_files()))
     assert {by_key[row.clip_id, row.repetition]: row.emotion for row in labels.itertuples()} == given
+    # The lab sees which labels were given under instruction, and counts them nowhere.
+    in_training = {item.position for item in home.items() if item.block is Block.TRAINING}
+    assert in_training and in_training == {
+        by_key[row.clip_id, row.repetition] for row in labels.itertuples() if row.view == "training:face"
+    }
+    assert len(current_votes(labels)) == len(given) - len(in_training)
     marks = read_records(own_study.label_files(), "marks")
     assert {by_key[mark.clip_id, mark.repetition]: mark.frame_index for mark in marks} == marked
     # Opened at the lab afterwards, the desk stands where the annotator's did: all done.

@@ -50,6 +50,23 @@ def test_training_shows_what_experts_say_only_after_the_label(open_desk: Open) -
     assert desk.page is Page.CLIP and desk.position == 1 and desk.gold is None
 
 
+def test_rows_say_in_their_view_that_they_were_given_in_training(open_desk: Open, tmp_path: Path) -> None:
+    desk = open_desk(queue("fer", training=1, admission=1, main=1))
+    desk.set_panels(["face", "traces"])
+    press(desk, *LABEL)
+    desk.acknowledge()
+    desk.skip("no_face")
+    desk.acknowledge()
+    press(desk, *LABEL)
+    assert desk.page is Page.FINISHED
+    desk.undo()
+    desk.redo()
+    desk.close()
+    with store(tmp_path) as log:
+        assert [row.view for row in log.current()] == ["training:face+traces", "face+traces", "face+traces"]
+        assert {row.view for row in log.history("clip-00000")} == {"training:face+traces"}
+
+
 def test_the_feedback_page_is_there_again_after_a_restart(open_desk: Open) -> None:
     desk = open_desk(queue("fer", training=2))
     press(desk, *LABEL)

@@ -114,6 +114,18 @@ def test_targets_keep_ties_and_skips_missing(labelled):
     assert second["er_n_raters"] == 0
 
 
+def test_labels_of_the_training_block_reach_neither_targets_nor_labels(labelled):
+    study, clips = labelled
+    names = clips["clip_id"].tolist()
+    with LabelStore.open(study.labels_dir / "a4.sqlite", "a4") as store:
+        for name, sha256 in zip(names, clips["session_sha256"], strict=True):
+            store.add(Label(name, sha256, "fer", emotion="disgust", view="training:face"))
+    holds = annotator_labels(read_labels(study.label_files()), clips)
+    assert "a4" not in set(label_table(holds, [], names)["annotator_id"])
+    targets = target_table(holds, [], names, "annotators")
+    assert targets["fer_n_raters"].tolist() == [3, 2] and targets["fer_emotion"].tolist() == ["anger", None]
+
+
 def test_decisions_reach_targets_and_labels_but_no_self_report(labelled):
     study, clips = labelled
     names = clips["clip_id"].tolist()

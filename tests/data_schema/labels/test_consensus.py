@@ -12,7 +12,18 @@ import pandas as pd
 import pytest
 
 from data_schema.errors import LabelError
-from data_schema.labels import Decision, Judged, Label, LabelStore, consensus, read_labels, read_log
+from data_schema.labels import (
+    TRAINING_VIEW,
+    Decision,
+    Judged,
+    Label,
+    LabelStore,
+    consensus,
+    current_labels,
+    current_votes,
+    read_labels,
+    read_log,
+)
 from data_schema.labels.dawid_skene import class_probabilities
 from data_schema.labels.decisions import current_decisions
 
@@ -133,3 +144,27 @@ def test_without_the_library_the_message_names_the_extra(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "emer-toolkit[consensus]" in done.stdout
+
+
+def test_labels_of_the_training_block_are_no_votes(tmp_path):
+    """Also where one replaced a label of the main block, or stands again after that was taken back."""
+    plain = rater(tmp_path, "a01", {"c1": "fear", "c2": "fear", "c3": "fear"}, view="face")
+    taught = tmp_path / "a02.sqlite"
+    with LabelStore.open(taught, "a02") as store:
+        for clip in ("c1", "c2", "c4"):
+            store.add(Label(clip, SHA, "fer", emotion="anger", view=f"{TRAINING_VIEW}face"))
+        store.add(Label("c1", SHA, "fer", emotion="sadness", view="face"))
+        store.add(Label("c2", SHA, "fer", emotion="sadness", view="face"))
+        store.undo()
+        store.add(Label("c3", SHA, "fer", emotion="sadness", view="face"))
+        store.add(Label("c3", SHA, "fer", emotion="anger", view=f"{TRAINING_VIEW}face"))
+    labels = read_labels([plain, taught])
+    votes = current_votes(labels)
+    assert len(current_labels(labels)) == 7
+    assert sorted(zip(votes["annotator_id"], votes["clip_id"], strict=True)) == [
+        ("a01", "c1"), ("a01", "c2"), ("a01", "c3"), ("a02", "c1"),
+    ]  # fmt: skip
+    table = consensus(labels, "fer").set_index("clip_id")
+    assert table["n_raters"].to_dict() == {"c1": 2, "c2": 1, "c3": 1}
+    assert table.loc["c1", "emotion_tie"] == "sadness|fear"
+    assert current_votes(labels[:0]).empty
