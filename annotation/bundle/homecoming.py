@@ -17,6 +17,7 @@ from typing import Any
 from annotation.bundle.contents import BundleError
 from annotation.bundle.keys import BundleKey, KeyItem
 from data_schema.labels import (
+    DecisionRecord,
     GuessRecord,
     LabelRecord,
     LabelValueError,
@@ -55,15 +56,17 @@ class Homecoming:
         self.n_changed = 0
         self._is_bundle = bool(keys)
         self._items: dict[str, tuple[KeyItem, str]] = {}
+        # By the video as well: where a session was recorded anew or repaired, a later bundle calls another recording by
+        # the same name, and its frames have other numbers at home.
+        self._videos: dict[tuple[str, str], KeyItem] = {}
         for key in keys:
             for item in key.items:
-                known = self._items.get(item.name)
-                hashes = {*item.face_sha256, *(known[0].face_sha256 if known else ())}
-                self._items[item.name] = (dataclasses.replace(item, face_sha256=tuple(sorted(hashes))), key.task)
+                self._items[item.name] = (item, key.task)
+                self._videos.update({(item.name, face): item for face in item.face_sha256})
         self._clip_hashes = clip_hashes
         self._emotions = emotions
         self._owner = owner
-        self._traces: dict[str, str] = {}
+        self._traces: dict[str, KeyItem | None] = {}
 
     def translated(self, log: str, rows: Iterable[Record]) -> list[Record]:
         """Return the rows of a log as they stand in the study; what does not fit goes to `problems`.
@@ -116,8 +119,12 @@ class Homecoming:
         except (LabelValueError, BundleError) as error:
             self.problems[f"{log}, left out"].append(f"{name}: {error}")
             return None
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            # Only another program writes such cells; one row of theirs must not keep the others from coming home.
+            self.problems[f"{log}, left out"].append(f"{name}: holds what this toolkit never writes ({error})")
+            return None
         if isinstance(row, TraceRecord):
-            self._traces[row.row_id] = row.clip_id
+            self._traces[row.row_id] = self._videos.get((row.clip_id, row.clip_sha256))
         if not isinstance(home, TraceSamples):
             self.n_changed += self._clip_hashes.get(home.clip_id, home.clip_sha256) != home.clip_sha256
         return home
@@ -132,10 +139,14 @@ class Homecoming:
             if row.clip_id not in self._clip_hashes:
                 raise BundleError(f"the study has no clip {row.clip_id}")
             return row
-        item, task = self._item(row.clip_id)
+        if isinstance(row, DecisionRecord):
+            # It would lie on top of everybody's labels, and no window of a bundle makes one.
+            raise BundleError("is an adjudicator's decision, which nobody makes in a bundle")
+        task = self._item(row.clip_id)[1]
         if row.task != task or row.repetition != 0:
             raise BundleError(f"is about {row.task}, repetition {row.repetition}; the bundle has {task}, 0")
-        if row.clip_sha256 not in item.face_sha256:
+        item = self._videos.get((row.clip_id, row.clip_sha256))
+        if item is None:
             raise BundleError(f"another video than the one that was handed out was judged as {row.clip_id}")
         changes: dict[str, Any] = {
             "clip_id": item.clip_id,
@@ -154,7 +165,9 @@ class Homecoming:
             raise BundleError("its trace is not in the file, or was left out")
         if not self._is_bundle:
             return row
-        item, _ = self._item(self._traces[row.trace_id])
+        item = self._traces[row.trace_id]
+        if item is None:
+            raise BundleError("its trace is of no video that was handed out")
         values = row.values.copy()
         for place in range(len(values)):
             frame, pts = item.home_frame(int(values["frame_index"][place]), int(values["frame_pts"][place]))

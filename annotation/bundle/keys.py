@@ -66,6 +66,9 @@ class KeyItem:
             raise BundleError(f"frame {frame_index} of a clip with {self.n_frames} frames")
         if frame_pts is None:
             return self.home_first + frame_index, None
+        # From a step's JSON anything may come, and Fraction would compute "1e99999999" for hours.
+        if type(frame_pts) is not int:
+            raise BundleError(f"time stamp {str(frame_pts)[:40]!r}, which is no integer")
         moved = Fraction(frame_pts) * Fraction(self.time_base) / Fraction(self.home_time_base)
         if moved.denominator != 1:
             raise BundleError(f"time stamp {frame_pts}, which is none of the clip's")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from annotation.bundle.admission import Admitted, admissions
 from annotation.bundle.contents import BundleError
@@ -18,7 +19,8 @@ from annotation.bundle.keys import BundleKey, key_path, keys_of, read_key
 from data_schema.errors import EmerError, LabelError
 from data_schema.exports.clips import load_clip_index
 from data_schema.labels import LabelStore, Record, TraceSamples, read_records
-from data_schema.labels.sqlite_file import opened_for_reading, read_meta
+from data_schema.labels.log_reading import select_rows
+from data_schema.labels.sqlite_file import opened_for_reading, read_meta, tables_of
 from data_schema.study import StudyFolder
 
 #: Samples come after their traces.
@@ -91,6 +93,12 @@ def merge_labels(
             _merge_one(study, path, hashes, result)
         except EmerError as error:
             result.problems.append(f"{error} Nothing of this file was merged.")
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            # A file that was made to do harm must not keep the others from coming home.
+            result.problems.append(
+                f"{path}: holds what this toolkit never writes ({error}); another program altered it. Ask the "
+                "annotator for the file as the tool wrote it. Nothing of this file was merged."
+            )
         merged.append(result)
     if progress:
         progress(len(files), len(files), "")
@@ -132,7 +140,8 @@ def _merge_one(study: StudyFolder, path: Path, hashes: Mapping[str, str], result
         result.notes.append("is the study's own file")
         return
     home = Homecoming(_keys(study, meta, path), hashes, study.config.labels.emotions, (annotator, kind))
-    rows = {log: home.translated(log, read_records(path, log)) for log in LOGS}
+    written = _as_written(path)
+    rows = {log: home.translated(log, written[log]) for log in LOGS}
     rows["guesses"] = [*rows["guesses"], *home.withheld_guesses(rows["labels"], rows["guesses"])]
     result.problems += _counted(home.problems)
     if home.n_changed:
@@ -153,6 +162,16 @@ def _merge_one(study: StudyFolder, path: Path, hashes: Mapping[str, str], result
         # One transaction: a kill leaves the study's file as it was.
         store.add_records(fresh)
     result.problems += _counted({"": conflicts})
+
+
+def _as_written(path: Path) -> dict[str, list[Any]]:
+    """Return the rows of all logs in the order of their commit, as they stood at one moment.
+
+    Not by time: undo goes back through the order of the work, and an annotator's clock may have been set back.
+    """
+    with opened_for_reading(path) as connection:
+        present = tables_of(connection)
+        return {log: select_rows(connection, log, None) if log in present else [] for log in LOGS}
 
 
 def _keys(study: StudyFolder, meta: Mapping[str, str], path: Path) -> list[BundleKey]:

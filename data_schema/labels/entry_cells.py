@@ -180,8 +180,8 @@ def _row_or_none(field: str, value: str | None) -> str | None:
 def _json(field: str, text: str, kind: type | None = None) -> str:
     try:
         value = json.loads(text)
-    except (TypeError, ValueError):
-        raise LabelValueError(field, text, "JSON") from None
+    except (TypeError, ValueError, RecursionError):
+        raise LabelValueError(field, str(text)[:80], "JSON") from None
     if kind is not None and not isinstance(value, kind):
         raise LabelValueError(field, text, f"a JSON {'object' if kind is dict else 'list'}")
     return text
