@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LABEL, PLAY, MOVE, TRACE, WINDOW = "label", "play", "move", "trace", "window"
+LABEL, PLAY, MOVE, TRACE, EYES, WINDOW = "label", "play", "move", "trace", "eyes", "window"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,13 @@ KEYS: tuple[Key, ...] = (
     Key("next", ("N", "PgDown"), MOVE),
     Key("previous", ("P", "PgUp"), MOVE),
     Key("next.open", ("O",), MOVE),
+    Key("break", ("Ctrl+B",), MOVE),
     Key("trace", ("T",), TRACE),
+    # Parts of the ER pass that are shown or put away, in the order of their buttons.
+    *(
+        Key(f"er.{part}", (f"Ctrl+{number}",), EYES)
+        for number, part in enumerate(("stimulus", "gaze", "traces", "map", "velocity", "page"), start=1)
+    ),
     Key("keys", ("?", "F1"), WINDOW),
     Key("theme", ("Ctrl+T",), WINDOW),
     Key("language", ("Ctrl+L",), WINDOW),

@@ -48,14 +48,19 @@ CLIP_ACTIONS: dict[str, Callable[[Desk], object]] = {
     "next": lambda desk: desk.next(),
     "previous": lambda desk: desk.previous(),
     "next.open": lambda desk: desk.next_open(),
+    "break": lambda desk: desk.take_break(),
     "trace": lambda desk: desk.stop_trace() if desk.tracing else desk.start_trace(),
-    **{name: (lambda desk, go=go: desk.play_action(go)) for name, go in PLAYER_ACTIONS.items()},
 }
-#: What the other pages take; Enter and Space lead on from each.
+_PLAY_ACTIONS: dict[str, Callable[[Desk], object]] = {
+    name: (lambda desk, go=go: desk.play_action(go)) for name, go in PLAYER_ACTIONS.items()
+}
+CLIP_ACTIONS.update(_PLAY_ACTIONS)
+#: What the other pages take; Enter leads on from each.
 PAGE_ACTIONS: dict[Page, dict[str, Callable[[Desk], object]]] = {
     Page.FEEDBACK: {
+        # The clip stays beside what the experts say of it, to be looked at again.
+        **_PLAY_ACTIONS,
         "commit": lambda desk: desk.acknowledge(),
-        "play": lambda desk: desk.acknowledge(),
         "next": lambda desk: desk.acknowledge(),
         "next.open": lambda desk: desk.acknowledge(),
         "undo": lambda desk: desk.undo(),
@@ -65,6 +70,7 @@ PAGE_ACTIONS: dict[Page, dict[str, Callable[[Desk], object]]] = {
     Page.FINISHED: {
         "previous": lambda desk: desk.goto(desk.position),
         "undo": lambda desk: desk.undo(),
+        "redo": lambda desk: desk.redo(),
         "next.open": lambda desk: desk.next_open(),
     },
 }

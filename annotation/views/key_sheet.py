@@ -8,14 +8,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from annotation.keys import KEYS, LABEL, MOVE, PLAY, TRACE, WINDOW
+from annotation.keys import EYES, KEYS, LABEL, MOVE, PLAY, TRACE, WINDOW
 from annotation.texts import Texts
 from annotation.views.overlay import Overlay
 from annotation.views.shortcuts import pressed_sequence, shown_key
 from annotation.views.theme import Theme, label
 
 #: Groups in each column of the sheet.
-_COLUMNS = ((LABEL, TRACE), (PLAY,), (MOVE, WINDOW))
+_COLUMNS = ((LABEL, TRACE), (PLAY,), (MOVE, EYES, WINDOW))
 
 
 class KeySheet(Overlay):

@@ -12,7 +12,7 @@ from annotation.texts import Texts
 #: Menus and what stands in them; None is a line.
 _MENUS: dict[str, tuple[str | None, ...]] = {
     "clip": ("next", "previous", "next.open", "menu.goto", None, "commit", "skip", "comment", "flag", None, "undo",
-             "redo", None, "menu.break", "quit"),
+             "redo", None, "break", "quit"),
     "view": ("theme", "language", "fullscreen", None, "settings"),
     "help": ("keys", "help", "menu.tour"),
 }  # fmt: skip
@@ -27,7 +27,7 @@ class Menus:
     desk : Desk
     texts : Texts
     do : callable
-        Carries out an action of `annotation.keys`, or ``menu.goto``, ``menu.break`` and ``menu.tour``.
+        Carries out an action of `annotation.keys`, or ``menu.goto`` and ``menu.tour``.
     key_of : callable
         Returns the key of an action, as it is written on a keyboard.
     parent : QWidget

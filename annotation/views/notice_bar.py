@@ -95,6 +95,8 @@ class NoticeBar(QWidget):
         # What the desk names by word is written as the form writes it.
         if "fields" in values:
             values["fields"] = ", ".join(texts(f"fields.{name}") for name in values["fields"].split(","))
+        if notice.text_id == "break_due":
+            values["key"] = self._key_of("break")
         words = texts(f"notices.{notice.text_id}", **values) if notice.text_id else ""
         return f"{words} {notice.detail}".strip()
 

@@ -10,7 +10,6 @@ from qtpy.QtGui import QCloseEvent, QPaintEvent, QPalette, QShowEvent
 from qtpy.QtWidgets import QApplication, QLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from annotation.desk import state
-from annotation.desk.actions import PLAYER_ACTIONS
 from annotation.desk.desk import Desk
 from annotation.keymap import Keymap
 from annotation.settings import SettingsError, SettingsFile
@@ -33,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 #: Milliseconds between two looks at what has come; a screen shows no more.
 TICK_MS = 15
-#: Actions that also work on the page at the end of the queue.
-_AT_THE_END = ("previous", "next.open", "undo", "redo")
 
 
 class AnnotateWindow(QMainWindow):
@@ -127,7 +124,7 @@ class AnnotateWindow(QMainWindow):
         return {
             "keys": lambda: self._put_over(self.sheet.open), "theme": self._next_theme,
             "language": self._next_language, "help": self.show_help, "fullscreen": self._fullscreen,
-            "quit": self.close, "menu.tour": self.show_tour, "menu.break": self.desk.take_break,
+            "quit": self.close, "menu.tour": self.show_tour,
             "settings": lambda: self._put_over(lambda: self.settings_view.show_settings(self._settings.settings)),
         }  # fmt: skip
 
@@ -138,19 +135,15 @@ class AnnotateWindow(QMainWindow):
             return
         if action in self._own:
             self._own[action]()
-        elif page in self.messages:
-            if action in ("commit", "play"):
-                self.messages[page].go_on()
-            elif page is state.Page.FINISHED and action in _AT_THE_END:
-                self.desk.perform(action)
-        elif page is state.Page.FEEDBACK:
-            if action in ("commit", "next"):
-                self.desk.acknowledge()
-            elif action in PLAYER_ACTIONS:
-                # The clip stays beside what the experts say of it, to be looked at again.
-                self.desk.play_action(PLAYER_ACTIONS[action])
-        else:
+        elif page in self.messages and action in ("commit", "play"):
+            self.messages[page].go_on()
+        elif action.startswith("er."):
+            if self.clip.er_panel is not None and self.clip.isVisible():
+                self.clip.er_panel.toggle(action.removeprefix("er."))
+        elif page is state.Page.CLIP:
             self._do_on_clip(action)
+        else:
+            self.desk.perform(action)
 
     def _do_on_clip(self, action: str) -> None:
         draft = self.desk.draft

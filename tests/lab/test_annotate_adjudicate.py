@@ -60,6 +60,7 @@ def shown(window):
             "index": window.desk.player.index, "message": window.verdict.message.text(), "places": middle,
             "words": [window.raters.said(one, "emotion") for one in window.desk.case.said], "shown": image is not None,
             "withdraw": panel.withdraw.isEnabled(), "active": window.isActiveWindow(),
+            "parts": [] if window.er_panel is None else list(window.er_panel.shown),
         }
         partial = Path(places + ".partial")
         partial.write_text(json.dumps(state))
@@ -185,6 +186,8 @@ def test_decide_by_mouse_in_the_er_pass(study, windows, display, hands: Hands, t
     place = window.state["words"].index("Anger")
     hands.click(*window.at(f"adopt{place}"))
     window.wait(lambda state: state["emotion"] == "anger")
+    hands.key("ctrl+4")
+    window.wait(lambda state: state["parts"] == ["stimulus", "gaze", "traces"])
     hands.click(*window.at("positive"))
     window.wait(lambda state: state["polarity"] == "positive")
     hands.click(*window.at("chip"))

@@ -300,6 +300,20 @@ def test_escape_puts_the_tour_away_for_good_and_the_menu_brings_it_back(window: 
     assert not window().tour.isVisible()
 
 
+def test_parts_are_put_away_by_key_and_the_view_of_the_label_says_so(window: Callable[[], Any]) -> None:
+    one = window()
+    said = one.desk.draft
+    press(one, "Esc", "Ctrl+4", "Ctrl+1")
+    panel = one.clip.er_panel
+    assert not panel.map.isVisible() and not panel.stimulus.isVisible() and panel.traces.isVisible()
+    assert one.desk.view == "face+traces"
+    press(one, "Ctrl+2", "Ctrl+5", "Ctrl+6")
+    assert panel.buttons["velocity"].isChecked() and panel.buttons["page"].isChecked()
+    press(one, "Ctrl+1")
+    assert one.desk.view == "face+stimulus+gaze+traces", "gaze without a stimulus cannot be switched, only with it"
+    assert one.desk.draft == said, "the digits of these keys answer nothing"
+
+
 def test_help_shows_the_keys_that_are_set_and_no_key_labels_below_it(window: Callable[[], Any]) -> None:
     one = window()
     press(one, "Esc")

@@ -152,8 +152,10 @@ def test_the_labs_code_is_typed_without_labelling_anything(show: Any) -> None:
 
 def test_a_break_stands_over_the_clip_until_enter(show: Any) -> None:
     shown = show()
-    shown.window.menus.actions["menu.break"].trigger()
+    shown.window.menus.actions["break"].trigger()
     assert shown.desk.page is Page.BREAK
+    shown.press("Return", "Ctrl+B")
+    assert shown.desk.page is Page.BREAK, "by its key as well as by the menu"
     shown.press("1")
     assert shown.desk.draft.emotion is None
     shown.press("Return")

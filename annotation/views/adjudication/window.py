@@ -89,6 +89,9 @@ class AdjudicationWindow(QMainWindow):
             self.verdict.focus_reason()
         elif action == "field.clear":
             self.desk.clear()
+        elif group == "er":
+            if self.er_panel is not None:
+                self.er_panel.toggle(rest)
         elif action == "quit":
             self.close()
         elif action == "fullscreen":

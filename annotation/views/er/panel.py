@@ -70,8 +70,8 @@ class ErPanel(QWidget):
         return tuple(part for part in on if part != "gaze" or "stimulus" in on)
 
     def toggle(self, part: str) -> None:
-        """Show a part or put it away."""
-        self.buttons[part].toggle()
+        """Show a part or put it away, where its button can be pressed: gaze needs the stimulus."""
+        self.buttons[part].click()
 
     def use_theme(self, theme: Theme) -> None:
         """Change the colours."""

@@ -18,7 +18,7 @@ from data_schema.vocabularies import EMOTIONS
 from .desk_source import Clock, press, queue
 
 Open = Callable[..., Desk]
-WINDOW_ACTIONS = {"skip", "comment", *(key.action for key in KEYS if key.group == "window")}
+WINDOW_ACTIONS = {"skip", "comment", *(key.action for key in KEYS if key.group in ("window", "eyes"))}
 
 
 def stored(tmp_path: Path, log: str = "current") -> list[object]:
