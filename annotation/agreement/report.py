@@ -22,7 +22,7 @@ from annotation.agreement.classes import (
 )
 from annotation.agreement.measures import MEASURES
 from annotation.agreement.ratings import ClassRatings, PassRatings, Rater, ScaleRatings, pass_ratings
-from annotation.agreement.resampling import Estimate, Resamples, estimate
+from annotation.agreement.resampling import Estimate, Resamples, estimate, one_blas_thread
 from annotation.agreement.scales import (
     concordances,
     icc_one_way,
@@ -197,13 +197,14 @@ def agreement(
         {f"{who} ({kind})" for who, kind in zip(others["annotator_id"], others["annotator_kind"], strict=True)}
     )
     passes = []
-    for task in tasks:
-        ratings = pass_ratings(labels, task, kinds=chosen, emotions=emotions)
-        if ratings.clip_ids:
-            repeats = self_consistency(
-                labels, task, kinds=chosen, emotions=emotions, n_resamples=n_resamples, seed=seed
-            )
-            passes.append(_agreement_of(ratings, Resamples(len(ratings.clip_ids), n_resamples, seed), repeats))
+    with one_blas_thread():
+        for task in tasks:
+            ratings = pass_ratings(labels, task, kinds=chosen, emotions=emotions)
+            if ratings.clip_ids:
+                repeats = self_consistency(
+                    labels, task, kinds=chosen, emotions=emotions, n_resamples=n_resamples, seed=seed
+                )
+                passes.append(_agreement_of(ratings, Resamples(len(ratings.clip_ids), n_resamples, seed), repeats))
     return AgreementReport(title, chosen, tuple(left_out), n_resamples, seed, tuple(passes))
 
 

@@ -206,3 +206,22 @@ def test_the_command_writes_table_json_and_page(
     assert main(["annotate", "agreement", root, "--out", "a.txt"]) == 2
     assert main(["annotate", "agreement", root, "--task", "er", "--resamples", "0"]) == 0
     assert "α nominal" in capsys.readouterr().out
+
+
+def test_matrix_products_take_one_thread_and_give_the_others_back(tmp_path, monkeypatch):
+    """Many threads for many small products wait for each other where another program holds the cores."""
+    import threadpoolctl
+
+    from annotation.agreement import Resamples
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+
+    seen = []
+    sums = Resamples.sums
+    monkeypatch.setattr(Resamples, "sums", lambda self, per_clip: (seen.append(threads()), sums(self, per_clip))[1])
+    files = [write(tmp_path, "a01", words(ER)), write(tmp_path, "a02", words(ER))]
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        agreement(read_labels(files), n_resamples=20)
+        assert threads() == {2}
+    assert seen and all(found == {1} for found in seen)
