@@ -41,7 +41,6 @@ RULES: tuple[str, ...] = ("required", "trace", "trace_of", "break_every_min")
 VOCABULARY: tuple[str, ...] = ("emotions", "polarities")
 #: Every file of every bundle has this time: 2000-01-01 UTC.
 _NO_TIME = 946_684_800
-_PROGRESS_NAME = "unfinished.jsonl"
 
 Progress = Callable[[int, int, str], None]
 
@@ -114,10 +113,10 @@ def build_bundle(
     identity = study_identity(study)
     bundle_id = "b" + identity.digest("bundle", json.dumps(plan, sort_keys=True)).hex()[:15]
     try:
-        workshop = _Workshop.open(out, bundle_id, source.task)
+        workshop = _Workshop.open(study, out, bundle_id, source.task)
         done, left_out = _write_items(study, source, items, identity, workshop, (with_guesses, only_shared), progress)
         if not done:
-            shutil.rmtree(workshop.folder)
+            workshop.remove()
             raise BundleError(f"no clip can go into the bundle. The first: {next(iter(left_out.items()))}")
         manifest = _manifest(source, identity, bundle_id, items, done, workshop.folder)
         key = BundleKey(
@@ -238,24 +237,30 @@ def _created(study: StudyFolder, bundle_id: str) -> str:
 
 
 class _Workshop:
-    """The folder beside the bundle's place in which it is made, and what is finished in it."""
+    """The folder beside the bundle's place in which it is made, and what is finished in it.
 
-    def __init__(self, folder: Path, pieces: Mapping[str, ClipPieces]) -> None:
+    What is finished is noted in the study: it names the clips, and the medium on which a bundle is made may be handed
+    out with a broken attempt, or what can be recovered of it, still on it.
+    """
+
+    def __init__(self, folder: Path, progress: Path) -> None:
         self.folder = folder
-        self.n_resumed = len(pieces)
-        self._pieces = dict(pieces)
+        self._progress = progress
+        self._pieces = _read_progress(folder, progress)
+        self.n_resumed = len(self._pieces)
 
     @classmethod
-    def open(cls, out: Path, bundle_id: str, task: str) -> _Workshop:
+    def open(cls, study: StudyFolder, out: Path, bundle_id: str, task: str) -> _Workshop:
         """Go on with what an earlier attempt left, if it was the same bundle; else begin anew."""
         folder = out.absolute().with_name(f".{out.name}.{bundle_id}.unfinished")
         folder.parent.mkdir(parents=True, exist_ok=True)
         for other in folder.parent.glob(f".{out.name}.b*.unfinished"):
             if other != folder:
                 shutil.rmtree(other)
+                _progress_path(study, other.name.split(".")[-2]).unlink(missing_ok=True)
         for name in FOLDERS[task]:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        return cls(folder, _read_progress(folder))
+        return cls(folder, _progress_path(study, bundle_id))
 
     def finished(self, name: str) -> ClipPieces | None:
         """Return what is known of an item whose files are here."""
@@ -263,7 +268,8 @@ class _Workshop:
 
     def note(self, pieces: ClipPieces) -> None:
         """Remember that an item's files are whole and on the disk."""
-        with (self.folder / _PROGRESS_NAME).open("a", encoding="utf-8") as file:
+        self._progress.parent.mkdir(parents=True, exist_ok=True)
+        with self._progress.open("a", encoding="utf-8") as file:
             file.write(json.dumps(pieces.to_json()) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -272,21 +278,29 @@ class _Workshop:
         """Write what is left, hide all times and give the folder its name."""
         belongs = set(manifest.files())
         for path in [*self.folder.rglob("*")]:
-            if path.is_file() and path.relative_to(self.folder).as_posix() not in belongs | {_PROGRESS_NAME}:
+            if path.is_file() and path.relative_to(self.folder).as_posix() not in belongs:
                 path.unlink()  # of an attempt that was broken off
         write_atomically(self.folder / README_NAME, README.encode())
         write_atomically(self.folder / MANIFEST_NAME, manifest.to_bytes())
-        (self.folder / _PROGRESS_NAME).unlink(missing_ok=True)
         for path in [*self.folder.rglob("*"), self.folder]:
             os.utime(path, (_NO_TIME, _NO_TIME))
         if out.is_dir():
             out.rmdir()  # empty, as was asked for
         self.folder.rename(out)
         sync_folder(out.absolute().parent)
+        self._progress.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Take away all that was made."""
+        shutil.rmtree(self.folder)
+        self._progress.unlink(missing_ok=True)
 
 
-def _read_progress(folder: Path) -> dict[str, ClipPieces]:
-    path = folder / _PROGRESS_NAME
+def _progress_path(study: StudyFolder, bundle_id: str) -> Path:
+    return key_path(study, bundle_id).with_suffix(".unfinished")
+
+
+def _read_progress(folder: Path, path: Path) -> dict[str, ClipPieces]:
     found: dict[str, ClipPieces] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:

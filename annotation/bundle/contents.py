@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -33,6 +34,8 @@ MANIFEST_NAME = "manifest.json"
 README_NAME = "README.txt"
 LABELS_FOLDER = "labels"
 FACE, STIMULI, FLIPS, EYES = "face", "stimuli", "flips", "eyes"
+_NAME = re.compile(r"[A-Za-z0-9]{1,64}\Z")
+_FRACTION = re.compile(r"[0-9]{1,12}/[0-9]{1,12}\Z")
 #: Folders that may lie in a bundle of each pass.
 FOLDERS: dict[str, tuple[str, ...]] = {"fer": (FACE,), "er": (FACE, STIMULI, FLIPS, EYES)}
 
@@ -131,15 +134,15 @@ class BundleItem:
         """Read an item of a manifest."""
         facts = {kind: FileFacts(**data[kind]) if kind in data else None for kind in ("flips", "eyes")}
         return cls(
-            name=str(data["name"]),
+            name=_plain_name(data["name"]),
             block=Block(data["block"]),
             face=FileFacts(**data["face"]),
             n_frames=int(data["n_frames"]),
             n_lead=int(data["n_lead"]),
-            time_base=Fraction(data["time_base"]),
+            time_base=_time_base(data["time_base"]),
             onset_us=int(data["onset_us"]),
             times_us=tuple(int(time) for time in data["times_us"]) if "times_us" in data else None,
-            stimulus=str(data["stimulus"]),
+            stimulus=_plain_name(data["stimulus"]) if data["stimulus"] else "",
             answer=GoldAnswer(**data["answer"]) if "answer" in data else None,
             guess=Guess(**data["guess"]) if "guess" in data else None,
             **facts,
@@ -262,9 +265,26 @@ def _from_json(data: Mapping[str, Any]) -> Manifest:
         labels=dict(data["labels"]),
         rules=dict(data["rules"]),
         items=tuple(BundleItem.from_json(item) for item in data["items"]),
-        stimuli={name: FileFacts(**facts) for name, facts in data["stimuli"].items()},
+        stimuli={
+            f"{_plain_name(name.removesuffix('.mp4'))}.mp4": FileFacts(**facts)
+            for name, facts in data["stimuli"].items()
+        },
         admission=Admission(**data["admission"]) if data["admission"] else None,
     )
+
+
+def _plain_name(value: object) -> str:
+    """Return a name that may become one of a file; a manifest that names files elsewhere was not made by a lab."""
+    if not isinstance(value, str) or not _NAME.match(value):
+        raise ValueError(f"name {str(value)[:80]!r}")
+    return value
+
+
+def _time_base(value: object) -> Fraction:
+    # Fraction would compute "1e99999999" for hours.
+    if not isinstance(value, str) or not _FRACTION.match(value):
+        raise ValueError(f"time base {str(value)[:80]!r}")
+    return Fraction(value)
 
 
 def face_file(name: str) -> str:

@@ -7,7 +7,8 @@ each file.
 
 References
 ----------
-ITU-T H.264 (2021), 7.3.2.7 filler data, 7.4.1 NAL unit semantics, D.2.7 unregistered user data.
+ITU-T H.264 (2021), 7.3.2.7 filler data, 7.3.2.3 and annex D supplemental
+enhancement information, 7.4.1 NAL unit semantics.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ from data_schema.session.video import VideoStream
 
 _CODECS = ("libx264", "h264")
 _NAL_START = re.compile(rb"\x00?\x00\x00\x01")
-_SEI, _FILLER, _UNREGISTERED = 6, 12, 5
+_SEI, _FILLER = 6, 12
+#: Messages that may say when and with what something was recorded, or what is said in it: picture timing with its
+#: clock, registered (captions) and unregistered user data.
+_TELLING = (1, 4, 5)
 #: A group of frames more before the clip is taken along only if the lead stays this short.
 _LONGEST_LEAD_US = 2_000_000
 
@@ -142,9 +146,33 @@ def without_notes(packet: bytes, length_size: int = 0) -> bytes:
     """
     kept = b""
     for head, unit in _units(packet, length_size):
-        if not (len(unit) > 1 and unit[0] & 31 == _SEI and unit[1] == _UNREGISTERED):
-            kept += head + unit
+        said = _without_telling(unit) if unit and unit[0] & 31 == _SEI else unit
+        if said:
+            kept += (len(said).to_bytes(length_size, "big") if length_size else head) + said
     return kept
+
+
+def _without_telling(unit: bytes) -> bytes:
+    """Return an SEI unit without the messages that tell something; empty if none is left, or it cannot be read."""
+    # A 3 stands where two zeros would otherwise look like the start of a unit.
+    raw = unit[1:].replace(b"\x00\x00\x03", b"\x00\x00")
+    kept, place = b"", 0
+    while raw[place:].rstrip(b"\x00") not in (b"\x80", b""):
+        begin, numbers = place, []
+        for _ in range(2):  # type, then size: each is 255 as often as it fits, and the rest
+            number = 0
+            while raw[place : place + 1] == b"\xff":
+                number, place = number + 255, place + 1
+            if place >= len(raw):
+                return b""
+            numbers.append(number + raw[place])
+            place += 1
+        place += numbers[1]
+        if place > len(raw):
+            return b""
+        if numbers[0] not in _TELLING:
+            kept += raw[begin:place]
+    return unit[:1] + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", kept + b"\x80") if kept else b""
 
 
 def _units(packet: bytes, length_size: int) -> Iterator[tuple[bytes, bytes]]:

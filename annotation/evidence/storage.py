@@ -26,6 +26,8 @@ from data_schema.errors import MediaError
 VERSION = 1
 #: Earliest date that a ZIP archive can hold: says nothing.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
+#: An hour of gaze at 1,200 Hz takes a third of it. A small file can claim any size.
+_MAX_BYTES = 512 * 1024 * 1024
 #: Number of columns of the two-dimensional arrays, 0 for a row of numbers, -1 for any.
 _EVIDENCE: dict[str, tuple[str, int]] = {
     "gaze_t_us": ("<i8", 0), "gaze_norm": ("<f8", 2), "velocity_deg_s": ("<f8", 0), "pupil_mm": ("<f8", 0),
@@ -136,20 +138,26 @@ def _unpack(path: Path, expected: Mapping[str, tuple[str, int]], what: str) -> d
     try:
         # numpy leaves a damaged file open that it opened itself.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            size = sum(entry.file_size for entry in stored.zip.infolist())
+            if size > _MAX_BYTES:
+                raise ValueError(f"it would unpack to {size} bytes")
             arrays = {name: stored[name] for name in stored.files}
+        version = int(arrays["version"][0]) if len(arrays.get("version", ())) else 0
     except FileNotFoundError as error:
         raise MediaError(
             f"{path.name}: there is no such file. Copy the bundle again, with all of its files."
         ) from error
     # numpy and zipfile raise many things at bytes that are not theirs.
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError, ValueError, EOFError, LookupError, AttributeError, TypeError, ArithmeticError, MemoryError, RuntimeError,
+        SyntaxError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise _damaged(path, what, str(error) or type(error).__name__) from error
-    version = int(arrays["version"][0]) if len(arrays.get("version", ())) else 0
     if version > VERSION:
         raise MediaError(f"{path.name}: a newer toolkit wrote this file ({what} {version}). Update the toolkit.")
     for name, (kind, columns) in expected.items():
         values = arrays.get(name)
-        if values is None or values.dtype != np.dtype(kind):
+        if not isinstance(values, np.ndarray) or values.dtype != np.dtype(kind):
             raise _damaged(path, what, f"'{name}' is missing or of another kind")
         if columns >= 0 and values.shape[1:] != ((columns,) if columns else ()):
             raise _damaged(path, what, f"'{name}' has the shape {values.shape}")

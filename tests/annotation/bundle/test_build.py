@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
@@ -28,6 +30,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from annotation.bundle import build_bundle
 from annotation.sources.study import StudySource
 from data_schema.study import StudyFolder
@@ -55,13 +58,16 @@ def test_a_killed_build_leaves_no_bundle_and_goes_on_where_it_stopped(
     assert done.returncode == -signal.SIGKILL
     assert not out.exists()
     (unfinished,) = tmp_path.glob(".killed.*.unfinished")
+    # The medium may be handed out with what is left on it, so that no clip may be named there.
+    left = b"".join(path.read_bytes() for path in unfinished.rglob("*") if path.is_file())
+    assert not any(item.clip_id.encode() in left for item in StudySource(own_study, "er", "a01").items())
     # As if the crash had cut the last file short, too.
     last = max(unfinished.glob("eyes/*.npz"), key=lambda path: path.stat().st_mtime_ns)
     last.write_bytes(last.read_bytes()[:100])
     made = build_bundle(own_study, StudySource(own_study, "er", "a01"), out)
     assert made.n_resumed == 4
     assert check_bundle(out).problems == []
-    assert not unfinished.exists()
+    assert not unfinished.exists() and [*own_study.annotation_dir.rglob("*.unfinished")] == []
     assert _content(out) == _content(shared_bundles["er"]), "the same queue gives the same bundle, broken off or not"
 
 
@@ -225,6 +231,28 @@ def test_a_damaged_manifest_is_named(
     assert change(text) != text
     path.write_text(change(text), encoding="utf-8")
     with pytest.raises(BundleError, match=said):
+        check_bundle(path.parent)
+
+
+@pytest.mark.parametrize("change", [
+    lambda data: data["items"][0].update(name="../../secret"),
+    lambda data: data["items"][0].update(name="/etc/passwd"),
+    lambda data: data["items"][0].update(stimulus="..\\\\secret"),
+    lambda data: data["stimuli"].update({"../x.mp4": {"size": 1, "sha256": "0"}}),
+    lambda data: data["items"][0].update(time_base="1e99999999"),
+])  # fmt: skip
+@pytest.mark.timeout(60)
+def test_a_crafted_manifest_reaches_no_file_outside(
+    bundle_copy: Callable[[str], Path], change: Callable[[dict[str, Any]], None]
+) -> None:
+    """Its hash is no signature: whoever alters a manifest can make it fit."""
+    path = bundle_copy("fer") / "manifest.json"
+    data = json.loads(path.read_bytes())
+    del data["self_sha256"]
+    change(data)
+    own = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps({**data, "self_sha256": own}), encoding="utf-8")
+    with pytest.raises(BundleError, match="incomplete"):
         check_bundle(path.parent)
 
 

@@ -70,15 +70,23 @@ def test_a_clip_without_frames_is_refused_and_leaves_nothing(session: Session, t
     assert [*tmp_path.iterdir()] == []
 
 
+def _note(*messages: tuple[int, bytes]) -> bytes:
+    """Return an SEI unit with messages of a type each."""
+    said = b"".join(bytes([kind, len(text)]) + text for kind, text in messages) + b"\x80"
+    return b"\x06" + said.replace(b"\x00\x00\x01", b"\x00\x00\x03\x01")
+
+
 def test_notes_are_taken_out_of_both_ways_of_writing_packets() -> None:
-    note, picture = bytes([6, 5, 3]) + b"who", bytes([0x65, 1, 2, 3])
-    timing = bytes([6, 1, 9])  # another message of the same kind of unit: a decoder may need it
-    start = b"\x00\x00\x00\x01"
-    assert without_notes(start + note + start + timing + b"\x00\x00\x01" + picture) == (
-        start + timing + b"\x00\x00\x01" + picture
-    )
-    sized = [len(unit).to_bytes(4, "big") + unit for unit in (note, timing, picture)]
-    assert without_notes(b"".join(sized), 4) == sized[1] + sized[2]
+    who, clock, captions = (5, b"who"), (1, b"12:01:59"), (4, b"what is said")
+    recovery = (6, b"\x00\x00\x01")  # a decoder may need it, to begin elsewhere than at a key frame
+    picture, start = bytes([0x65, 1, 2, 3]), b"\x00\x00\x00\x01"
+    cut_short = bytes([6, 1, 200, 9])
+    units = [_note(who), _note(who, recovery, clock), _note(recovery), _note(captions, clock), cut_short, picture]
+    kept = [_note(recovery), _note(recovery), picture]
+    assert without_notes(b"".join(start + unit for unit in units)) == b"".join(start + unit for unit in kept)
+    sized = [b"".join(len(unit).to_bytes(4, "big") + unit for unit in given) for given in (units, kept)]
+    assert without_notes(sized[0], 4) == sized[1]
+    assert without_notes(b"\x00\x00\x01" + picture) == b"\x00\x00\x01" + picture
     for broken, size in ((b"\x07" + picture, 0), (b"\x00\x00\x00\xff" + picture, 4)):
         with pytest.raises(MediaError, match="damaged"):
             without_notes(broken, size)

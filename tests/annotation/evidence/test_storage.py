@@ -78,8 +78,41 @@ def test_flips_travel_without_the_stimulus(tmp_path: Path) -> None:
     assert (tmp_path / "flips.npz").stat().st_size < 2_000
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped", "foreign", "pickle", "short"])
-def test_a_file_that_is_not_evidence_is_said_to_be_so(tmp_path: Path, evidence: EyeEvidence, damage: str) -> None:
+_BOMB_BYTES = 4_000_000
+
+
+def _craft(path: Path, damage: str) -> None:
+    """Alter a file as somebody who means harm."""
+    header = b"\x93NUMPY\x01\x00\x60\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (%s,), }"
+    content = {
+        "bomb": lambda: bytes(_BOMB_BYTES),
+        "claims": lambda: (header % b"99999999999999").ljust(106),
+        "locked": lambda: b"0",
+        "no array": lambda: b"no array",
+        "no version": lambda: (header % b"1").ljust(106) + b"\xff" * 8,
+    }[damage]()
+    name = "version.npy" if damage == "no version" else "pupil_mm.npy"
+    with zipfile.ZipFile(path) as archive:
+        rest = {entry.filename: archive.read(entry) for entry in archive.infolist() if entry.filename != name}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for kept, data in rest.items():
+            archive.writestr(kept, data)
+        archive.writestr(name, content)
+    if damage == "locked":
+        raw = bytearray(path.read_bytes())
+        for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            raw[raw.rindex(mark) + offset] |= 1  # the bit that says "encrypted"
+        path.write_bytes(bytes(raw))
+
+
+@pytest.mark.parametrize("damage", [
+    "missing", "empty", "cut", "flipped", "foreign", "pickle", "short", "bomb", "claims", "locked",
+    "no array", "no version",
+])  # fmt: skip
+def test_a_file_that_is_not_evidence_is_said_to_be_so(
+    tmp_path: Path, evidence: EyeEvidence, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotation.evidence.storage._MAX_BYTES", _BOMB_BYTES)
     path = tmp_path / "eyes.npz"
     save_evidence(path, evidence)
     whole = path.read_bytes()
@@ -103,6 +136,8 @@ def test_a_file_that_is_not_evidence_is_said_to_be_so(tmp_path: Path, evidence: 
             arrays = dict(stored)
         arrays["pupil_mm"] = arrays["pupil_mm"][:-1]
         np.savez(path, **arrays)
+    else:
+        _craft(path, damage)
     with pytest.raises(MediaError, match=r"eyes\.npz: .*(Copy|copy)"):
         load_evidence(path)
 
