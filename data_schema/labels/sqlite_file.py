@@ -6,6 +6,7 @@ Used by the store (writing) and by the merge (reading); no label logic here.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -31,9 +32,14 @@ from data_schema.labels.models import (
     MetaRow,
 )
 
+_log = logging.getLogger(__name__)
+
 #: How long a commit waits for another process that is writing. Longer than any
 #: commit here takes; a network drive may hold a lock for seconds.
 BUSY_TIMEOUT_S = 30.0
+#: A crafted file's own views, triggers and columns may then call nothing that reaches outside of it
+#: (https://www.sqlite.org/security.html).
+_DISTRUST = "PRAGMA trusted_schema=OFF"
 #: What SQLite keeps beside an open file, or leaves after a kill, and needs to read it.
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
@@ -63,8 +69,8 @@ def _uri(path: Path, query: str) -> str:
     return f"file://{quote(text if text.startswith('/') else '/' + text)}?{query}"
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
-    """Return an engine whose transactions start with `begin`.
+def _engine(connect: Callable[[], sqlite3.Connection], begin: str, watch: _LogWatch | None = None) -> Engine:
+    """Return an engine whose transactions start with `begin`; `watch` looks after the file's log.
 
     The sqlite3 module would start them itself, deferred, so that two writers
     could both read and then both try to write; it is told not to.
@@ -73,9 +79,54 @@ def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        if watch is not None:
+            watch.before(_raw(connection))
         connection.exec_driver_sql(begin)
+        if watch is not None:
+            watch.after()
 
     return engine
+
+
+class _LogWatch:
+    """Sees to it that the write-ahead log beside a file is the one that SQLite writes to.
+
+    SQLite goes on in a log that was deleted, moved or replaced by a program that tidies up or synchronizes folders;
+    when the process ends without closing the file, all that is in it would be lost, though it was shown as saved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + "-wal")
+        self._known: tuple[int, int] | None = None
+
+    def before(self, raw: sqlite3.Connection) -> None:
+        """Before a transaction: bring what the lost log holds into the file, and begin a new log.
+
+        Raises
+        ------
+        sqlite3.OperationalError
+            If another process reads the file at the moment; it is tried again with the next transaction.
+        """
+        if self._known is None or self._known == self._found():
+            return
+        # Leaving the mode copies the log, which SQLite still has open, into the file, and syncs it.
+        if raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            raw.execute("PRAGMA journal_mode=delete")
+            raw.execute("PRAGMA journal_mode=wal")
+        self._known = None
+        _log.warning("%s was taken away while it was in use; what it held is in the label file now", self._path)
+
+    def after(self) -> None:
+        """After a transaction began: the log is there now, if the file has one."""
+        if self._known is None:
+            self._known = self._found()
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
 
 
 def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connection:
@@ -95,13 +146,14 @@ def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connectio
         try:
             raw.execute("PRAGMA synchronous=FULL")
             raw.execute("PRAGMA fullfsync=ON")  # macOS: fsync alone leaves data in the drive's cache
+            raw.execute(_DISTRUST)
         except sqlite3.Error:
             raw.close()
             raise
         return raw
 
     with explained(path):
-        connection = _engine(connect, "BEGIN IMMEDIATE").connect()
+        connection = _engine(connect, "BEGIN IMMEDIATE", _LogWatch(path)).connect()
     try:
         with explained(path):
             # The transaction asks for the right to write: a read-only file is found out
@@ -137,6 +189,7 @@ def opened_for_reading(path: Path) -> Iterator[Connection]:
         raw = sqlite3.connect(_uri(path, "mode=rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
             raw.execute("PRAGMA query_only=ON")
+            raw.execute(_DISTRUST)
             raw.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
             raw.close()
@@ -196,13 +249,25 @@ def check_label_file(connection: Connection, path: Path, *, triggers: bool) -> N
         found = problem if problem != "ok" else "a table is missing"
         raise LabelError(f"{path}: the label file is damaged ({found}). {_DAMAGED}")
     if triggers:
-        present = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
-        wanted = {name for name in SQLITE_TRIGGERS if name.rpartition("_no_")[0] in expected}
-        missing = sorted(wanted - present)
-        if missing:
+        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        present: dict[str, str] = {str(name): str(sql) for name, sql in connection.exec_driver_sql(query)}
+        wanted = {
+            name: f"CREATE TRIGGER {name} {body}"
+            for name, body in SQLITE_TRIGGERS.items()
+            if name.rpartition("_no_")[0] in expected
+        }
+        altered = sorted(name for name, sql in wanted.items() if present.get(name) != sql)
+        if altered:
             raise LabelError(
                 f"{path}: another program removed the file's protection against changes "
-                f"({', '.join(missing)}), so its labels may have been altered. Compare it with the backup."
+                f"({', '.join(altered)}), so its labels may have been altered. Compare it with the backup."
+            )
+        # One that answers RAISE(IGNORE) would swallow labels that are shown as saved.
+        foreign = sorted(set(present) - set(SQLITE_TRIGGERS))
+        if foreign:
+            raise LabelError(
+                f"{path}: another program put triggers of its own into the file ({', '.join(foreign)}), so labels might "
+                "not be kept as they are given. Compare it with the backup, and take the triggers out."
             )
 
 
@@ -297,12 +362,17 @@ def _give_name(partial: Path, path: Path) -> bool:
     return True
 
 
-def _set_journal(connection: Connection, path: Path, timeout_s: float) -> None:
-    """Give a file that was moved between a local and a network drive the journal for its place."""
-    wanted = journal_mode_for(path)
+def _raw(connection: Connection) -> sqlite3.Connection:
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
         raise TypeError(f"expected a connection of sqlite3, got {type(raw).__name__}")
+    return raw
+
+
+def _set_journal(connection: Connection, path: Path, timeout_s: float) -> None:
+    """Give a file that was moved between a local and a network drive the journal for its place."""
+    wanted = journal_mode_for(path)
+    raw = _raw(connection)
     deadline = time.monotonic() + timeout_s
     while raw.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
         try:
