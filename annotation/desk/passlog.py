@@ -16,7 +16,7 @@ from annotation.desk.steps import Done, Said, StepStack, entry_of, said_in
 from annotation.items import Item
 from data_schema.labels import Label, LabelRecord, LabelStore
 from data_schema.labels.entries import Entry, Judged, Restored, Step, TakenBack
-from data_schema.labels.records import GuessRecord, MarkRecord
+from data_schema.labels.records import GuessRecord, MarkRecord, StepRecord
 
 #: Steps that undo can go back through after a restart. A full label is at most 8 of them; nobody takes back an hour.
 UNDO_DEPTH = 500
@@ -61,7 +61,8 @@ class PassLog:
         self._items = {item.item_id: item for item in items}
         self.current: dict[tuple[str, str, int], LabelRecord] = {row.key: row for row in store.current(task)}
         self.guesses: dict[tuple[str, str, int], GuessRecord] = {row.key: row for row in store.guesses(task)}
-        rows = [row for row in store.steps(task, limit=UNDO_DEPTH) if row.item_id in self._items]
+        # Only of the recording that is shown now: said again, a mark of another one would be of a wrong frame.
+        rows = [row for row in store.steps(task, limit=UNDO_DEPTH) if self._is_of_shown(row)]
         self.stack = StepStack.of_rows(rows)
 
     def sheet(self, item: Item) -> Sheet:
@@ -72,8 +73,9 @@ class PassLog:
         return Sheet(said or Said(draft_of(label)), label, self.marks(item))
 
     def marks(self, item: Item) -> tuple[MarkRecord, ...]:
-        """Return the marks and flags of an item that hold."""
-        return tuple(row for row in self.store.marks(self.task, item.clip_id) if row.repetition == item.repetition)
+        """Return the marks that hold of an item, in the recording that is shown, and its flags."""
+        held = (row for row in self.store.marks(self.task, item.clip_id) if row.repetition == item.repetition)
+        return tuple(row for row in held if row.frame_index is None or row.clip_sha256 == item.clip_sha256)
 
     def step(
         self, kind: str, item: Item, before: Mapping[str, Any], after: Mapping[str, Any], entries: Sequence[Entry] = ()
@@ -122,6 +124,10 @@ class PassLog:
         for row in self.store.guesses(self.task):
             if row.key == item.key:
                 self.guesses[row.key] = row
+
+    def _is_of_shown(self, row: StepRecord) -> bool:
+        item = self._items.get(row.item_id)
+        return item is not None and item.clip_sha256 == row.clip_sha256
 
     def _read_label(self, item: Item) -> None:
         """Take over the item's label as it stands in the log, not as we believe that it was written."""
