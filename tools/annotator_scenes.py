@@ -3,18 +3,14 @@
     python -m tools.annotator_scenes OUT [SCENE ...]     one PNG a scene, English light and Chinese dark
 
 A study is made and a session of a simulated participant is recorded into it; the face is
-that of `collection`'s simulated camera. The window is the real one, on real label files.
+that of `collection`'s simulated camera. The windows are the real ones, on real label files.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,72 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_schema.study import StudyFolder, init_study
+from data_schema.study import StudyFolder
+from tools.annotator_studies import make_bundle, make_studies
 
-EMER = [sys.executable, "-c", "from data_schema.cli import run; run()"]
-SETTINGS: dict[str, dict[str, object]] = {
-    "eye_tracker": {"kind": "simulated", "rate_hz": 600.0},
-    "camera": {"source": "simulated", "width_px": 960, "height_px": 540, "fps": 30.0},
-    "protocol": {"baseline_s": 0.5, "fixation_s": 0.3, "washout_s": 0.2, "self_report": False},
-    "recording": {"min_free_gb": 0.2},
-    "calibration": {"points": 1, "validation_points": 1},
-    "preflight": {"test_recording_s": 0.0},
-}
-CLIP_S = 8.0
-#: A simulated session runs this many times faster.
-SPEED = "8"
-#: What the stimuli are called in their pictures: their own names would say the emotion.
-TITLES = ("A walk by the river", "The old piano", "Market day", "Night train", "The letter", "Two dogs", "Snow")
 SIZE = (1600, 920)
 LAPTOP = (1366, 768)
 #: Longest that the window may take to show a frame.
 PATIENCE_S = 20.0
+#: What an adjudicator says, in the language of the window.
+REASONS = {"en": "The lip corners fall before the brows move", "zh": "嘴角先下垂，眉毛后动"}
 #: Language, theme and what the file's name ends with.
 LOOKS = (("en", "light", "en"), ("zh", "dark", "zh"))
-
-
-def make_studies(folder: Path) -> dict[str, StudyFolder]:
-    """Make a study with one session, and a copy of it with a training block and an admission test."""
-    from data_schema.study.placeholders import write_placeholder
-
-    study = init_study(
-        folder / "plain", title="Emotion and eye behaviour", clips_per_emotion=1, clip_s=CLIP_S, settings=SETTINGS
-    )
-    for number, stimulus in enumerate(study.config.trial_stimuli):
-        path = study.stimulus_path(stimulus)
-        path.unlink()
-        write_placeholder(
-            path, emotion=stimulus.target_emotion, number=1, duration_s=CLIP_S, title=TITLES[number % len(TITLES)]
-        )
-    _emer("record", "rehearse", str(study.root), "--participant", "P001", "--session", "01", "--headless", "--speed",
-          SPEED, "--no-quality-page")  # fmt: skip
-    _emer("clips", str(study.root))
-    shutil.copytree(study.root, folder / "trained")
-    return {"plain": study, "trained": _with_training(StudyFolder(folder / "trained"))}
-
-
-def _emer(*arguments: str) -> None:
-    subprocess.run([*EMER, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def _with_training(study: StudyFolder) -> StudyFolder:
-    import pandas as pd
-
-    clips = pd.read_parquet(study.clip_index_path)["clip_id"].tolist()
-    with (study.root / "gold.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("clip_id", "task", "emotion", "valence", "arousal", "intensity", "explanation"))
-        for clip in clips[:3]:
-            why = "The brows are raised and the mouth is open for a moment only; fear would hold the upper lids up."
-            writer.writerow((clip, "fer", "surprise", 0.25, 0.5, 2, why))
-    config = study.root / "study.toml"
-    text = config.read_text(encoding="utf-8")
-    for name, value in (("gold_file", '"gold.csv"'), ("training_clips", "1"), ("admission_clips", "1")):
-        text, n_changed = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
-        if n_changed != 1:
-            raise SystemExit(f"study.toml of a new study has {n_changed} lines '{name} = ...', expected one")
-    config.write_text(text, encoding="utf-8")
-    return StudyFolder(study.root)
 
 
 @dataclass(frozen=True)
@@ -100,7 +41,8 @@ class Scene:
     act : callable
         Brings the window to what the picture shows.
     task : {'fer', 'er'}
-    study : {'plain', 'trained'}
+    study : {'plain', 'trained', 'guessed', 'judged', 'bundle'}
+        ``judged`` is opened in the adjudicator's window.
     size : tuple of int
     text_size : int
         Per cent.
@@ -142,6 +84,15 @@ def _training_done(window: Any) -> None:
     _label(window, "surprise", 0.25, 0.5, 2.0)
 
 
+def _waits_for_code(window: Any) -> None:
+    from annotation.desk.state import Page
+
+    _training_done(window)
+    # The folder is another one each time; the picture names what is in it.
+    named, folder = window.messages[Page.ADMISSION].file, window.desk.source.label_path.parents[2]
+    named.setText(named.text().replace(f"{folder}/", ""))
+
+
 def _all_done(window: Any) -> None:
     for _ in range(len(window.desk.items)):
         _label(window, "neutral", 0.0, -0.25, 0.0)
@@ -154,6 +105,26 @@ def _label(window: Any, emotion: str, valence: float, arousal: float, intensity:
         if field in desk.fields:
             desk.set(field, value)
     desk.commit()
+
+
+def _guess(window: Any) -> None:
+    """Watch a clip whose guess is offered to its end: only then it is shown."""
+    from qtpy.QtWidgets import QApplication
+
+    desk = window.desk
+    offered = (place for place, item in enumerate(desk.items) if (guess := desk.source.guess(item)) and guess.offered)
+    desk.goto(next(offered))
+    _spin(QApplication.instance(), lambda: desk.player.image is not None, "the clip with a guess")
+    for action in ("faster", "faster", "replay"):
+        desk.perform(action)
+    _spin(QApplication.instance(), lambda: desk.guess is not None and desk.player.at_end, "the guess")
+
+
+def _adjudicated(window: Any) -> None:
+    desk = window.desk
+    _at(window, 0.55)
+    desk.set("emotion", desk.case.said[0].emotion or "neutral")
+    desk.set_reason(REASONS[window.language])
 
 
 def _tour(step: int) -> Callable[[Any], None]:
@@ -194,6 +165,9 @@ SCENES: tuple[Scene, ...] = (
     Scene("help", _over("help")),
     Scene("feedback", _committed, study="trained"),
     Scene("admission", _training_done, study="trained"),
+    Scene("code", _waits_for_code, study="bundle"),
+    Scene("guess", _guess, study="guessed"),
+    Scene("adjudicate", _adjudicated, study="judged", task="er"),
     Scene("break", lambda window: window.desk.take_break()),
     Scene("finished", _all_done),
 )
@@ -217,39 +191,75 @@ def _at(window: Any, share: float) -> None:
 
     player = window.desk.player
     index = round(share * (len(player.frames) - 1))
-    window.desk.play_action(lambda one: one.seek(index))
-    panel = window.clip.er_panel
+    player.seek(index)
+    panel = _er_panel(window)
     there = lambda: player.index == index and (panel is None or panel.scene.picture_is_due)  # noqa: E731
     _spin(QApplication.instance(), there, f"frame {index}")
 
 
-def take(application: Any, study: StudyFolder, scene: Scene, look: tuple[str, str, str], out: Path) -> Path:
-    """Open the window, let the scene happen, save its picture."""
+def _er_panel(window: Any) -> Any:
+    return window.clip.er_panel if hasattr(window, "clip") else window.er_panel
+
+
+def _annotate_window(source: Any, scene: Scene, look: tuple[str, str, str], folder: Path) -> Any:
     from annotation.desk.desk import Desk
     from annotation.settings import SettingsFile
-    from annotation.sources.study import StudySource
     from annotation.texts import Texts
     from annotation.views.window import AnnotateWindow
 
     language, theme, ending = look
-    settings = study.root / f"settings-{scene.name}-{ending}.json"
+    settings = folder / f"settings-{scene.name}-{ending}.json"
     settings.write_text(
         json.dumps({"theme": theme, "language": language, "text_size": scene.text_size, "tour_seen": True}),
         encoding="utf-8",
     )
-    # Each scene begins with nothing said.
+    return AnnotateWindow(Desk(source), Texts(language), SettingsFile(settings))
+
+
+def _adjudicate_window(study: StudyFolder, scene: Scene, look: tuple[str, str, str]) -> Any:
+    from annotation.adjudication.desk import AdjudicationDesk
+    from annotation.adjudication.source import case_source, study_cases
+    from annotation.keymap import Keymap
+    from annotation.texts import Texts
+    from annotation.views.adjudication.window import AdjudicationWindow
+    from annotation.views.theme import Theme
+
+    cases = study_cases(study, scene.task)
+    desk = AdjudicationDesk(case_source(study, scene.task, "e01", cases), cases)
+    window = AdjudicationWindow(desk, Texts(look[0]), Theme(look[1], scene.text_size), Keymap({}))
+    window.language = look[0]
+    return window
+
+
+def _open(study: StudyFolder, scene: Scene, look: tuple[str, str, str]) -> Any:
+    """Open a scene's window, with nothing said yet."""
+    from annotation.bundle.source import BundleSource
+    from annotation.sources.study import StudySource
+
+    if scene.study == "judged":
+        for path in study.labels_dir.glob("e01*"):
+            path.unlink()
+        return _adjudicate_window(study, scene, look)
+    if scene.study == "bundle":
+        home = study.root.parent / look[2]
+        home.mkdir()
+        return _annotate_window(BundleSource(make_bundle(study, home / "fer-a01")), scene, look, study.root)
     shutil.rmtree(study.labels_dir, ignore_errors=True)
-    desk = Desk(StudySource(study, scene.task, "a01"))
-    window = AnnotateWindow(desk, Texts(language), SettingsFile(settings))
+    return _annotate_window(StudySource(study, scene.task, "a01"), scene, look, study.root)
+
+
+def take(application: Any, study: StudyFolder, scene: Scene, look: tuple[str, str, str], out: Path) -> Path:
+    """Open the window, let the scene happen, save its picture."""
+    window = _open(study, scene, look)
     window.setGeometry(0, 0, *scene.size)
     window.show()
-    _spin(application, lambda: desk.player.image is not None, "the first frame")
+    _spin(application, lambda: window.desk.player.image is not None, "the first frame")
     scene.act(window)
     # A window that just came has its last layout after a few rounds.
     for _ in range(20):
         application.processEvents()
         time.sleep(0.01)
-    path = out / f"annotator-{scene.name}-{ending}.png"
+    path = out / f"annotator-{scene.name}-{look[2]}.png"
     window.grab().save(str(path))
     window.close()
     window.deleteLater()
@@ -265,6 +275,7 @@ def save_scenes(out: Path, names: tuple[str, ...] = ()) -> list[Path]:
     files = []
     with tempfile.TemporaryDirectory() as folder:
         studies = make_studies(Path(folder))
+        studies["bundle"] = studies["trained"]
         application = make_application()
         for scene in SCENES:
             for look in LOOKS:
