@@ -14,6 +14,7 @@ import pandas as pd
 
 from annotation.playback.frames import RgbImage
 from annotation.playback.session_clip import SessionClipFrames
+from annotation.sources.session_checks import SessionChecks
 from data_schema.atomic import partial_path, sync_folder, write_atomically
 from data_schema.errors import EmerError, ExportError, MediaError
 from data_schema.exports.clips import load_clip_index
@@ -135,6 +136,8 @@ def _write_images(
     study: StudyFolder, marks: pd.DataFrame, clips: pd.DataFrame, folder: Path, progress: Progress | None
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
+    # The clip table tells of the file as it was: a session may have been recorded anew since.
+    checks = SessionChecks(study)
     for name, of_clip in marks.groupby("clip_id", sort=True):
         if progress is not None:
             progress(len(rows), len(marks), str(name))
@@ -145,9 +148,8 @@ def _write_images(
             if clip is None:
                 problem = "the study has no such clip (any more); build the clip table again with `emer clips`"
             else:
-                frames = SessionClipFrames(
-                    study.root / clip["session_file"], int(clip["t_start_us"]), int(clip["t_end_us"])
-                )
+                path = checks.check(str(clip["session_file"]), str(clip["session_sha256"]))
+                frames = SessionClipFrames(path, int(clip["t_start_us"]), int(clip["t_end_us"]))
         except EmerError as error:
             problem = str(error)
         try:

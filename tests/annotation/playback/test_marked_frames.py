@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,3 +113,20 @@ def test_marks_of_a_recording_that_changed_are_told_and_the_rest_is_written(
     assert (table["problem"] != "").sum() == 4
     assert sorted(table.loc[table["problem"] == "", "frame_index"]) == sorted(expected.values())
     assert (table.loc[table["problem"] != "", "image"] == "").all()
+
+
+def test_no_picture_comes_from_a_session_that_was_recorded_anew_behind_the_clip_tables_back(
+    video_study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Number and pts of the frame fit the new recording as well; only the file's hash tells."""
+    expected = mark_some(video_study, "a01", 1)
+    clip = load_clip_index(video_study).iloc[0]
+    with h5py.File(video_study.root / clip["session_file"], "r+") as file:
+        file.attrs["recorded"] = "anew"
+    out = tmp_path / "frames"
+    assert main(["annotate", "frames", str(video_study.root), str(out)]) == 1
+    assert "changed since" in capsys.readouterr().err
+    table = pd.read_csv(out / "frames.csv", keep_default_na=False)
+    is_old = table["session_file"] == clip["session_file"]
+    assert is_old.any() and (table.loc[is_old, "image"] == "").all()
+    assert (table.loc[~is_old, "problem"] == "").all() and len(table) == len(expected)
