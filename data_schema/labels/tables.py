@@ -202,7 +202,28 @@ def _rows_of(connection: Connection, log: str, place: str) -> list[Record]:
     """Return all rows of a log; none where the file is older than the log."""
     if not is_server(place) and log not in tables_of(connection):
         return []
-    return select_rows(connection, log, None)
+    rows = select_rows(connection, log, None)
+    return _checked(rows, log, place) if is_server(place) else rows
+
+
+def _checked(rows: Iterable[Record], log: str, place: str) -> list[Record]:
+    """Leave out, and name, rows that no store writes: an annotator may reach a database with any program."""
+    kept: list[Record] = []
+    refused: list[str] = []
+    for row in rows:
+        try:
+            row.check()
+        except LabelError as error:
+            name = row.row_id if not isinstance(row, TraceSamples) else f"trace {row.trace_id}, chunk {row.chunk}"
+            refused.append(f"{name} of {row.annotator_id}: {error}")
+        else:
+            kept.append(row)
+    if refused:
+        _log.warning(
+            "%s: %d rows of the %s were not written by this toolkit and are left out: %s%s",
+            place, len(refused), log, "; ".join(refused[:5]), "; ..." if len(refused) > 5 else "",
+        )  # fmt: skip
+    return kept
 
 
 def _identity(record: Record) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from benchmarks.postgres_server import PostgresServer, postgres_server
-from data_schema.labels import Label, LabelStore, read_labels
+from data_schema.labels import Label, LabelStore, read_labels, read_records
 from data_schema.labels.postgres_roles import Access, add_annotator, drop_access, init_database
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a PostgreSQL that a test may start, as Debian's")
@@ -74,3 +74,32 @@ def test_nobody_keeps_the_others_out_and_nobody_stays(lab: tuple[PostgresServer,
             (n_rows,) = connection.execute("SELECT count(*) FROM labels").fetchone() or (-1,)
         assert n_rows == (name == "a02")
     assert len(read_labels(address)) == 1
+
+
+def test_rows_of_another_program_are_named_and_left_out(
+    lab: tuple[PostgresServer, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, address = lab
+    access = add_annotator(address, "a01")
+    about = "'a01', 'human', '{clip}', '{hash}', '{task}', {repetition}, '2026-01-01T00:00:00.000000Z', '1'"
+    columns = "annotator_id, annotator_kind, clip_id, clip_sha256, task, repetition, created_utc, toolkit_version"
+    with _plain(server, access) as other:
+        for number, change in enumerate((
+            {}, {"clip": "../../clip"}, {"hash": "x"}, {"task": "/../../"}, {"repetition": -1},
+        )):  # fmt: skip
+            said = {"clip": "c-1", "hash": "ab" * 32, "task": "fer", "repetition": 0, **change}
+            other.execute(
+                f"INSERT INTO marks ({columns}, row_id, kind, frame_index, comment) "
+                f"VALUES ({about.format(**said)}, '{number:032x}', 'apex', 1, '')"
+            )
+        said = {"clip": "c-1", "hash": "ab" * 32, "task": "fer", "repetition": 0}
+        other.execute(
+            f"INSERT INTO traces ({columns}, row_id, mode, traced, speed) "
+            f"VALUES ({about.format(**said)}, '{9:032x}', 'bounded', 'valence', 1)"
+        )
+        other.execute(
+            f"INSERT INTO trace_samples (annotator_id, trace_id, chunk, samples) VALUES ('a01', '{9:032x}', 0, 'x')"
+        )
+    assert [row.row_id for row in read_records(address, "marks")] == [f"{0:032x}"]
+    assert "4 rows of the marks" in caplog.text and "of a01" in caplog.text
+    assert read_records(address, "trace_samples") == []
