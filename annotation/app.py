@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from data_schema.errors import MissingExtraError
+from data_schema.errors import EmerError, MissingExtraError
 
 if TYPE_CHECKING:
     from annotation.settings import SettingsFile
@@ -101,7 +101,7 @@ def run_window(
     Raises
     ------
     EmerError
-        If the label log cannot be opened.
+        If the label log cannot be opened, or is open in another window; shown before it is raised.
     """
     application = make_application()
     from annotation.desk.desk import Desk
@@ -109,9 +109,15 @@ def run_window(
     from annotation.views.window import AnnotateWindow
 
     begin_log(settings.path.parent)
-    desk = Desk(source)
+    texts = Texts(language or settings.settings.language or system_language())
     try:
-        texts = Texts(language or settings.settings.language or system_language())
+        desk = Desk(source)
+    except EmerError as error:
+        from annotation.views.refusal import show_refusal
+
+        show_refusal(error, texts)
+        raise
+    try:
         window = AnnotateWindow(desk, texts, settings)
     except BaseException:
         desk.close()

@@ -114,7 +114,11 @@ def import_(
     # Checked before the store is opened, so that a bad file makes no new store.
     read_labels_csv(file, clip_hashes=hashes, emotions=emotions, annotator=(annotator, kind))
     place = folder.config.labels.database or folder.labels_dir / f"{annotator}.sqlite"
-    with LabelStore.open(place, annotator, kind, study_title=folder.config.study.title, emotions=emotions) as store:
+    with LabelStore.open(
+        place, annotator, kind, study_title=folder.config.study.title, emotions=emotions, by_lab=True
+    ) as store:
+        # Rows that come while the annotator's window is open would not be seen there.
+        store.take_seat()
         result = import_labels_csv(file, store, clip_hashes=hashes)
     typer.echo(f"{place}: {result.n_added} labels added, {result.n_present} there already")
 

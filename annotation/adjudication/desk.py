@@ -17,7 +17,7 @@ from annotation.evidence.eyes import EyeEvidence, StimulusTrack
 from annotation.items import Item
 from annotation.playback import Player, Prefetcher
 from annotation.source import ClipSource
-from data_schema.errors import LabelError, MediaError
+from data_schema.errors import EmerError, LabelError, MediaError
 from data_schema.labels import Decision, DecisionRecord, Judged
 from data_schema.labels.decisions import DECIDED_FIELDS
 from data_schema.vocabularies import SUGGESTED_POLARITY
@@ -78,6 +78,11 @@ class AdjudicationDesk:
         self._topics = Topics()
         self._failed: Callable[[], None] | None = None
         self._store = source.open_store()
+        try:
+            self._store.take_seat()
+        except EmerError:
+            self._store.close()
+            raise
         self._prefetcher = Prefetcher(source.open_face)
         self._decisions = self._read_decisions()
         self._own_labels = {record.row_id for record in self._store.current(self.task)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from annotation.bundle.identity import study_identity
 from annotation.bundle.keys import keys_of
 from annotation.items import Block
+from annotation.status import label_places
 from data_schema.errors import EmerError
 from data_schema.labels import current_labels, read_labels
 from data_schema.study import StudyFolder
@@ -61,10 +62,13 @@ def admissions(study: StudyFolder, passes: Iterable[tuple[str, str]]) -> list[Ad
 def _result(study: StudyFolder, annotator: str, task: str) -> Admitted:
     from annotation.sources.study import StudySource
 
-    path = study.labels_dir / f"{annotator}.sqlite"
     try:
         source = StudySource(study, task, annotator)
-        labels = current_labels(read_labels([path]))
+        # Not everybody's files: a damaged one of somebody else says nothing about this annotator.
+        labels = read_labels(
+            [place for place in label_places(study) if isinstance(place, str) or place.stem == annotator]
+        )
+        labels = current_labels(labels[labels["annotator_id"] == annotator])
     except EmerError as error:
         return Admitted(annotator, task, None, 0, problem=str(error))
     holds = labels[labels["task"] == task]

@@ -18,7 +18,7 @@ from annotation.bundle.identity import study_identity
 from annotation.bundle.keys import BundleKey, key_path, keys_of, read_key
 from data_schema.errors import EmerError, LabelError
 from data_schema.exports.clips import load_clip_index
-from data_schema.labels import LabelStore, Record, TraceSamples, read_records
+from data_schema.labels import LabelStore, Record, SeatTakenError, TraceSamples
 from data_schema.labels.log_reading import select_rows
 from data_schema.labels.sqlite_file import opened_for_reading, read_meta, tables_of
 from data_schema.study import StudyFolder
@@ -135,8 +135,8 @@ def _merge_one(study: StudyFolder, path: Path, hashes: Mapping[str, str], result
     identity = study_identity(study)
     if meta.get("study_id", "") not in ("", identity.study_id):
         raise LabelError(f"{path}: belongs to another study ('{meta.get('study_title', '')}'). Merge it there.")
-    target = study.labels_dir / f"{annotator}.sqlite"
-    if target.exists() and target.samefile(path):
+    target = study.config.labels.database or study.labels_dir / f"{annotator}.sqlite"
+    if isinstance(target, Path) and target.exists() and target.samefile(path):
         result.notes.append("is the study's own file")
         return
     home = Homecoming(_keys(study, meta, path), hashes, study.config.labels.emotions, (annotator, kind))
@@ -150,13 +150,19 @@ def _merge_one(study: StudyFolder, path: Path, hashes: Mapping[str, str], result
         )
     with LabelStore.open(
         target, annotator, kind, study_title=study.config.study.title, study_id=identity.study_id,
-        emotions=study.config.labels.emotions,
+        emotions=study.config.labels.emotions, by_lab=True,
     ) as store:  # fmt: skip
-        known = {log: {_identity(row): row for row in read_records(target, log)} for log in LOGS}
+        try:
+            store.take_seat()
+        except SeatTakenError:
+            result.notes.append(
+                f"{annotator}'s labels are open in a window; it shows what came home when it is opened again"
+            )
+        known = {log: {_identity(row): row for row in store.log(log)} for log in LOGS}
         fresh: list[Record] = []
         conflicts: list[str] = []
         for log in LOGS:
-            added, result.n_present[log] = _new_rows(rows[log], known[log], conflicts, path, target)
+            added, result.n_present[log] = _new_rows(rows[log], known[log], conflicts, path.name, store.place)
             result.n_added[log] = len(added)
             fresh += added
         # One transaction: a kill leaves the study's file as it was.
@@ -194,8 +200,8 @@ def _new_rows(
     rows: Iterable[Record],
     known: Mapping[object, Record],
     conflicts: list[str],
-    path: Path,
-    target: Path,
+    theirs: str,
+    ours: str,
 ) -> tuple[list[Record], int]:
     """Return the rows that are not there yet, and how many are; rows that differ go to `conflicts`."""
     new: dict[object, Record] = {}
@@ -208,7 +214,7 @@ def _new_rows(
             n_present += 1
         else:
             conflicts.append(
-                f"{_difference(there, row)}: {target.name} and {path.name} contradict each other. Rows never change, "
+                f"{_difference(there, row)}: {ours} and {theirs} contradict each other. Rows never change, "
                 "so one file was altered outside the toolkit; the study's stays. Compare both with a backup"
             )
     return list(new.values()), n_present

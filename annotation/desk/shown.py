@@ -77,6 +77,7 @@ class ShownDesk:
         self._store = source.open_store()
         self._saver = Saver(self._store, self._tell, lambda: self._topics.note(SAVING))
         try:
+            self._store.take_seat()
             self._log = PassLog(self._store, self.task, self.items)
             self._place = PlaceKeeper(self._store, self.task, clock)
         except EmerError:

@@ -42,6 +42,7 @@ from data_schema.labels.records import (
     TraceRecord,
     TraceSamples,
 )
+from data_schema.labels.seat import SeatTakenError
 from data_schema.labels.store import AddedRows, LabelStore
 from data_schema.labels.tables import current_labels, current_votes, label_frame, read_labels, read_log, read_records
 
@@ -68,6 +69,7 @@ __all__ = [
     "MarkRecord",
     "Record",
     "Restored",
+    "SeatTakenError",
     "ShownGuess",
     "Step",
     "StepRecord",

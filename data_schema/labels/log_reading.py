@@ -88,11 +88,18 @@ class LogReading(ABC):
         """Return the steps at one place of the queue, oldest first."""
         return self._log("steps", StepRecord, StepRow.item_id == item_id)
 
+    def log(self, name: str) -> list[Any]:
+        """Return all rows of a log of `data_schema.labels.records.LOGS`, in the order of their commit."""
+        return self._log(name, LOGS[name][1])
+
     def desk_value(self, key: str) -> str | None:
         """Return what `LabelStore.set_desk_value` was told last; None if nothing."""
         with self._transaction() as connection:
-            query = select(DeskRow.value).where(DeskRow.annotator_id == self.annotator_id, DeskRow.key == key)
-            return connection.execute(query).scalar_one_or_none()
+            return self._desk_value(connection, key)
+
+    def _desk_value(self, connection: Connection, key: str) -> str | None:
+        query = select(DeskRow.value).where(DeskRow.annotator_id == self.annotator_id, DeskRow.key == key)
+        return connection.execute(query).scalar_one_or_none()
 
     def _labels(self, *conditions: Any) -> list[LabelRecord]:
         return self._log("labels", LabelRecord, *conditions)

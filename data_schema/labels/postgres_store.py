@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from data_schema.errors import LabelError
 from data_schema.labels.postgres import (
+    SCHEMA,
     check_database,
     engine_for,
     explained,
@@ -20,11 +22,23 @@ from data_schema.labels.postgres import (
     read_meta,
     role_of,
 )
+from data_schema.labels.seat import SEAT_KEY, SeatTakenError, Sitting
 from data_schema.labels.store import LabelStore
 
 _log = logging.getLogger(__name__)
 #: The desk row that a writer locks. A lock on a row of one's own, since nobody else can take that one.
 _WRITER_KEY = "writer"
+#: Whether an advisory lock is held by the annotator, the lab (who owns the schema) or the server's administrator.
+#: PostgreSQL shows its 64 bits in halves; objsubid 1 says that it is one number and not two.
+_HELD = f"""
+SELECT EXISTS (
+    SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_roles r ON r.oid = a.usesysid
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.classid = CAST(CAST(:high AS bigint) AS oid) AND l.objid = CAST(CAST(:low AS bigint) AS oid)
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (r.rolsuper OR r.rolname IN (session_user, :own_role)
+         OR r.oid = (SELECT nspowner FROM pg_namespace WHERE nspname = '{SCHEMA}'))
+)"""
 
 
 class PostgresLabelStore(LabelStore):
@@ -37,16 +51,24 @@ class PostgresLabelStore(LabelStore):
         self._engine = engine
         self._connection = connection
         self._is_open = True
-        self._is_broken = False
+        #: Number and start of the server's process that holds the seat for us.
+        self._backend: tuple[int, datetime] | None = None
 
     @classmethod
     def connect(
-        cls, address: str, annotator_id: str, annotator_kind: str, *, study_id: str, emotions: Sequence[str]
+        cls,
+        address: str,
+        annotator_id: str,
+        annotator_kind: str,
+        *,
+        study_id: str,
+        emotions: Sequence[str],
+        by_lab: bool = False,
     ) -> PostgresLabelStore:
         """Connect as the annotator, or as the lab's role for an annotator; see `LabelStore.open`."""
         url = parse_address(address)
         place = place_of(url)
-        engine = engine_for(url, role_of(url, annotator_id))
+        engine = engine_for(url, None if by_lab else role_of(url, annotator_id))
         with explained(place):
             connection = engine.connect()
         try:
@@ -84,9 +106,61 @@ class PostgresLabelStore(LabelStore):
     def close(self) -> None:
         """Close the connection; may be called again."""
         with self._lock:
+            self._leave_seat()
             self._is_open = False
             with contextlib.suppress(SQLAlchemyError):
                 self._connection.close()
+
+    def _occupy(self, sitting: Sitting) -> bool:
+        with self._transaction() as connection:
+            return self._sit(connection, sitting)
+
+    def _vacate(self) -> None:
+        """Nothing: the lock ends with the connection, which is closed now."""
+
+    def _sit(self, connection: Connection, sitting: Sitting) -> bool:
+        """Take the seat for as long as the connection lasts, unless another window has it.
+
+        The row that each transaction locks lets one window of the annotator in here at a time, and the desk row
+        says which lock to look for. Anyone could take a lock whose number was fixed; this one is drawn anew each time, and
+        counts as taken only where the annotator or the lab holds it.
+        """
+        there = Sitting.read(self._desk_value(connection, SEAT_KEY))
+        if there is not None and there != self._sitting and self._holds(connection, there):
+            return False
+        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": sitting.number})
+        self._put_desk_value(connection, SEAT_KEY, sitting.text)
+        mine = text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        row = connection.execute(mine).one()
+        self._backend = (int(row.pid), row.backend_start)
+        return True
+
+    def _holds(self, connection: Connection, sitting: Sitting) -> bool:
+        """Tell whether the lock of a sitting is held by one of those who may write the annotator's rows."""
+        high, low = divmod(sitting.number % 2**64, 2**32)
+        own_role = role_of(self._engine.url, self.annotator_id)
+        return bool(connection.execute(text(_HELD), {"high": high, "low": low, "own_role": own_role}).scalar_one())
+
+    def _sit_again(self, sitting: Sitting) -> None:
+        """Take the seat on a new connection. The server may not have noticed yet that the old one is gone."""
+        if self._backend is not None:
+            # The start as well: the number may be another's by now.
+            end = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid = %s AND backend_start = %s AND usename = session_user"
+            )
+            # Past `_lock_at_begin`: the old connection may hold that row too. Where it fails, the wait for it decides.
+            failed = self._engine.dialect.loaded_dbapi.Error
+            with contextlib.suppress(failed), contextlib.closing(self._engine.raw_connection()) as raw:
+                raw.cursor().execute(end, self._backend)
+                raw.commit()
+        again = Sitting.here(sitting.since_utc)
+        with self._connection.begin():
+            is_ours = self._sit(self._connection, again)
+            there = Sitting.read(self._desk_value(self._connection, SEAT_KEY))
+        if not is_ours:
+            raise SeatTakenError(self.place, self.annotator_id, there)
+        self._sitting = again
 
     def _find_server(self) -> None:
         """Connect again if the last transaction broke off."""
@@ -96,6 +170,8 @@ class PostgresLabelStore(LabelStore):
             with contextlib.suppress(SQLAlchemyError):
                 self._connection.close()
             self._connection = self._engine.connect()
+            if self._sitting is not None:
+                self._sit_again(self._sitting)
             self._is_broken = False
             _log.warning("connected to %s again", self.place)
 

@@ -8,12 +8,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from filelock import FileLock
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 import data_schema
 from data_schema.errors import LabelError
 from data_schema.labels.models import SCHEMA_VERSION
+from data_schema.labels.seat import SEAT_KEY, SeatTakenError, Sitting, lock_file
 from data_schema.labels.sqlite_file import (
     create_label_file,
     explained,
@@ -34,7 +36,7 @@ class SqliteLabelStore(LabelStore):
         self.path = path
         self._connection = connection
         self._is_open = True
-        self._is_broken = False
+        self._seat_lock: FileLock | None = None
         self._identity = _identity(path)
 
     @classmethod
@@ -99,8 +101,26 @@ class SqliteLabelStore(LabelStore):
     def close(self) -> None:
         """Close the file; may be called again."""
         with self._lock:
+            self._leave_seat()
             self._is_open = False
             self._connection.close()
+
+    def _occupy(self, sitting: Sitting) -> bool:
+        with explained(self.path):
+            self._seat_lock = lock_file(self.path)
+        if self._seat_lock is None:
+            return False
+        try:
+            self.set_desk_value(SEAT_KEY, sitting.text)
+        except LabelError:
+            self._vacate()
+            raise
+        return True
+
+    def _vacate(self) -> None:
+        if self._seat_lock is not None:
+            self._seat_lock.release(force=True)
+            self._seat_lock = None
 
     def _find_file(self) -> None:
         """Open the file again if its drive failed, or if its place holds another file than the open one.
@@ -125,6 +145,7 @@ class SqliteLabelStore(LabelStore):
             with connection.begin():
                 found = read_meta(connection)
                 self._check_same_log(connection, found)
+                self._sit_again(connection)
         except BaseException:
             connection.close()
             raise
@@ -132,6 +153,17 @@ class SqliteLabelStore(LabelStore):
             self._connection.close()
         self._connection, self._identity, self._is_broken = connection, _identity(self.path), False
         _log.warning("%s was away and is back; it holds all that was saved", self.path)
+
+    def _sit_again(self, connection: Connection) -> None:
+        """Take the seat at the file that is there now: the old lock may lie on a drive that is gone."""
+        if self._sitting is None:
+            return
+        self._vacate()
+        self._seat_lock = lock_file(self.path)
+        if self._seat_lock is None:
+            there = Sitting.read(self._desk_value(connection, SEAT_KEY))
+            raise SeatTakenError(self.place, self.annotator_id, there)
+        self._put_desk_value(connection, SEAT_KEY, self._sitting.text)
 
     def _check_same_log(self, connection: Connection, found: Mapping[str, str]) -> None:
         _check_owner(self.path, found, self.annotator_id, self.annotator_kind, self.meta.get("study_id", ""))

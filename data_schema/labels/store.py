@@ -3,7 +3,8 @@
 What `write` returns is on the disk: each call is one transaction, committed with a
 full sync. Nothing is changed afterwards; a new label of the same clip supersedes
 the old one, and so do undo and redo. Several processes may write one log: each
-transaction first takes the right to write, then looks at what is current.
+transaction first takes the right to write, then looks at what is current. Who
+shows the log to an annotator takes the seat as well: there is one (`take_seat`).
 
 If a call fails, nothing of it is stored and all earlier calls stay. Calling it
 again is always safe: a store finds its file or server again by itself, and where
@@ -12,6 +13,7 @@ a commit broke off with its outcome unknown, the same entries are not stored twi
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from abc import abstractmethod
@@ -34,6 +36,7 @@ from data_schema.labels.label import LABEL_FIELDS, Label, LabelRecord
 from data_schema.labels.log_reading import LogReading, select_rows
 from data_schema.labels.models import ANNOTATOR_KINDS, Base, DeskRow, LabelRow
 from data_schema.labels.records import LOGS, TABLE_OF, Record, TraceSamples
+from data_schema.labels.seat import SEAT_KEY, SeatTakenError, Sitting
 from data_schema.vocabularies import EMOTIONS, AnnotatorKind
 
 _CONTENT = tuple(name for name in LABEL_FIELDS if name not in ("clip_id", "task", "repetition"))
@@ -62,6 +65,8 @@ class LabelStore(LogReading):
         # What was on its way when a transaction broke off; see `_stored_already`.
         self._unsure: tuple[tuple[Entry, ...], list[str]] | None = None
         self._last: tuple[type[Base], str] | None = None
+        self._sitting: Sitting | None = None
+        self._is_broken = False
 
     @classmethod
     def open(
@@ -75,6 +80,7 @@ class LabelStore(LogReading):
         emotions: Sequence[str] = EMOTIONS,
         details: Mapping[str, str] | None = None,
         create: bool = True,
+        by_lab: bool = False,
     ) -> LabelStore:
         """Open a label file, or make it; or go to the study's database.
 
@@ -94,6 +100,8 @@ class LabelStore(LogReading):
             Further facts for the description of a new file.
         create : bool
             Make the file if there is none. A database is made by ``emer annotate database init``.
+        by_lab : bool
+            Go to a database as whoever is logged in, who has to be the lab, and not as the annotator.
 
         Raises
         ------
@@ -109,7 +117,7 @@ class LabelStore(LogReading):
             from data_schema.labels.postgres_store import PostgresLabelStore
 
             return PostgresLabelStore.connect(
-                str(path_or_url), annotator_id, kind, study_id=study_id, emotions=emotions
+                str(path_or_url), annotator_id, kind, study_id=study_id, emotions=emotions, by_lab=by_lab
             )
         from data_schema.labels.sqlite_store import SqliteLabelStore
 
@@ -246,11 +254,51 @@ class LabelStore(LogReading):
 
     def set_desk_value(self, key: str, text: str) -> None:
         """Commit where the annotator's window stands; the one thing that is overwritten."""
-        own = (DeskRow.annotator_id == self.annotator_id, DeskRow.key == key)
         with self._transaction() as connection:
-            if connection.execute(update(DeskRow).where(*own).values(value=text)).rowcount == 0:
-                cells = {"annotator_id": self.annotator_id, "key": key, "value": text}
-                connection.execute(insert(DeskRow), cells)
+            self._put_desk_value(connection, key, text)
+
+    def _put_desk_value(self, connection: Connection, key: str, text: str) -> None:
+        own = (DeskRow.annotator_id == self.annotator_id, DeskRow.key == key)
+        if connection.execute(update(DeskRow).where(*own).values(value=text)).rowcount == 0:
+            connection.execute(insert(DeskRow), {"annotator_id": self.annotator_id, "key": key, "value": text})
+
+    def take_seat(self) -> None:
+        """Be the one window or process in which the annotator works, until the store is closed or the process ends.
+
+        Others can still read the log, and bring rows home into it.
+
+        Raises
+        ------
+        SeatTakenError
+            If another has the seat; it names the computer, the process and since when.
+        LabelError
+            If the seat cannot be taken for another reason, such as a folder that cannot be written to.
+        """
+        with self._lock:
+            if self._sitting is not None:
+                return
+            sitting = Sitting.here(utc_now())
+            if not self._occupy(sitting):
+                raise SeatTakenError(self.place, self.annotator_id, Sitting.read(self.desk_value(SEAT_KEY)))
+            self._sitting = sitting
+
+    def _leave_seat(self) -> None:
+        """Give the seat to whoever comes next; part of `close`."""
+        if self._sitting is None:
+            return
+        self._sitting = None
+        if not self._is_broken:
+            with contextlib.suppress(LabelError):
+                self.set_desk_value(SEAT_KEY, "")
+        self._vacate()
+
+    @abstractmethod
+    def _occupy(self, sitting: Sitting) -> bool:
+        """Take the lock of the seat and write down who has it; False if another has."""
+
+    @abstractmethod
+    def _vacate(self) -> None:
+        """Give the lock back; may be called again."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from annotation.status import clip_hashes
 from data_schema.cli import main
-from data_schema.labels import ENTRY_COLUMNS
+from data_schema.labels import ENTRY_COLUMNS, Label, LabelStore
 from data_schema.study import StudyFolder
 
 
@@ -87,6 +89,36 @@ def test_a_bad_import_leaves_nothing_behind(
     assert code == 0
     assert run(capsys, "import", str(study.root), str(file), "--annotator", "../a01")[0] == 1
     assert run(capsys, "import", str(study.root), str(file), "--annotator", "a02", "--kind", "robot")[0] in (1, 2)
+
+
+def test_while_a_window_is_open_others_read_and_merge_and_nobody_imports(
+    study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, hashes = str(study.root), clip_hashes(study)
+    first, second = sorted(hashes)[:2]
+    study.labels_dir.mkdir()
+    for name in ("a01", "a02"):
+        with LabelStore.open(study.labels_dir / f"{name}.sqlite", name) as store:
+            store.add(Label(first, hashes[first], "fer", emotion="fear"))
+    sent = tmp_path / "sent.sqlite"
+    shutil.copy(study.labels_dir / "a01.sqlite", sent)
+    with LabelStore.open(sent, "a01") as away:
+        away.add(Label(second, hashes[second], "fer", emotion="anger"))
+        away.take_seat()  # the bundle's own window is open too
+        with LabelStore.open(study.labels_dir / "a01.sqlite", "a01") as window:
+            window.take_seat()
+            for verb in ("status", "agreement", "consensus"):
+                assert run(capsys, verb, root)[0] == 0, verb
+            code, out, err = run(capsys, "merge", root, str(sent))
+            assert code == 0 and "1 labels; 1 rows there already" in out
+            assert "a01's labels are open in a window; it shows what came home when it is opened again" in err
+            assert len(window.current()) == 2
+            assert run(capsys, "export", root, str(tmp_path / "out.csv"), "--annotator", "a01")[0] == 0
+            code, _, err = run(capsys, "import", root, str(tmp_path / "out.csv"), "--annotator", "a01")
+            assert code == 1 and "'a01' are open in another window" in err and "Traceback" not in err
+    assert run(capsys, "import", root, str(tmp_path / "out.csv"), "--annotator", "a01")[0] == 0
+    code, _, err = run(capsys, "merge", root, str(sent))
+    assert code == 0 and "window" not in err
 
 
 def test_a_changed_recording_is_told_in_status(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:

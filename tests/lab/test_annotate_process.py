@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -78,11 +79,13 @@ class Annotator:
 
     def sit_down(self) -> None:
         """Start the tool and wait for its window."""
-        self.process = subprocess.Popen(
-            self._command, env=self._environment, cwd=PROJECT, stderr=subprocess.PIPE, text=True
-        )
+        self.process = self.start()
         window = until(self._window, 60.0, "the window")
         self.screen.do("windowfocus", "--sync", str(window))
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the tool."""
+        return subprocess.Popen(self._command, env=self._environment, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
 
     def _window(self) -> str:
         assert self.process is not None
@@ -156,3 +159,32 @@ def test_after_a_kill_the_window_opens_at_the_same_clip_with_the_same_draft(anno
     assert second[1:] == ("surprise", "negative"), "what was said before the kill is part of the label"
     annotator.process.send_signal(signal.SIGTERM)
     assert annotator.process.wait(30) == 0, "a polite end closes the window"
+
+
+def test_a_second_window_says_where_the_first_is_and_the_first_goes_on(annotator: Annotator) -> None:
+    annotator.sit_down()
+    first = annotator.process
+    assert first is not None
+    _after(annotator, FULL_LABEL, lambda: len(annotator.rows()) == 1, "the first label")
+    with annotator.start() as second:
+        try:
+            title = "The window cannot open"
+
+            def dialog() -> str:
+                assert second.poll() is None, second.stderr.read() if second.stderr else ""
+                try:
+                    return annotator.screen.do("search", "--onlyvisible", "--name", title).splitlines()[0]
+                except (subprocess.CalledProcessError, IndexError):
+                    return ""
+
+            window = until(dialog, 60.0, "the message")
+            annotator.screen.do("windowfocus", "--sync", str(window))
+            annotator.press(["Return"])
+            assert second.wait(30) == 1
+            said = second.stderr.read() if second.stderr else ""
+        finally:
+            second.kill()
+    assert f"'a01' are open in another window or program: on {platform.node()}, process {first.pid}, since 20" in said
+    assert "Traceback" not in said
+    annotator.screen.do("windowfocus", "--sync", annotator._window())
+    _after(annotator, FULL_LABEL, lambda: len(annotator.rows()) == 2, "the second label")

@@ -15,7 +15,9 @@ from annotation.settings import SettingsFile
 from annotation.source import ClipSource
 from annotation.texts import Texts
 from annotation.views.adjudication.window import AdjudicationWindow
+from annotation.views.refusal import show_refusal
 from annotation.views.theme import Theme
+from data_schema.errors import EmerError
 
 _WIDTH, _HEIGHT = 1600, 940
 
@@ -45,7 +47,7 @@ def run_adjudication(
     Raises
     ------
     EmerError
-        If the adjudicator's log cannot be opened.
+        If the adjudicator's log cannot be opened, or is open in another window; shown before it is raised.
     """
     application = make_application()
     begin_log(settings.path.parent)
@@ -54,9 +56,13 @@ def run_adjudication(
     if theme == "system":
         dark = application.palette().color(QPalette.ColorRole.Window).lightness() < 128
         theme = "dark" if dark else "light"
-    desk = AdjudicationDesk(source, cases)
+    texts = Texts(language or held.language or system_language())
     try:
-        texts = Texts(language or held.language or system_language())
+        desk = AdjudicationDesk(source, cases)
+    except EmerError as error:
+        show_refusal(error, texts)
+        raise
+    try:
         window = AdjudicationWindow(desk, texts, Theme(theme, held.text_size), Keymap(held.keys))
     except BaseException:
         desk.close()

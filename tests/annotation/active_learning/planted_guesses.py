@@ -44,7 +44,8 @@ def planted(
                 "shown_utc": None if control else "2026-01-01T00:00:00.000000Z", "label_ms": round(1000 * took),
             })  # fmt: skip
             labels.append({
-                **about, "row_id": row_id, "supersedes": None, "action": "label", "emotion": EMOTIONS[said],
+                **about, "row_id": row_id, "supersedes": None, "action": "label", "view": "face",
+                "emotion": EMOTIONS[said],
                 "valence": 0.5 if pulled else float(rng.uniform(-1, 1)), "skip_reason": None,
             })  # fmt: skip
     return pd.DataFrame(guesses), pd.DataFrame(labels)

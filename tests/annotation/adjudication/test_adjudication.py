@@ -200,7 +200,8 @@ def test_case_and_draft_survive_a_restart(open_desk):
     desk.set("emotion", "sadness")
     desk.set_reason("half a tho")
     clip = desk.case.clip_id
-    # Without close: whatever was shown is on the disk already.
+    # Without close: whatever was shown is on the disk already. A process that is killed gives its seat back.
+    desk._store._vacate()
     again = open_desk()
     assert again.case.clip_id == clip
     assert (again.verdict.emotion, again.verdict.reason) == ("sadness", "half a tho")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from annotation.desk import state
 from annotation.desk.desk import Desk
 from annotation.desk.state import Draft, Saving
-from data_schema.labels import LabelStore
+from data_schema.labels import LabelStore, SeatTakenError
 
 from .desk_source import FIRST_FRAME, Clock, ListSource, press, queue
 from .random_work import act, outcome, reference, summary
@@ -92,7 +92,7 @@ def test_the_draft_the_item_and_the_frame_survive_a_restart(open_desk: Open, clo
     desk.set_comment("smiles late")
     clock.play(desk, 1.0)
     assert desk.player.index == 5
-    del desk  # not closed: as if it had been killed
+    desk._store._vacate()  # not closed: as if it had been killed, which gives the seat back and does nothing else
     desk = open_desk()
     assert (desk.position, desk.player.index) == (1, 5)
     assert (desk.draft.emotion, desk.draft.valence, desk.draft.comment) == ("fear", -0.75, "smiles late")
@@ -270,3 +270,13 @@ def test_a_kill_loses_nothing_that_was_shown(tmp_path: Path) -> None:
         # What was shown last, or the step that was on its way to the disk when the kill came.
         assert after in expected[seed][n - 1 : n + 1], (number, n)
         assert json.loads(shown[-1]) == expected[seed][n - 1]
+
+
+def test_a_second_desk_of_an_annotator_is_refused_and_the_first_goes_on(open_desk: Open) -> None:
+    desk = open_desk()
+    with pytest.raises(SeatTakenError, match=r"'a01' are open in another window.*process \d+, since 20"):
+        open_desk()
+    press(desk, *LABEL)
+    assert desk.is_done(0) and desk.saving is Saving.SAVED
+    desk.close()
+    assert open_desk().is_done(0)

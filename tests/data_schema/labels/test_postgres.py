@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +23,7 @@ from data_schema.labels import (
     LabelStore,
     Mark,
     Restored,
+    SeatTakenError,
     Step,
     TakenBack,
     Trace,
@@ -323,6 +326,104 @@ def test_annotators_at_once_and_one_of_them_twice(lab: Lab, make_label: MakeLabe
     assert set(labels["clip_id"]) == {
         f"{name}-{number}" for name in ("left", "right", "other") for number in range(n)
     } | {"shared"}
+
+
+_SITS = """
+import sys
+from data_schema.labels import LabelStore
+store = LabelStore.open(sys.argv[1], "a01")
+store.take_seat()
+print("seated", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_window_is_refused_until_the_first_one_ends(lab: Lab, make_label: MakeLabel) -> None:
+    lab.as_annotator("a01")
+    with subprocess.Popen(
+        [sys.executable, "-c", _SITS, lab.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        try:
+            assert other.stdout is not None and other.stdout.readline() == "seated\n"
+            with lab.open("a01") as store, lab.open("a02") as neighbour:
+                with pytest.raises(SeatTakenError, match=f"'a01' are open.*process {other.pid}, since 20"):
+                    store.take_seat()
+                neighbour.take_seat()
+                store.add(make_label())  # as merge does, without a seat
+                lab.as_lab()
+                assert len(read_labels([lab.address])) == 1
+                other.kill()
+                other.wait(20)
+                _until_free(store)
+        finally:
+            other.kill()
+
+
+def _until_free(store: LabelStore) -> None:
+    """The server notices a killed client when it next reads from its socket: at once, but not in the same instant."""
+    for _ in range(200):
+        try:
+            return store.take_seat()
+        except SeatTakenError:
+            threading.Event().wait(0.02)
+    pytest.fail("the seat of a killed process was never free")
+
+
+def test_another_annotator_cannot_keep_a_window_out(lab: Lab) -> None:
+    """Everyone may take advisory locks, and see which are taken."""
+    held = "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    with lab.plain("a02") as attacker:
+        with lab.open("a01") as store, lab.open("a01") as second:
+            store.take_seat()
+            numbers = attacker.execute(held).fetchall()
+            assert len(numbers) == 1
+            store._connection.invalidate()  # type: ignore[attr-defined]  # as a kill: the desk row still names the lock
+            store._sitting = None
+            for _ in range(200):
+                if attacker.execute("SELECT pg_try_advisory_lock(%s)", numbers[0]).fetchone() == (True,):
+                    break
+                threading.Event().wait(0.02)
+            second.take_seat()
+            with pytest.raises(SeatTakenError), lab.open("a01") as third:
+                third.take_seat()
+
+
+def test_the_seat_is_kept_over_a_broken_connection(lab: Lab, make_label: MakeLabel) -> None:
+    with lab.open("a01") as store, lab.open("a01") as second:
+        store.take_seat()
+        lab.server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN "
+                       "(SELECT pid FROM pg_locks WHERE locktype = 'advisory')", lab.database)  # fmt: skip
+        with pytest.raises(LabelError, match="the server cannot be reached"):
+            store.add(make_label())
+        store.add(make_label())
+        with pytest.raises(SeatTakenError):
+            second.take_seat()
+        lab.server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN "
+                       "(SELECT pid FROM pg_locks WHERE locktype = 'advisory')", lab.database)  # fmt: skip
+        second.take_seat()
+        with pytest.raises(LabelError, match="the server cannot be reached"):
+            store.add(make_label(emotion="anger"))
+        with pytest.raises(SeatTakenError, match=f"process {os.getpid()}"):
+            store.add(make_label(emotion="anger"))
+        second.close()
+        store.add(make_label(emotion="anger"))
+        assert [row.emotion for row in store.history()] == ["fear", "anger"]
+
+
+def test_a_connection_that_the_server_takes_for_living_does_not_keep_its_window_out(
+    lab: Lab, make_label: MakeLabel
+) -> None:
+    """A network cable that was pulled: our side knows, the server does not."""
+    with lab.open("a01") as store:
+        store.take_seat()
+        old = store._connection.connection.driver_connection  # type: ignore[attr-defined]
+        store._connection.detach()  # type: ignore[attr-defined]
+        old.execute("SELECT 1 FROM desk WHERE annotator_id = 'a01' AND key = 'writer' FOR UPDATE")
+        store._is_broken = True
+        store.add(make_label())
+        with pytest.raises(psycopg.OperationalError):
+            old.execute("SELECT 1")
+        old.close()
 
 
 def test_mistakes_are_answered_with_the_next_step(lab: Lab, server: PostgresServer) -> None:
