@@ -19,8 +19,9 @@ PAGES = sorted(
     [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "constraints").glob("*.md")],
     key=lambda path: path.as_posix(),
 )
-ROLE_PAGES = ("operator.md", "annotator.md", "researcher.md", "maintainer.md")
+ROLE_PAGES = ("operator.md", "annotator.md", "annotation_lead.md", "study_design.md", "researcher.md", "maintainer.md")
 VERBS = sorted(point.name for point in entry_points(group="emer.commands"))
+PACKAGES = ("annotation", "collection", "data_schema", "emer_model")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -76,10 +77,36 @@ def test_every_command_line_on_a_page_exists(page: str, words: list[str]) -> Non
     assert unknown == [], f"{page}: {' '.join(words)}"
 
 
+def _with_sub_verbs(verb: str) -> Iterator[str]:
+    yield verb
+    for name in getattr(_command(verb), "commands", {}):
+        yield f"{verb} {name}"
+
+
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_on_a_role_page(verb: str) -> None:
+def test_every_verb_and_its_sub_verbs_are_on_a_role_page(verb: str) -> None:
     pages = "\n".join(_text(PROJECT / "docs" / name) for name in ROLE_PAGES)
-    assert re.search(rf"\bemer {verb}\b", pages), f"no role page shows `emer {verb}`"
+    missing = [words for words in _with_sub_verbs(verb) if not re.search(rf"\bemer {words}\b", pages)]
+    assert missing == [], f"no role page shows `emer {'`, `emer '.join(missing)}`"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_plan_of_the_house_names_every_room(package: str) -> None:
+    rooms = {path.parent.name for path in (PROJECT / package).glob("*/__init__.py")}
+    plan = _text(PROJECT / "docs" / "architecture.md")
+    section = plan.split(f"\n## Inside {package}\n")[1].split("\n## ")[0]
+    assert {room for room in rooms - {"commands"} if f"`{room}/`" not in section} == set()
+
+
+def test_the_commands_of_the_figures_exist() -> None:
+    text = _text(PROJECT / "docs" / "figures.md")
+    lines = re.findall(r"python -m benchmarks((?: [a-z_]+)+)", text)
+    named = {name for line in lines for name in line.split()} | set(
+        re.findall(r"python -m benchmarks\.([a-z_]+)", text)
+    )
+    assert {name for name in named if not (PROJECT / "benchmarks" / f"{name}.py").exists()} == set()
+    places = re.findall(r"`(tests/[^`]+)`", text)
+    assert named and places and [place for place in places if not (PROJECT / place).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
