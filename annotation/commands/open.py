@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from data_schema.errors import UsageError
+from data_schema.errors import StudyError, UsageError
 
 if TYPE_CHECKING:
     from annotation.source import ClipSource
@@ -59,8 +59,10 @@ def clip_source(place: Path | None, task: str, annotator: str, labels: Path | No
         from annotation.bundle.source import BundleSource
 
         return BundleSource(place or Path(), labels, annotator_id=annotator, task=task)
-    from data_schema.study.folder import find_study
+    from data_schema.study.folder import CONFIG_NAME, find_study
 
+    if place is not None and not (place / CONFIG_NAME).is_file():
+        raise StudyError(_neither(place))
     study = find_study(place)
     if not task:
         raise UsageError("--task is missing: say which pass, --task fer (the face alone) or --task er.")
@@ -80,3 +82,17 @@ def is_bundle(place: Path) -> bool:
     if (place / "study.toml").is_file():
         return False
     return (place / MANIFEST_NAME).is_file() or (place / FACE).is_dir()
+
+
+def _neither(place: Path) -> str:
+    """Say that a folder is neither a study nor a bundle, and which bundles lie just below it."""
+    if not place.is_dir():
+        return f"{place}: there is no such folder. Name the folder that the lab gave you, or a study folder."
+    near = sorted(child for child in place.iterdir() if child.is_dir() and is_bundle(child))
+    found = f" Did you mean {near[0]}?" if len(near) == 1 else ""
+    if len(near) > 1:
+        found = f" There are bundles in it: {', '.join(str(child) for child in near[:5])}."
+    return (
+        f"{place}: neither a bundle (a folder with manifest.json and face/) nor a study (with study.toml).{found} "
+        "Name the folder that the lab gave you, or a study folder."
+    )

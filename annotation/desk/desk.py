@@ -89,7 +89,9 @@ class Desk(MovingDesk):
         """Give the focused field the answer of a digit."""
         value = next((option.value for option in self.options(self._focus) if option.digit == digit), None)
         if value is None:
-            self.tell("warning", "no_such_digit", digit=str(digit))
+            digits = [option.digit for option in self.options(self._focus)]
+            taken = f"{min(digits)}-{max(digits)}"
+            self.tell("warning", "no_such_digit", digit=str(digit), fields=self._focus, digits=taken)
         else:
             self.set(self._focus, value)
 
@@ -224,6 +226,8 @@ class Desk(MovingDesk):
     def set_active(self, active: bool) -> None:
         """Say whether the window is in front; time counts only while it is."""
         self._worktime.set_active(active)
+        if not active and not self._closed:
+            self._saver.settle()
 
     def tick(self) -> None:
         """Let time pass: call it about 60 times a second."""
@@ -392,3 +396,5 @@ class Desk(MovingDesk):
         self._topics.note(TRACE)
         if ended:
             self.stop_trace()
+            if not self._saver.is_waiting:
+                self.tell("info", "trace_saved")

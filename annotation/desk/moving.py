@@ -283,6 +283,8 @@ class MovingDesk(ShownDesk):
             self._worktime.set_at_clip(page is Page.CLIP)
             if self.item is not None and page is not Page.BREAK:
                 self._keep_place()
+            if page in (Page.BREAK, Page.ADMISSION, Page.FINISHED):
+                self._saver.settle()
 
     def _propose_break(self) -> None:
         if self._worktime.break_due and self._page is Page.CLIP:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from annotation.desk.state import Notice, Saving
 from data_schema.errors import EmerError
 from data_schema.labels import LabelStore, LabelValueError
+from data_schema.labels.journal import fold_journal
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -62,6 +63,12 @@ class Saver:
     def retry(self) -> bool:
         """Try what waits once more; True if nothing waits (any more)."""
         return self._waiting is None or self._waiting()
+
+    def settle(self) -> None:
+        """Let the label file alone hold all that is saved: whoever looks away from the window may be about to send it."""
+        path = getattr(self._store, "path", None)
+        if isinstance(path, Path) and not fold_journal(path):
+            _log.info("%s: its newest rows are in the log beside it until it is closed", path.name)
 
     def drop(self) -> None:
         """Forget the step that waits: it was never shown as done."""

@@ -114,7 +114,7 @@ class Header(QWidget):
             words.append(texts("header.today", n=progress.n_done_today))
         if progress.seconds_per_clip is not None:
             words.append(texts("header.pace", seconds=round(progress.seconds_per_clip)))
-        if progress.minutes_left is not None:
+        if progress.minutes_left:
             hours, minutes = divmod(max(1, round(progress.minutes_left)), 60)
             key = "header.left_hours" if hours else "header.left_minutes"
             words.append(texts(key, hours=hours, minutes=minutes))

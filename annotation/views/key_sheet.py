@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QBoxLayout, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from annotation.keys import EYES, KEYS, LABEL, MOVE, PLAY, TRACE, WINDOW
 from annotation.texts import Texts
@@ -16,6 +16,10 @@ from annotation.views.theme import Theme, label
 
 #: Groups in each column of the sheet.
 _COLUMNS = ((LABEL, TRACE), (PLAY,), (MOVE, EYES, WINDOW))
+#: Letters of an action's keys from which they stand below each other.
+_LONG_KEYS = 12
+#: Widest line of words, in heights of a letter: where the window has room, and where it has not.
+_WIDE, _NARROW = 20, 11
 
 
 class KeySheet(Overlay):
@@ -36,7 +40,9 @@ class KeySheet(Overlay):
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.setObjectName("plain")
         self.area.viewport().setObjectName("plain")
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.hint = label("", "dim", wrap=True)
         self.column.addWidget(self.area, 1)
         self.column.addWidget(self.hint)
@@ -46,7 +52,37 @@ class KeySheet(Overlay):
         self.title.setText(self.texts("sheet.title"))
         settings = self._keys_of("settings")[0]
         self.hint.setText(self.texts("sheet.hint", key=self._keys_of("keys")[0], settings=settings))
-        sheet = QWidget()
+        sheet = self._sheet(_WIDE * self.theme.px)
+        if sheet.sizeHint().width() > self._room()[0]:
+            sheet.deleteLater()
+            sheet = self._sheet(_NARROW * self.theme.px)
+        self.area.setWidget(sheet)
+        # Qt fills it otherwise, in another colour than the panel.
+        sheet.setAutoFillBackground(False)
+        self.area.setMinimumSize(0, 0)
+        super().open()
+
+    def fit(self) -> None:
+        """Take as much of the window as the sheet needs."""
+        sheet = self.area.widget()
+        if sheet is not None:
+            room = self._room()
+            width = min(sheet.sizeHint().width() + 14, room[0])
+            need = sheet.layout().totalHeightForWidth(width - 14)
+            self.area.setMinimumSize(width, min(need + 4, room[1]))
+        super().fit()
+
+    def _room(self) -> tuple[int, int]:
+        """Return the largest size that the sheet can have in the window."""
+        window = self.parentWidget()
+        return (
+            (int(window.width() * 0.98) - 46, int(window.height() * 0.97) - 110) if window is not None else (900, 600)
+        )
+
+    def _sheet(self, most: int) -> QWidget:
+        """Return all groups in columns; words take `most` pixels of a line."""
+        # In the window from the start: the style sheet says how large its letters are.
+        sheet = QWidget(self.panel)
         sheet.setObjectName("plain")
         row = QHBoxLayout(sheet)
         row.setContentsMargins(0, 0, 0, 0)
@@ -56,27 +92,13 @@ class KeySheet(Overlay):
             column.setSpacing(6)
             for group in groups:
                 column.addWidget(label(self.texts(f"sheet.{group}"), "strong"))
-                column.addLayout(self._rows(group))
+                column.addLayout(self._rows(group, most))
             column.addStretch(1)
             row.addLayout(column, 1)
-        self.area.setWidget(sheet)
-        # Qt fills it otherwise, in another colour than the panel.
-        sheet.setAutoFillBackground(False)
         sheet.ensurePolished()
-        self.area.setMinimumSize(0, 0)
-        super().open()
+        return sheet
 
-    def fit(self) -> None:
-        """Take as much of the window as the sheet needs."""
-        sheet = self.area.widget()
-        if sheet is not None:
-            need = sheet.sizeHint()
-            window = self.parentWidget()
-            room = (window.width() * 0.98 - 46, window.height() * 0.97 - 110) if window is not None else (900, 600)
-            self.area.setMinimumSize(min(need.width() + 14, int(room[0])), min(need.height() + 2, int(room[1])))
-        super().fit()
-
-    def _rows(self, group: str) -> QGridLayout:
+    def _rows(self, group: str, most: int) -> QGridLayout:
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(3)
@@ -91,14 +113,16 @@ class KeySheet(Overlay):
                 words = self.texts("sheet.digits")
             else:
                 keys, words = self._keys_of(key.action), self.texts(f"keys.{key.action}")
-            cell = QHBoxLayout()
+            # Long ones below each other: beside each other one pair would push all words of the column away.
+            is_long = sum(len(one) for one in keys) > _LONG_KEYS
+            cell: QBoxLayout = QVBoxLayout() if is_long and len(keys) < 4 else QHBoxLayout()
             cell.setSpacing(3)
             for one in keys:
-                cell.addWidget(label(one, "key"), 0, Qt.AlignmentFlag.AlignTop)
+                cell.addWidget(label(one, "key"), 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
             cell.addStretch(1)
             grid.addLayout(cell, place, 0)
             said = label(words, "", wrap=True)
-            said.setMinimumWidth(13 * self.theme.px)
+            said.setMinimumWidth(min(self.fontMetrics().horizontalAdvance(words) + 4, most))
             grid.addWidget(said, place, 1, Qt.AlignmentFlag.AlignTop)
             place += 1
         return grid

@@ -138,6 +138,9 @@ class LabelPanel(QWidget):
     def fit(self) -> None:
         """Take the width that the letters need."""
         # The widest row asks for as much; less would cut its words.
+        for row in self.rows.values():
+            # Words that just changed: a layout inside a layout still holds the widths of the old ones.
+            row.layout().activate()
         rows = (row.minimumSizeHint().width() for row in self.rows.values())
         self.affect.setMaximumHeight(round(26 * self._theme.px))
         bar = self.scroll.verticalScrollBar().sizeHint().width()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QObject, QRect, Qt, Signal
 from qtpy.QtGui import QKeyEvent, QPainter, QPaintEvent
-from qtpy.QtWidgets import QApplication, QFrame, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QFrame, QVBoxLayout, QWidget
 
 from annotation.texts import Texts
 from annotation.views.theme import Theme, label
@@ -91,9 +91,14 @@ class Overlay(QWidget):
         return False
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Close on Escape; no other key reaches the window below."""
+        """Close on Escape, press the button in focus on Enter; no other key reaches the window below."""
+        focused = QApplication.focusWidget()
         if event.key() == Qt.Key.Key_Escape:
             self.shut()
+        # Qt gives Enter to buttons in dialogs only, and Space alone to all others.
+        is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.isAutoRepeat()
+        if is_enter and isinstance(focused, QAbstractButton) and self.isAncestorOf(focused):
+            focused.click()
         event.accept()
 
     def focusNextPrevChild(self, forward: bool) -> bool:

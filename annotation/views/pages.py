@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
@@ -66,7 +67,8 @@ class MessagePage(QWidget):
     def say_file(self, key: str) -> None:
         """Name the label file where the annotator has to hand it over: in a bundle."""
         path = getattr(self.desk.source, "label_path", None)
-        self.file.setText(self.texts(key, path=path) if path is not None else "")
+        # In full: a path below the folder in which somebody typed a command says nothing to who looks for the file.
+        self.file.setText(self.texts(key, path=Path(path).absolute()) if path is not None else "")
         self.file.setVisible(path is not None)
 
 

@@ -57,14 +57,16 @@ class SkipQuestion(Overlay):
 
 
 class _CommentField(QPlainTextEdit):
-    """A field of several lines in which Ctrl+Enter saves and Tab moves on."""
+    """A field of several lines in which Enter saves, as everywhere else, Shift+Enter begins a line, and Tab moves on."""
 
     finished = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Save on Ctrl+Enter."""
+        """Save on Enter; an Enter that is held down saves once."""
         is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if is_enter and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+        if is_enter and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            if event.isAutoRepeat():
+                return
             self.finished.emit()
             return
         super().keyPressEvent(event)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtCore import QEvent, QObject, QPointF, Qt, Signal
+from qtpy.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -30,6 +30,26 @@ from annotation.views.theme import Theme, label
 from data_schema.errors import UsageError
 
 
+class Choice(QComboBox):
+    """A list to choose from, with an arrow in the window's own colours: style sheets leave it in those of 1995."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the arrow over the field."""
+        super().paintEvent(event)
+        unit = self._theme.px / 14
+        middle = QPointF(self.width() - 16 * unit, self.height() / 2)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(self._theme.colour("dim"), 1.8 * unit))
+        points = [middle + QPointF(x * unit, y * unit) for x, y in ((-4.5, -2), (0, 2.5), (4.5, -2))]
+        painter.drawPolyline(QPolygonF(points))
+        painter.end()
+
+
 class SettingsView(Overlay):
     """Let the annotator change what only concerns them; each change holds at once.
 
@@ -51,7 +71,7 @@ class SettingsView(Overlay):
         self._keymap = keymap
         self._waiting_for = ""
         self._filling = False
-        self.combos = {name: QComboBox() for name in ("language", "theme", "text_size")}
+        self.combos = {name: Choice(theme) for name in ("language", "theme", "text_size")}
         self._names: dict[str, QLabel] = {name: label() for name in self.combos}
         form = QFormLayout()
         for name, combo in self.combos.items():

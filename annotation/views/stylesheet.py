@@ -46,6 +46,8 @@ def stylesheet(c: Mapping[str, str], px: int) -> str:
     QTableWidget:focus, QSpinBox:focus {{ border: 2px solid {c["focus"]}; }}
     QListWidget::item {{ padding: {pad}px; }}
     QListWidget::item:selected, QTableWidget::item:selected {{ background: {c["accent"]}; color: {c["accent_text"]}; }}
+    QComboBox::drop-down {{ border: none; width: {2 * px}px; }}
+    QComboBox::down-arrow {{ image: none; }}
     QComboBox QAbstractItemView {{ background: {c["raised"]}; color: {c["text"]};
                    selection-background-color: {c["accent"]}; selection-color: {c["accent_text"]}; }}
     QHeaderView::section {{ background: {c["background"]}; color: {c["dim"]}; border: none; padding: {pad}px; }}

@@ -13,7 +13,9 @@ only where the drive is known to be local; what is unknown counts as a network.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -46,6 +48,29 @@ def is_local_disk(path: Path) -> bool:
 def journal_mode_for(path: Path) -> str:
     """Return SQLite's journal mode for a file at `path`: ``wal`` or ``delete`` (rollback)."""
     return "wal" if is_local_disk(path) else "delete"
+
+
+def fold_journal(path: Path) -> bool:
+    """Bring what a write-ahead log holds into the label file itself, so that a copy of that one file holds all.
+
+    Who sends a file while a program has it open sends the file alone: without this its newest rows would stay behind
+    in the ``-wal`` file. Waits for nobody and changes no row; with a rollback journal there is nothing to do.
+
+    Returns
+    -------
+    bool
+        True if the file alone now holds all. False if it could not be written (its drive is full or away) or is read
+        at this moment: the rows are safe in the log beside it, and closing the file brings them in.
+    """
+    if not path.is_file():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=0.0)) as raw:
+            # PASSIVE takes no lock that a writer would meet (https://www.sqlite.org/pragma.html#pragma_wal_checkpoint).
+            busy, in_log, brought = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(busy == 0 and brought == in_log)
 
 
 def file_system_of(path: Path, mounts: str) -> str:

@@ -30,8 +30,19 @@ def test_a_study_needs_pass_and_annotator(video_study: StudyFolder) -> None:
 
 
 def test_a_folder_that_is_neither_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=str(tmp_path)):
+    with pytest.raises(StudyError, match=f"{tmp_path}: neither a bundle .* nor a study"):
         clip_source(tmp_path, "fer", "a01")
+    with pytest.raises(StudyError, match="there is no such folder"):
+        clip_source(tmp_path / "gone", "fer", "a01")
+
+
+def test_the_folder_above_a_bundle_names_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / "fer-a01" / "face").mkdir(parents=True)
+    with pytest.raises(StudyError, match=f"Did you mean {tmp_path / 'fer-a01'}"):
+        clip_source(tmp_path, "", "")
+    (tmp_path / "er-a01" / "face").mkdir(parents=True)
+    with pytest.raises(StudyError, match="There are bundles in it: .*er-a01, .*fer-a01"):
+        clip_source(tmp_path, "", "")
 
 
 def test_what_is_left_of_a_bundle_is_still_told_from_a_study(tmp_path: Path, video_study: StudyFolder) -> None:

@@ -166,7 +166,9 @@ def test_what_is_typed_into_a_comment_labels_nothing(show: Callable[..., Shown])
     shown = show()
     shown.press("C")
     shown.type("1 5 n, s? m")
-    shown.press("Ctrl+Return")
+    shown.press("Shift+Return")
+    assert shown.window.comment.isVisible(), "a new line, which is taken away again"
+    shown.press("Backspace", "Return")
     assert not shown.window.comment.isVisible()
     assert shown.desk.draft.comment == "1 5 n, s? m"
     assert shown.desk.draft.emotion is None
@@ -247,6 +249,16 @@ def test_every_word_has_room(
     assert window.clip.video.width() >= 0.25 * size[0]
 
 
+def test_words_have_room_after_the_language_changed_twice(show: Callable[..., Shown]) -> None:
+    shown = show()
+    shown.press("5", "2", "Ctrl+Z", "Ctrl+L", "Ctrl+T", "F1", "F1", "Ctrl+L")
+    form = shown.window.clip.form
+    inside = form.scroll.viewport().width()
+    assert form.scroll.widget().width() <= inside, "nothing is cut off at the right"
+    for button in form.rows["emotion"].buttons:
+        assert button.mapTo(form.scroll.viewport(), button.rect().topRight()).x() < inside
+
+
 def test_language_and_colours_change_at_once_and_are_kept(show: Callable[..., Shown]) -> None:
     shown = show()
     before = pixels(shown.window).mean()
@@ -273,7 +285,9 @@ def test_a_key_is_changed_by_pressing_it(show: Callable[..., Shown]) -> None:
     shown.click(view.buttons["change"])
     shown.press("M", on=view.table)
     assert "apex" in view.prompt.text(), "M is taken, and it is said by what"
-    shown.click(view.buttons["change"])
+    view.buttons["change"].setFocus()
+    shown.press("Return", on=view.buttons["change"])
+    assert "Press" in view.prompt.text(), "Enter presses the button in focus, as Space does"
     shown.press("X", on=view.table)
     assert view.prompt.text() == ""
     shown.press("Escape")
@@ -287,6 +301,13 @@ def test_a_key_is_changed_by_pressing_it(show: Callable[..., Shown]) -> None:
     again.press("X")
     assert not again.desk.flagged
     assert again.log("marks")["kind"].tolist() == ["flag", "flag"]
+
+
+def test_the_sheet_needs_no_sideways_scrolling_at_150_percent(show: Callable[..., Shown]) -> None:
+    shown = show("er", (1668, 960), text_size=150)
+    shown.press("F1")
+    area = shown.window.sheet.area
+    assert area.widget().width() <= area.viewport().width()
 
 
 def test_the_sheet_names_every_key_and_no_key_works_below_it(show: Callable[..., Shown]) -> None:

@@ -83,6 +83,7 @@ def test_a_study_may_narrow_words_and_the_suggestion_follows(open_desk: Open) ->
     assert desk.draft.emotion == "neutral" and desk.draft.polarity is None  # 'neutral' is no polarity here
     press(desk, "field.previous", "3")
     assert desk.draft.emotion == "neutral" and desk.notice is not None and desk.notice.text_id == "no_such_digit"
+    assert (desk.notice.values["fields"], desk.notice.values["digits"]) == ("emotion", "1-2")
     with pytest.raises(LabelValueError, match="anger, neutral"):
         desk.set("emotion", "fear")
 
