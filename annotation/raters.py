@@ -121,6 +121,8 @@ class SimulatedRater:
         *,
         emotions: Sequence[str],
         has_face: bool = True,
+        repetition: int = 0,
+        may_leave_out: bool = True,
     ) -> Label | None:
         """Return what the rater says of one clip.
 
@@ -136,27 +138,32 @@ class SimulatedRater:
             Emotions that the study offers.
         has_face : bool
             False if no frame of the clip shows a face: an FER rater skips it.
+        repetition : int
+            0 for the first showing; a repeat is judged anew, with noise of its own.
+        may_leave_out : bool
+            False for clips that have to be judged before the queue goes on: training and admission.
 
         Returns
         -------
         Label or None
             None if the rater never opened the clip.
         """
-        rng = np.random.default_rng(
-            [self.seed, zlib.crc32(self.annotator_id.encode()), TASKS.index(task), zlib.crc32(clip_id.encode())]
-        )
+        seeds = [self.seed, zlib.crc32(self.annotator_id.encode()), TASKS.index(task), zlib.crc32(clip_id.encode())]
+        # The first showing keeps the noise that it had before there were repeats.
+        rng = np.random.default_rng([*seeds, repetition] if repetition else seeds)
         opened, decided = rng.random(2) >= (self.missing_share, self.skip_share)
         emotion = self._emotion(task, truth.emotion, emotions, rng)
         marks = rng.normal(0.0, self.scale_noise, size=3)
         duration_ms = int(1000 * self.typical_duration_s * rng.lognormal(0.0, 0.4))
         follows = bool(rng.random() < self.polarity_agreement)
-        if not opened:
+        if may_leave_out and not opened:
             return None
         common = {
             "clip_id": clip_id,
             "clip_sha256": clip_sha256,
             "task": task,
             "view": SIMULATED_VIEW,
+            "repetition": repetition,
             "duration_ms": duration_ms,
         }
         if task == "fer" and not has_face:

@@ -6,6 +6,9 @@ without planted truth is a real one and cannot be labelled here. A session that
 replays real recordings carries the planted truth of its simulated participant:
 its labels describe that participant, not the person in the video.
 
+A simulated annotator to whom clips were handed out (``emer annotate assign``) follows their queue, as a person does at the
+desk: training, the admission test and what it opens, hidden repeats judged a second time. All others judge all clips once.
+
 Every row says ``annotator_kind = simulated``.
 """
 
@@ -13,17 +16,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from annotation.items import Block, Item
+from annotation.queue.gold import read_study_gold
+from annotation.queue.progress import share_right
+from annotation.queue.queues import read_all_queues
 from annotation.raters import PlantedTruth, SimulatedRater
 from data_schema.errors import LabelError
 from data_schema.exports.clips import load_clip_index
-from data_schema.labels import Label, LabelStore
+from data_schema.labels import TRAINING_VIEW, Label, LabelStore
 from data_schema.labels.sqlite_file import SIDE_FILES
 from data_schema.session import open_session
 from data_schema.session.layout import PLANTED
@@ -32,6 +39,9 @@ from data_schema.vocabularies import TASKS, AnnotatorKind
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
+#: What is judged: clip, task, repetition.
+Key = tuple[str, str, int]
+Queues = Mapping[tuple[str, str], Sequence[Item]]
 #: Raised when the same seed would give other labels; stored beside the seed.
 _MODEL_VERSION = 1
 
@@ -60,7 +70,7 @@ def simulate_labels(
     force: bool = False,
     progress: Progress | None = None,
 ) -> list[SimulatedPass]:
-    """Write the labels of `n_annotators` simulated annotators, both tasks.
+    """Write the labels of `n_annotators` simulated annotators, both tasks; each follows their queue, if they have one.
 
     Clips that an annotator has labelled before are left, so that a second run
     with the same seed adds only what is new.
@@ -94,11 +104,13 @@ def simulate_labels(
     # All files are looked at before the first is written.
     for rater in raters:
         _check_file(study, rater, force=force)
+    queues = _queues(study)
     passes: list[SimulatedPass] = []
     for done, rater in enumerate(raters):
         if progress:
             progress(done, len(raters), rater.annotator_id)
-        passes += _run_rater(study, rater, clips, truths, force=force)
+        work = _Work(study, rater, clips, truths, queues)
+        passes += _run_rater(study, rater, work, force=force)
     if progress:
         progress(len(raters), len(raters), "")
     return passes
@@ -199,22 +211,82 @@ def _check_file(study: StudyFolder, rater: SimulatedRater, *, force: bool) -> No
         )
 
 
-def _run_rater(
-    study: StudyFolder,
-    rater: SimulatedRater,
-    clips: pd.DataFrame,
-    truths: dict[tuple[str, str], PlantedTruth],
-    *,
-    force: bool,
-) -> list[SimulatedPass]:
+def _queues(study: StudyFolder) -> Queues:
+    return {key: [entry.item for entry in queue] for key, queue in read_all_queues(study).items()}
+
+
+class _Work:
+    """What one simulated annotator has before them.
+
+    Parameters
+    ----------
+    study : StudyFolder
+    rater : SimulatedRater
+    clips : DataFrame
+        The clips that are good enough to be labelled.
+    truths : dict
+        What was planted, by clip and task.
+    queues : mapping
+        What was handed out, by annotator and task.
+    """
+
+    def __init__(
+        self,
+        study: StudyFolder,
+        rater: SimulatedRater,
+        clips: pd.DataFrame,
+        truths: dict[tuple[str, str], PlantedTruth],
+        queues: Queues,
+    ) -> None:
+        self._study, self._rater, self._truths = study, rater, truths
+        self._clips = clips
+        self._has_face = dict(zip(clips["clip_id"].astype(str), clips["n_face_frames"] > 0, strict=True))
+        self._queues = {task: queues.get((rater.annotator_id, task), ()) for task in TASKS}
+        self._has_queue = any(self._queues.values())
+
+    def places(self, task: str) -> Sequence[Item]:
+        """Return the annotator's queue, or where nothing was handed out to them all clips once."""
+        if self._has_queue:
+            return self._queues[task]
+        rows = zip(self._clips["clip_id"].astype(str), self._clips["session_sha256"].astype(str), strict=True)
+        return [Item(clip, clip, sha256, task, 0, Block.MAIN, at) for at, (clip, sha256) in enumerate(rows)]
+
+    def judge(self, item: Item, emotions: Sequence[str]) -> Label | None:
+        """Return what the annotator says at a place; None if they leave it open."""
+        label = self._rater.judge(
+            item.clip_id,
+            item.clip_sha256,
+            item.task,
+            self._truths[item.clip_id, item.task],
+            emotions=emotions,
+            has_face=bool(self._has_face[item.clip_id]),
+            repetition=item.repetition,
+            may_leave_out=item.block is Block.MAIN,
+        )
+        if label is None or item.block is not Block.TRAINING:
+            return label
+        return replace(label, view=f"{TRAINING_VIEW}{label.view}")
+
+    def is_admitted(self, places: Sequence[Item], said: Mapping[Key, str | None]) -> bool:
+        """Say whether the answers to the admission test open the main block."""
+        test = [item for item in places if item.block is Block.ADMISSION]
+        if not test:
+            return True
+        gold = read_study_gold(self._study)
+        right = {i.item_id: gold[i.clip_id, i.task].emotion for i in test if (i.clip_id, i.task) in gold}
+        given = {item.item_id: said.get(item.key) or "" for item in test}
+        return share_right(given, right) >= self._study.config.annotation.admission_share
+
+
+def _run_rater(study: StudyFolder, rater: SimulatedRater, work: _Work, *, force: bool) -> list[SimulatedPass]:
     path = _label_path(study, rater)
     if not (force and path.exists()):
         with _open(study, rater, path) as store:
-            return _label_clips(study, rater, clips, truths, store)
+            return _label_places(work, store)
     fresh = path.with_name(f".{path.name}.partial")
     _remove(fresh)
     with _open(study, rater, fresh) as store:
-        passes = _label_clips(study, rater, clips, truths, store)
+        passes = _label_places(work, store)
     if any(path.with_name(path.name + suffix).exists() for suffix in SIDE_FILES):
         _remove(fresh)
         raise LabelError(f"{path.name}: another program has the file open. Close it and try again.")
@@ -227,36 +299,31 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _label_clips(
-    study: StudyFolder,
-    rater: SimulatedRater,
-    clips: pd.DataFrame,
-    truths: dict[tuple[str, str], PlantedTruth],
-    store: LabelStore,
-) -> list[SimulatedPass]:
+def _label_places(work: _Work, store: LabelStore) -> list[SimulatedPass]:
     """Label what is not labelled yet, in one transaction."""
-    present = {(record.clip_id, record.task) for record in store.history()}
+    present = {record.key for record in store.history()}
+    said: dict[Key, str | None] = {record.key: record.emotion for record in store.current()}
     new: list[Label] = []
     passes = []
     for task in TASKS:
+        places = work.places(task)
         n_before, n_present, n_missing = len(new), 0, 0
-        for clip in clips.itertuples():
-            if (str(clip.clip_id), task) in present:
+        is_open: bool | None = None
+        for item in places:
+            if item.key in present:
                 n_present += 1
                 continue
-            label = rater.judge(
-                str(clip.clip_id),
-                str(clip.session_sha256),
-                task,
-                truths[str(clip.clip_id), task],
-                emotions=store.emotions,
-                has_face=int(clip.n_face_frames) > 0,
-            )
+            if item.block is Block.MAIN and is_open is None:
+                is_open = work.is_admitted(places, said)
+                if not is_open:
+                    _log.warning("%s did not pass the admission test of the pass %s", store.annotator_id, task)
+            label = work.judge(item, store.emotions) if item.block is not Block.MAIN or is_open else None
             if label is None:
                 n_missing += 1
             else:
                 new.append(label)
-        passes.append(SimulatedPass(rater.annotator_id, task, len(new) - n_before, n_present, n_missing))
+                said[item.key] = label.emotion
+        passes.append(SimulatedPass(store.annotator_id, task, len(new) - n_before, n_present, n_missing))
     store.add_many(new)
-    _log.info("%s: %d labels", rater.annotator_id, len(new))
+    _log.info("%s: %d labels", store.annotator_id, len(new))
     return passes

@@ -2,19 +2,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from annotation.agreement import agreement
+from annotation.agreement.counted import counted_labels
+from annotation.queue.assignments import extend_assignments, load_assignments
+from annotation.queue.gold import read_study_gold
+from annotation.queue.queues import read_all_queues
+from annotation.queue.standing import standings
 from annotation.raters import NEIGHBOURS, PlantedTruth, SimulatedRater
 from annotation.simulate import simulate_labels
+from annotation.status import clip_hashes
 from data_schema.errors import LabelError
 from data_schema.labels import LabelStore, consensus, current_labels, read_labels
 from data_schema.session import open_session
 from data_schema.study import StudyFolder
 from data_schema.vocabularies import EMOTIONS
+
+from .labelled_study import write_gold
 
 SAID = [
     "annotator_id",
@@ -178,3 +188,97 @@ def test_progress_is_told(study: StudyFolder, caplog: pytest.LogCaptureFixture) 
     assert told == [(0, 2, "sim-01"), (1, 2, "sim-02"), (2, 2, "")]
     with pytest.raises(LabelError, match="expected 1 to 99"):
         simulate_labels(study, n_annotators=0)
+
+
+@pytest.fixture
+def assigned(study: StudyFolder) -> StudyFolder:
+    """Three simulated annotators and a person share 42 clips, two of them each; half of what they judge comes again."""
+    lines = [
+        "[annotation]", 'annotators = ["sim-01", "sim-02", "sim-03", "a01"]', "annotators_per_clip = 2",
+        "repeats_share = 0.5", "repeats_distance = 2", 'gold_file = "gold.csv"', "training_clips = 2",
+        "admission_clips = 3", "admission_share = 0.5",
+    ]  # fmt: skip
+    study.config_path.write_text(study.config_path.read_text(encoding="utf-8") + "\n".join(lines), encoding="utf-8")
+    study = StudyFolder(study.root)
+    truth = planted(study)
+    rows = [
+        {"clip_id": clip, "task": task, "emotion": truth.loc[clip, column]}
+        for task, column in (("er", "felt_emotion"), ("fer", "shown_emotion"))
+        for clip in sorted(truth.index)[:6]
+    ]
+    write_gold(study, rows)
+    extend_assignments(study)
+    return study
+
+
+def _queue(study: StudyFolder, name: str, task: str) -> pd.DataFrame:
+    table = load_assignments(study)
+    return table[(table["annotator_id"] == name) & (table["task"] == task)].sort_values("position")
+
+
+def test_who_was_given_clips_follows_the_queue(assigned: StudyFolder) -> None:
+    passes = simulate_labels(assigned, n_annotators=4)
+    log = read_labels(assigned.label_files())
+    for one in passes:
+        mine = log[(log["annotator_id"] == one.annotator_id) & (log["task"] == one.task)].sort_values("created_utc")
+        if one.annotator_id == "sim-04":  # nothing was handed out to them: all clips, once
+            assert len(mine) == one.n_added == 42 - one.n_missing and set(mine["repetition"]) == {0}
+            continue
+        queue = _queue(assigned, one.annotator_id, one.task)
+        assert one.n_added + one.n_missing == len(queue) < 42 and one.n_missing < 6
+        places = list(zip(queue["clip_id"], queue["repetition"], strict=True))
+        said = list(zip(mine["clip_id"], mine["repetition"], strict=True))
+        assert said == [place for place in places if place in set(said)], "in the order of the queue"
+        tests = queue[queue["block"] != "main"]
+        assert set(zip(tests["clip_id"], tests["repetition"], strict=True)) <= set(said)
+        training = set(queue.loc[queue["block"] == "training", "clip_id"])
+        assert set(mine.loc[mine["view"] == "training:planted", "clip_id"]) == training and len(training) == 2
+        again = mine[mine["repetition"] == 1].merge(mine[mine["repetition"] == 0], on="clip_id")
+        assert len(again) > 4
+        assert (again["valence_x"] != again["valence_y"]).any(), "a repeat is judged anew"
+    assert [one.n_added for one in simulate_labels(assigned, n_annotators=4)] == [0] * 8
+    before = said_of(log)
+    simulate_labels(assigned, n_annotators=4, force=True)
+    assert said_of(read_labels(assigned.label_files())) == before
+
+
+def said_of(log: pd.DataFrame) -> list[tuple[object, ...]]:
+    return sorted(log[[*SAID[:3], "repetition", "valence"]].fillna(9).itertuples(index=False, name=None))
+
+
+def test_a_simulated_study_shows_progress_agreement_and_self_consistency(assigned: StudyFolder) -> None:
+    simulate_labels(assigned, n_annotators=3)
+    queues = read_all_queues(assigned)
+    rows = standings(
+        read_labels(assigned.label_files()), queues, clip_hashes(assigned), read_study_gold(assigned),
+        assigned.config.annotation, datetime.now(timezone.utc),
+    )  # fmt: skip
+    for row in rows:
+        if row.annotator != "a01":
+            assert row.labelled > row.open and "passed" in row.admission and "% of " in row.repeats
+    report = agreement(counted_labels(assigned), n_resamples=0)
+    for one in report.passes:
+        assert [rater.annotator_id for rater in one.raters] == ["sim-01", "sim-02", "sim-03"]
+        assert {entry.rater.annotator_id for entry in one.consistency if entry.field == "emotion"} == {
+            "sim-01", "sim-02", "sim-03",
+        }  # fmt: skip
+        found = [(entry.same.value, entry.n_clips) for entry in one.consistency if entry.field == "emotion"]
+        n_same = sum(share * n for share, n in found if share is not None)
+        assert 0.5 < n_same / sum(n for _, n in found) < 1
+
+
+def test_who_is_not_admitted_stops_there(assigned: StudyFolder, caplog: pytest.LogCaptureFixture) -> None:
+    gold = assigned.root / "gold.csv"
+    truth = planted(assigned)
+    rows = []  # answers that hardly anybody gives
+    for task, column in (("er", "felt_emotion"), ("fer", "shown_emotion")):
+        for clip in sorted(truth.index)[:6]:
+            said = truth.loc[clip, column]
+            far = next(word for word in EMOTIONS if word != said and word not in NEIGHBOURS[said])
+            rows.append({"clip_id": clip, "task": task, "emotion": far})
+    gold.unlink()
+    write_gold(assigned, rows)
+    passes = simulate_labels(assigned, n_annotators=1)
+    assert [one.n_added for one in passes] == [5, 5], "training and test, nothing more"
+    assert "sim-01 did not pass the admission test of the pass er" in caplog.text
+    assert [one.n_added for one in simulate_labels(assigned, n_annotators=1)] == [0, 0]
