@@ -44,7 +44,7 @@ def data_card(folder: Path, *, title: str, simulated: bool, counts: dict[str, in
         f"# {title}: training export",
         _simulated(clips, quality, labels) if simulated else "",
         _contents(counts, clips),
-        _labels(labels, targets),
+        _labels(labels, targets, settings),
         _protocols(targets),
         _quality(quality, clips, settings),
         _folds(folds, clips),
@@ -101,13 +101,14 @@ def _contents(counts: dict[str, int], clips: pd.DataFrame) -> str:
     )
 
 
-def _labels(labels: pd.DataFrame, targets: pd.DataFrame) -> str:
+def _labels(labels: pd.DataFrame, targets: pd.DataFrame, settings: dict[str, Any]) -> str:
+    found = "Dawid-Skene" if settings["consensus"] == "dawid-skene" else "majority"
     lines = [
         "## Labels",
         "",
         (
             "ER is what the participant felt, FER what the face showed. A tie between annotators, a skip or a missing "
-            "answer is a missing target."
+            f"answer is a missing target. Annotators' classes are found by {found}, scales by the mean."
         ),
         "",
         _table(

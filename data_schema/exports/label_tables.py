@@ -189,6 +189,7 @@ def target_table(
     clip_ids: list[str],
     er_source: str,
     decisions: pd.DataFrame | None = None,
+    method: str = "majority",
 ) -> pd.DataFrame:
     """Build ``targets.parquet``: one row a clip, missing where there is no agreed label.
 
@@ -204,12 +205,20 @@ def target_table(
         Who says what was felt.
     decisions : DataFrame, optional
         From :func:`held_decisions`; they replace what annotators say together.
+    method : {'majority', 'dawid-skene'}
+        How classes are found. Dawid-Skene judges annotators by all their labels, also by those of clips that the export leaves
+        out.
+
+    Raises
+    ------
+    MissingExtraError
+        If Dawid-Skene is asked for and its library is not installed.
     """
-    fer = consensus(annotators, "fer", decisions=decisions).set_index("clip_id")
+    fer = consensus(annotators, "fer", method=method, decisions=decisions).set_index("clip_id")
     if er_source == "self_report":
         er = pd.DataFrame(reports, columns=list(LABEL_COLUMNS)).set_index("clip_id").assign(n_raters=1, decided_by=None)
     else:
-        er = consensus(annotators, "er", decisions=decisions).set_index("clip_id")
+        er = consensus(annotators, "er", method=method, decisions=decisions).set_index("clip_id")
     table: pd.DataFrame = pd.DataFrame({"clip_id": clip_ids})
     for name in list(TARGET_COLUMNS)[1:]:
         task, column = name.split("_", maxsplit=1)

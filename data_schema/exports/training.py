@@ -166,7 +166,9 @@ def _export(
     reports = _reports(study, clips)
     names = clips["clip_id"].tolist()
     decisions = held_decisions(_all_decisions(study), index, accept_changed)
-    targets = target_table(holds, reports, names, study.config.labels.er_source, decisions)
+    targets = target_table(
+        holds, reports, names, study.config.labels.er_source, decisions, study.config.labels.consensus
+    )
     refuse_lost_folds(study.folds_path, _finished_exports(study, out))
     folds = frozen_folds(
         study.folds_path,
@@ -448,6 +450,7 @@ def _finish(
     stored = {
         **settings.as_json(),
         "er_source": config.labels.er_source,
+        "consensus": config.labels.consensus,
         "clip_rule": config.clips.rule,
         "quality_rule": config.quality.model_dump(),
     }

@@ -219,6 +219,10 @@ class LabelsSection(_Section):
     er_source: Literal["annotators", "self_report"] = Field(
         "annotators", description="Who says what was felt: annotators of the ER pass, or the participant."
     )
+    consensus: Literal["majority", "dawid-skene"] = Field(
+        "majority",
+        description="How the training export finds the class that annotators say together; dawid-skene needs the extra consensus.",
+    )
     database: str = Field(
         "",
         pattern=r"^$|^postgresql://[^\s]+$",

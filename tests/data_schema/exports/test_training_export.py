@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import pickle
 from pathlib import Path
@@ -69,6 +70,28 @@ def test_targets_are_those_of_the_annotators(made):
         with pytest.raises(ExportError, match="er-7"):
             export.clips_of("er-8")
         assert set(export.labels["source"]) == {"annotator", "self_report"}
+
+
+def test_a_study_may_let_dawid_skene_find_the_classes(copied, monkeypatch):
+    """The library has its own tests; here it says disgust of every clip, which nobody did."""
+    # Not by attribute: the package hands on the function of the same name.
+    module = importlib.import_module("data_schema.labels.consensus")
+    said = {"emotion": "disgust", "polarity": "negative"}
+    monkeypatch.setattr(
+        module, "class_probabilities",
+        lambda votes, field: {clip: {said[field]: 1.0} for clip in votes.loc[votes[field].notna(), "clip_id"]},
+    )  # fmt: skip
+    study, out = copied
+    path = study.root / "study.toml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("[folds]", '[labels]\nconsensus = "dawid-skene"\n[folds]'),
+        encoding="utf-8",
+    )
+    export_training(type(study)(study.root), out, force=True)
+    with TrainingExport.open(out) as export:
+        assert set(export.targets["er_emotion"]) == set(export.targets["fer_emotion"]) == {"disgust"}
+        assert export.manifest["settings"]["consensus"] == "dawid-skene"
+    assert "by Dawid-Skene" in (out / "data_card.md").read_text(encoding="utf-8")
 
 
 def test_nothing_planted_and_no_target_emotion_leaks(made):
