@@ -68,7 +68,12 @@ class PassLog:
     def sheet(self, item: Item) -> Sheet:
         """Return what is said about an item."""
         label = self.current.get(item.key)
-        told = (said_in(json.loads(row.after)) for row in reversed(self.store.steps_of(item.item_id)))
+        steps = self.store.steps_of(item.item_id)
+        history = self._history(item)
+        if len({row.row_id for row in history} - {row.supersedes for row in history}) > 1:
+            # Two copies of the file went on apart: the label that was given last holds, whichever was merged last.
+            steps.sort(key=lambda row: (row.created_utc, row.row_id))
+        told = (said_in(json.loads(row.after)) for row in reversed(steps))
         said = next((one for one in told if one is not None), None)
         return Sheet(said or Said(draft_of(label)), label, self.marks(item))
 

@@ -40,7 +40,10 @@ class LogReading(ABC):
         superseded = select(later.seq).where(
             later.supersedes == LabelRow.row_id, later.annotator_id == LabelRow.annotator_id
         )
-        return [row for row in self._labels(~superseded.exists(), _is(LabelRow.task, task)) if not row.takes_back]
+        tips = self._labels(~superseded.exists(), _is(LabelRow.task, task))
+        # Copies that went on apart and were merged leave several: the newer one holds, as in `current_labels`.
+        newest = {row.key: row for row in sorted(tips, key=lambda row: (row.created_utc, row.row_id))}
+        return [row for row in tips if row is newest[row.key] and not row.takes_back]
 
     def history(self, clip_id: str | None = None, task: str | None = None) -> list[LabelRecord]:
         """Return all rows of the labels, those of one clip or those of one task, in the order of their commit."""
