@@ -105,6 +105,11 @@ class PassAgreement:
     tables: tuple[FieldTables, ...]
     consistency: tuple[Consistency, ...]
 
+    @property
+    def has_overlap(self) -> bool:
+        """Whether any clip was judged by two raters; without one there is nothing to compare."""
+        return any(row.n_clips for row in self.rows)
+
 
 @dataclass(frozen=True)
 class AgreementReport:

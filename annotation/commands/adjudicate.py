@@ -32,7 +32,11 @@ def adjudicate(
     cases = study_cases(folder, task, everything=everything)
     if list_only:
         for case in cases:
-            words = " ".join(f"{one.name}:{one.emotion or one.skip_reason}" for one in case.said)
+            said = [one.emotion or one.skip_reason or "" for one in case.said]
+            if len(set(said)) == 1 and case.said[0].emotion:
+                # All name the same emotion: what they differ on is the polarity, or nothing.
+                said = [f"{one.emotion}/{one.polarity or '-'}" for one in case.said]
+            words = " ".join(f"{one.name}:{word}" for one, word in zip(case.said, said, strict=True))
             typer.echo(f"{case.disagreement:.2f}  {case.clip_id}  {words}{'  flagged' if case.flagged else ''}")
         return
     from annotation.app import import_qt

@@ -80,7 +80,12 @@ def as_text(report: AgreementReport) -> str:
     from annotation.agreement.page import figure_text, interval_text
 
     lines: list[list[str]] = []
+    parts = []
     for one in report.passes:
+        if not one.has_overlap:
+            who = ", ".join(rater.shown_name for rater in one.raters)
+            parts.append(f"{one.task}  nothing to compare: no clip was labelled by two annotators yet ({who})")
+            continue
         for row in one.rows:
             cells = [row.task, row.title, str(row.n_clips), str(row.n_raters)]
             for measure in MEASURES:
@@ -89,7 +94,6 @@ def as_text(report: AgreementReport) -> str:
             lines.append(cells)
     heads = ["task", "field", "clips", "raters", *(measure.title for measure in MEASURES)]
     # Fifteen measures do not stand side by side on a screen: each is a line of its own below its field.
-    parts = []
     for cells in lines:
         parts.append(f"{cells[0]}  {cells[1]}   {cells[2]} clips, {cells[3]} raters")
         parts += [f"    {head:14} {cell}" for head, cell in zip(heads[4:], cells[4:], strict=True) if cell]

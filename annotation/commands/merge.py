@@ -34,6 +34,9 @@ def merge(
         elif one.passed:
             typer.echo(f"{one.annotator_id} {one.task}: admission test passed; the code to send: {one.code}")
         else:
-            typer.echo(f"{one.annotator_id} {one.task}: admission test not passed")
+            typer.echo(
+                f"{one.annotator_id} {one.task}: admission test not passed; `emer annotate status {study}` shows the share. "
+                "To let them go on all the same, lower admission_share in study.toml and merge again: it gives the code."
+            )
     if any(file.problems for file in files):
         raise typer.Exit(1)

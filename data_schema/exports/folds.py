@@ -171,8 +171,8 @@ def assign_folds(
     if len(present) < n_folds:
         raise ExportError(
             f"only {counted(len(present), 'participant')} with usable clips, but [folds] n is {n_folds}: each fold needs "
-            f"one. Record more participants, or set [folds] n in study.toml to a number from {MIN_FOLDS} to "
-            f"{len(present)}."
+            f"one. Record more participants, or set [folds] n in study.toml to "
+            + (f"a number from {MIN_FOLDS} to {len(present)}." if len(present) > MIN_FOLDS else f"{MIN_FOLDS}.")
             if len(present) >= MIN_FOLDS
             else f"only {counted(len(present), 'participant')} with usable clips; subject-independent folds need at "
             f"least {MIN_FOLDS}. Record more participants."

@@ -143,7 +143,9 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
     if not status.n_clips:
         return f"emer clips {root}"
     if not status.label_files and not study.config.labels.database:
-        return f"emer annotate simulate {root}    (or import labels: emer annotate import)"
+        if study.config.annotation.annotators:
+            return _hand_out(study)
+        return f"emer annotate simulate {root}    (or label yourself: emer annotate open {root} --task fer --annotator a01)"
     if not status.exports:
         return f"emer export training {root} {study.exports_dir / 'training'}"
     export = study.exports_dir / status.exports[0]
@@ -153,3 +155,14 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
         runs = " ".join(str(study.models_dir / run) for run in status.runs)
         return f"emer report {runs} --export {export} --out {study.reports_dir / 'report.html'}"
     return f"open {study.reports_dir / status.reports[0]}"
+
+
+def _hand_out(study: StudyFolder) -> str:
+    """Say what the lead of a study with named annotators does before any label is there."""
+    root, first = study.root, study.config.annotation.annotators[0]
+    if not (study.annotation_dir / "assignments.parquet").is_file():
+        return f"emer annotate assign {root}    (share the clips among {', '.join(study.config.annotation.annotators)})"
+    return (
+        f"emer annotate open {root} --task fer --annotator {first}    "
+        f"(or for another place: emer annotate bundle {root} --task fer --annotator {first} --out fer-{first})"
+    )

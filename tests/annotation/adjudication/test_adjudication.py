@@ -282,6 +282,9 @@ def test_the_command_lists_cases_without_names(labelled: StudyFolder, capsys: py
     assert len(lines) == 5
     assert all("a0" not in line.replace("trial-00", "") for line in lines)
     assert lines[-1].endswith("flagged")
+    said = [[word for word in line.split() if word[1:2] == ":"] for line in lines]
+    alike = [words for words in said if len({word[2:].split("/")[0] for word in words}) == 1]
+    assert alike and all("/" in word for words in alike for word in words), "what they differ on is seen"
     assert main([*argv, "--list", "--all"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 6
     assert main(["annotate", "adjudicate", str(labelled.root), "--task", "felt", "--adjudicator", "e01", "--list"]) == 2

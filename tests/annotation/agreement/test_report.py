@@ -12,6 +12,7 @@ import pytest
 from annotation.agreement import MEASURES, agreement
 from annotation.agreement.counted import counted_labels
 from annotation.agreement.page import render
+from annotation.commands.agreement import as_text
 from annotation.queue.assignments import extend_assignments, load_assignments
 from annotation.status import clip_hashes
 from data_schema.cli import main
@@ -206,6 +207,21 @@ def test_the_command_writes_table_json_and_page(
     assert main(["annotate", "agreement", root, "--out", "a.txt"]) == 2
     assert main(["annotate", "agreement", root, "--task", "er", "--resamples", "0"]) == 0
     assert "α nominal" in capsys.readouterr().out
+
+
+def test_a_pass_that_no_two_annotators_labelled_says_so_instead_of_empty_tables(tmp_path):
+    files = [
+        write(tmp_path, "a01", words(ER), task="fer"), write(tmp_path, "a02", words(ER), task="fer"),
+        write(tmp_path, "a03", words(ER[:2]), task="er"),
+    ]  # fmt: skip
+    report = agreement(read_labels(files), n_resamples=0)
+    assert {one.task: one.has_overlap for one in report.passes} == {"er": False, "fer": True}
+    text = as_text(report)
+    assert "er  nothing to compare: no clip was labelled by two annotators yet (a03)" in text
+    assert "er  emotion" not in text.replace("fer  emotion", "")
+    page = render(report)
+    assert "nothing to compare" in page
+    assert 'id="fer-classes"' in page and 'id="er-classes"' not in page and 'href="#er-classes"' not in page
 
 
 def test_matrix_products_take_one_thread_and_give_the_others_back(tmp_path, monkeypatch):

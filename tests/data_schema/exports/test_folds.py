@@ -71,6 +71,7 @@ def test_labels_are_spread_evenly():
         (1, 3, "only 1 participant with"),
         (2, 5, "at least 3. Record"),
         (4, 5, "from 3 to 4"),
+        (3, 5, r"study.toml to 3\."),
         (9, 2, "at least 3 are needed"),
     ],
 )
