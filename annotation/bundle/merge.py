@@ -128,7 +128,7 @@ def label_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def _merge_one(study: StudyFolder, path: Path, hashes: Mapping[str, str], result: MergedFile) -> None:
-    with opened_for_reading(path) as connection:
+    with opened_for_reading(path, foreign_rows=True) as connection:
         meta = read_meta(connection)
     annotator, kind = meta.get("annotator_id", ""), meta.get("annotator_kind", "human")
     result.annotator_id, result.task = annotator, meta.get("task", "")
@@ -175,7 +175,7 @@ def _as_written(path: Path) -> dict[str, list[Any]]:
 
     Not by time: undo goes back through the order of the work, and an annotator's clock may have been set back.
     """
-    with opened_for_reading(path) as connection:
+    with opened_for_reading(path, foreign_rows=True) as connection:
         present = tables_of(connection)
         return {log: select_rows(connection, log, None) if log in present else [] for log in LOGS}
 

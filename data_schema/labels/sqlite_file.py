@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,10 @@ BUSY_TIMEOUT_S = 30.0
 _DISTRUST = "PRAGMA trusted_schema=OFF"
 #: What SQLite keeps beside an open file, or leaves after a kill, and needs to read it.
 SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+#: What SQLite's check says of a row that can be read but holds what its table does not take.
+_FOREIGN_VALUE = re.compile(r"CHECK constraint failed in \w+|(NULL|NUMERIC|TEXT|non-\w+) value in \w+\.\w+")
 
 
 def resolve_label_path(path_or_url: Path | str) -> Path:
@@ -169,8 +174,15 @@ def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connectio
 
 
 @contextlib.contextmanager
-def opened_for_reading(path: Path) -> Iterator[Connection]:
+def opened_for_reading(path: Path, *, foreign_rows: bool = False) -> Iterator[Connection]:
     """Open a label file to read it, also while it is being written and on a read-only drive.
+
+    Parameters
+    ----------
+    path : Path
+    foreign_rows : bool
+        True for whoever checks each row and leaves out those that hold what no label file takes, such as a word outside the
+        vocabulary that another program wrote.
 
     Raises
     ------
@@ -207,7 +219,7 @@ def opened_for_reading(path: Path) -> Iterator[Connection]:
         connection = _engine(connect, "BEGIN").connect()
     try:
         with explained(path), connection.begin():
-            check_label_file(connection, path, triggers=False)
+            check_label_file(connection, path, triggers=False, foreign_rows=foreign_rows)
             yield connection
     finally:
         connection.close()
@@ -223,8 +235,8 @@ def refuse_if_empty(path: Path) -> None:
             )
 
 
-def check_label_file(connection: Connection, path: Path, *, triggers: bool) -> None:
-    """Check that an open database is a whole label file of a version we know.
+def check_label_file(connection: Connection, path: Path, *, triggers: bool, foreign_rows: bool = False) -> None:
+    """Check that an open database is a whole label file of a version we know; for the options see `opened_for_reading`.
 
     Raises
     ------
@@ -243,11 +255,16 @@ def check_label_file(connection: Connection, path: Path, *, triggers: bool) -> N
             f"{path}: label file of version {version}, but this toolkit reads up to {SCHEMA_VERSION}. "
             "Update the toolkit: pip install --upgrade emer-toolkit"
         )
-    problem = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    damage, unfit = _problems(connection)
     expected = set(TABLES_V1) if version < 2 else set(Base.metadata.tables)
-    if problem != "ok" or not expected <= tables_of(connection):
-        found = problem if problem != "ok" else "a table is missing"
-        raise LabelError(f"{path}: the label file is damaged ({found}). {_DAMAGED}")
+    if damage or not expected <= tables_of(connection):
+        raise LabelError(f"{path}: the label file is damaged ({damage or 'a table is missing'}). {_DAMAGED}")
+    if unfit and not foreign_rows:
+        raise LabelError(
+            f"{path}: another program wrote what no label file takes ({unfit}); the file is whole otherwise. Bring it "
+            "from the backup; or move it elsewhere and bring its other rows home, which names the bad ones: "
+            "emer annotate merge STUDY FILE"
+        )
     if triggers:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         present: dict[str, str] = {str(name): str(sql) for name, sql in connection.exec_driver_sql(query)}
@@ -269,6 +286,18 @@ def check_label_file(connection: Connection, path: Path, *, triggers: bool) -> N
                 f"{path}: another program put triggers of its own into the file ({', '.join(foreign)}), so labels might "
                 "not be kept as they are given. Compare it with the backup, and take the triggers out."
             )
+
+
+def _problems(connection: Connection) -> tuple[str, str]:
+    """Return the first sign of damage, and the first value that a whole file has no place for; empty if there is none."""
+    damage = unfit = ""
+    # All of them: damage may come after many such values.
+    for problem in connection.exec_driver_sql(f"PRAGMA quick_check({2**31 - 1})").scalars():
+        if _FOREIGN_VALUE.fullmatch(problem):
+            unfit = unfit or problem
+        elif problem != "ok":
+            damage = damage or problem
+    return damage, unfit
 
 
 def tables_of(connection: Connection) -> set[str]:

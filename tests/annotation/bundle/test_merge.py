@@ -17,6 +17,7 @@ from annotation.cli import app
 from annotation.items import Block, Item
 from annotation.source import Guess
 from annotation.sources.study import StudySource
+from data_schema.errors import LabelError
 from data_schema.labels import (
     SAMPLE_DTYPE,
     Judged,
@@ -185,13 +186,15 @@ def test_a_file_of_another_study_and_a_corrupt_one_are_named_and_the_rest_is_mer
     assert len(read_labels(own_study.label_files())) == len(BundleSource(good).items())
 
 
-def _altered(path: Path, statement: str) -> None:
+def _altered(path: Path, *statements: str) -> None:
     """Change a label file as somebody with a database tool would."""
     with sqlite3.connect(path) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute("PRAGMA ignore_check_constraints = ON")
-        connection.execute(statement)
+        for statement in statements:
+            connection.execute(statement)
+            connection.commit()
     connection.close()
 
 
@@ -246,14 +249,62 @@ def test_an_emotion_that_the_study_does_not_offer_is_left_out(
     assert len(read_labels(study.label_files())) == len(BundleSource(bundle).items()) - n_neutral
 
 
-def test_a_file_with_words_that_no_label_file_takes_is_refused(
+@pytest.mark.parametrize(("statement", "log", "said"), [
+    ("UPDATE labels SET emotion = 'bliss' WHERE seq = 2", "labels", "emotion is 'bliss', expected one of happiness"),
+    ("UPDATE labels SET emotion = 'fearful' WHERE seq = 2", "labels", "Did you mean 'fear'?"),
+    ("UPDATE labels SET valence = 4.0 WHERE seq = 2", "labels", "valence is 4.0"),
+    ("UPDATE labels SET emotion = NULL WHERE seq = 2", "labels", "emotion is 'nothing'"),
+    ("UPDATE labels SET view = x'00ff' WHERE seq = 2", "labels", "view is b'"),
+    ("UPDATE marks SET kind = 'peak' WHERE seq = 2", "marks", "kind is 'peak'"),
+    ("UPDATE guesses SET outcome = 'liked' WHERE seq = 2", "guesses", "outcome is 'liked'"),
+])  # fmt: skip
+def test_a_row_with_a_word_that_no_label_file_takes_is_left_out_and_the_rest_comes_home(
+    own_study: StudyFolder, bundle_copy: Callable[[str], Path], statement: str, log: str, said: str
+) -> None:
+    bundle = bundle_copy("fer")
+    _annotate(bundle)
+    path = BundleSource(bundle).label_path
+    bad = read_records([path], log)[1].row_id
+    n = {name: len(read_records([path], name)) for name in LOGS}
+    _altered(path, statement)
+    (problem,) = _merge(own_study, bundle)
+    assert problem.startswith(f"{log}, left out: row {bad}: ") and said in problem
+    assert bad not in {row.row_id for row in read_records(own_study.label_files(), log)}
+    found = {name: len(read_records(own_study.label_files(), name)) for name in LOGS}
+    assert found == n | {log: n[log] - 1}
+
+
+def test_a_file_with_such_a_word_is_not_read_as_it_is_and_says_what_to_do(
     own_study: StudyFolder, bundle_copy: Callable[[str], Path]
 ) -> None:
     bundle = bundle_copy("fer")
     _annotate(bundle)
-    _altered(BundleSource(bundle).label_path, "UPDATE labels SET emotion = 'bliss' WHERE seq = 1")
+    _merge(own_study, bundle)
+    own = own_study.labels_dir / "a01.sqlite"
+    _altered(own, "UPDATE labels SET emotion = 'bliss' WHERE seq = 2")
+    with pytest.raises(LabelError, match=r"a01\.sqlite: another program wrote .*emer annotate merge STUDY FILE"):
+        read_labels(own_study.label_files())
+    aside = own.rename(own_study.root / "aside.sqlite")
+    (problem,) = _merge(own_study, aside)
+    assert "emotion is 'bliss'" in problem
+    assert _merge(own_study, bundle) == [], "the bundle brings the row as it was said"
+    assert len(read_labels(own_study.label_files())) == len(BundleSource(bundle).items())
+
+
+def test_damage_is_told_from_such_a_word(own_study: StudyFolder, bundle_copy: Callable[[str], Path]) -> None:
+    bundle = bundle_copy("fer")
+    _annotate(bundle)
+    path = BundleSource(bundle).label_path
+    _altered(path, "UPDATE labels SET emotion = 'bliss'", "PRAGMA wal_checkpoint(TRUNCATE)")
+    with sqlite3.connect(path) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'steps'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 64)
     (problem,) = _merge(own_study, bundle)
-    assert "damaged" in problem and "Nothing of this file was merged" in problem
+    assert "the label file is damaged" in problem and "Nothing of this file was merged" in problem
     assert own_study.label_files() == []
 
 
@@ -318,6 +369,7 @@ def test_the_code_comes_with_the_passed_test(own_study: StudyFolder, bundle_copy
         code = study_identity(own_study).admission_code("a01", "fer")
         assert (f"the code to send: {code}" in done.output) is passed
         assert ("not passed" in done.output) is not passed
+        assert ("lower admission_share in study.toml and merge again" in done.output) is not passed
     assert BundleSource(bundle).unlock(code)
 
 
