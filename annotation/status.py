@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,8 @@ from data_schema.errors import LabelError
 from data_schema.exports.clips import load_clip_index
 from data_schema.labels import current_labels, read_labels
 from data_schema.study import StudyFolder
+
+_log = logging.getLogger(__name__)
 
 
 def read_study_labels(study: StudyFolder, *, empty_is_fine: bool = False) -> pd.DataFrame:
@@ -39,6 +42,40 @@ def label_places(study: StudyFolder) -> list[Path | str]:
     """Return where the labels of a study lie: its label files, and its database if it has one."""
     database = study.config.labels.database
     return [*study.label_files(), *([database] if database else [])]
+
+
+def of_one_recording(
+    rows: pd.DataFrame, study: StudyFolder, what: str = "labels", *, judged: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Leave out rows of an older recording of clips that were judged again since: raters of two videos say nothing together.
+
+    Where nobody judged the recording that the study has now, the older rows stay: it may have been repaired, no more.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Labels or decisions, as `data_schema.labels.read_log` gives them.
+    study : StudyFolder
+        Its clip table says which recording a clip is of; without one, all rows stay.
+    what : str
+        What they are called in the warning.
+    judged : DataFrame, optional
+        The labels that tell which clips were judged again; `rows` themselves by default.
+    """
+    if not study.clip_index_path.is_file():
+        return rows
+    hashes = clip_hashes(study)
+    said = rows if judged is None else judged
+    again = set(said.loc[said["clip_sha256"] == said["clip_id"].map(hashes), "clip_id"])
+    is_old = rows["clip_id"].isin(again) & (rows["clip_sha256"] != rows["clip_id"].map(hashes))
+    if is_old.any():
+        names = sorted(set(rows.loc[is_old, "clip_id"].astype(str)))
+        _log.warning(
+            "%d rows of the %s are of an older recording of clips that were judged again since, and are left out: %s%s",
+            int(is_old.sum()), what, ", ".join(names[:5]), ", ..." if len(names) > 5 else "",
+        )  # fmt: skip
+    kept: pd.DataFrame = rows[~is_old].reset_index(drop=True)
+    return kept
 
 
 def clip_hashes(study: StudyFolder) -> dict[str, str]:

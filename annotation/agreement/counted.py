@@ -6,7 +6,7 @@ import pandas as pd
 
 from annotation.items import Block
 from annotation.queue.assignments import load_assignments
-from annotation.status import read_study_labels
+from annotation.status import of_one_recording, read_study_labels
 from data_schema.study import StudyFolder
 
 _KEY = ["annotator_id", "task", "clip_id", "repetition"]
@@ -15,6 +15,7 @@ _KEY = ["annotator_id", "task", "clip_id", "repetition"]
 def counted_labels(study: StudyFolder) -> pd.DataFrame:
     """Read a study's labels without those of the training block and the admission test.
 
+    Nor those of an older recording, where a clip was judged again since.
     In training the right answer is shown, and who is not admitted does not
     label: neither says how far the study's annotators agree.
 
@@ -25,7 +26,7 @@ def counted_labels(study: StudyFolder) -> pd.DataFrame:
     ExportError
         If the table of assignments is damaged.
     """
-    labels = read_study_labels(study)
+    labels = of_one_recording(read_study_labels(study), study)
     assigned = load_assignments(study)
     tested = assigned[assigned["block"] != Block.MAIN.value]
     if tested.empty:

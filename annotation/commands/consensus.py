@@ -21,7 +21,7 @@ def consensus(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
     """Say what the annotators of each clip say together; ties stay ties."""
-    from annotation.status import read_study_labels
+    from annotation.status import of_one_recording, read_study_labels
     from data_schema.labels import read_log
     from data_schema.labels.consensus import METHODS
     from data_schema.labels.consensus import consensus as compute
@@ -36,10 +36,12 @@ def consensus(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out is '{out.name}', expected a name that ends in .csv or .parquet.")
     folder = find_study(study)
-    labels = read_study_labels(folder)
+    labels = of_one_recording(read_study_labels(folder), folder)
     database = folder.config.labels.database
     places: list[Path | str] = [*folder.label_files(), *([database] if database else [])]
     decided = read_log(places, "decisions") if decisions else None
+    if decided is not None:
+        decided = of_one_recording(decided, folder, "decisions", judged=labels)
     table = compute(labels, task, method=method, decisions=decided)
     text = table.to_csv(index=False, lineterminator="\n")
     if out is None:
