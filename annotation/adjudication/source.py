@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from annotation.adjudication.cases import Case, find_cases
-from annotation.bundle.identity import study_identity
+from annotation.identity import study_identity
 from annotation.items import Block, Item
 from annotation.queue.assignments import load_assignments
 from annotation.queue.order import Role

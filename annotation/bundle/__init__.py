@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from annotation.bundle.identity import StudyIdentity, study_identity
+from annotation.identity import StudyIdentity, study_identity
 
 if TYPE_CHECKING:
     from annotation.bundle.build import BuiltBundle, build_bundle

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from annotation.bundle.identity import study_identity
 from annotation.bundle.keys import keys_of
+from annotation.identity import study_identity
 from annotation.items import Block
 from annotation.status import label_places
 from data_schema.errors import EmerError

@@ -24,9 +24,9 @@ from annotation.bundle.contents import (
     Manifest,
 )
 from annotation.bundle.guide import README
-from annotation.bundle.identity import StudyIdentity, plain_code, study_identity
 from annotation.bundle.keys import BundleKey, key_path, read_key, write_key
 from annotation.bundle.pieces import ClipPieces, Recordings
+from annotation.identity import StudyIdentity, plain_code, study_identity
 from annotation.items import Block, Item
 from annotation.source import ClipSource, Guess
 from data_schema.atomic import sync_folder, write_atomically

@@ -6,7 +6,11 @@ README = """\
 Clips to label
 ==============
 
-Open this folder with the annotation tool:
+The annotation tool, once (Python 3.10 to 3.12; the lab says from where if it has a copy of its own):
+
+    pip install "emer-toolkit[annotate]"
+
+Open this folder with it:
 
     emer annotate open FOLDER
 
@@ -26,7 +30,11 @@ this folder when the lab has told you that your labels have arrived.
 需要标注的片段
 ==============
 
-请用标注工具打开本文件夹：
+先安装标注工具（只需一次，需要 Python 3.10 至 3.12；如实验室另有安装包，请按其说明）：
+
+    pip install "emer-toolkit[annotate]"
+
+用它打开本文件夹：
 
     emer annotate open 文件夹
 

@@ -14,8 +14,8 @@ from typing import Any
 from annotation.bundle.admission import Admitted, admissions
 from annotation.bundle.contents import BundleError
 from annotation.bundle.homecoming import Homecoming
-from annotation.bundle.identity import study_identity
 from annotation.bundle.keys import BundleKey, key_path, keys_of, read_key
+from annotation.identity import study_identity
 from data_schema.errors import EmerError, LabelError
 from data_schema.exports.clips import load_clip_index
 from data_schema.labels import LabelStore, Record, SeatTakenError, TraceSamples

@@ -17,10 +17,10 @@ import pandas as pd
 from annotation.bundle.consent import refusal
 from annotation.bundle.contents import EYES, FLIPS, STIMULI, BundleError, BundleItem, FileFacts, face_file
 from annotation.bundle.faces import FaceFacts, write_face
-from annotation.bundle.identity import StudyIdentity
 from annotation.bundle.keys import KeyItem
 from annotation.bundle.stimuli import disturbed_evidence, disturbed_flips, write_stimulus
 from annotation.evidence import save_evidence, save_flips
+from annotation.identity import StudyIdentity
 from annotation.items import Item
 from annotation.source import ClipSource
 from annotation.sources.session_checks import SessionChecks

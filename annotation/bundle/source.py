@@ -20,8 +20,8 @@ from annotation.bundle.contents import (
     face_file,
     read_manifest,
 )
-from annotation.bundle.identity import plain_code
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
+from annotation.identity import plain_code
 from annotation.items import Block, Item
 from annotation.playback.frames import FrameIdentity, FrameSource, RgbImage
 from annotation.source import GoldAnswer, Guess

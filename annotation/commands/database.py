@@ -17,7 +17,7 @@ _Study = Annotated[Path, typer.Argument(help="The study folder.")]
 @database.command()
 def init(study: _Study) -> None:
     """Make the label tables in the database that study.toml names; run it as the lab's role."""
-    from annotation.bundle.identity import study_identity
+    from annotation.identity import study_identity
     from data_schema.labels.postgres_roles import init_database
     from data_schema.study import find_study
 

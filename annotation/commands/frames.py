@@ -19,7 +19,7 @@ def frames(
     force: Annotated[bool, typer.Option("--force", help="Replace a folder that this verb wrote.")] = False,
 ) -> None:
     """Write the marked frames (apex, onset, offset) as PNG, with a table of who marked what."""
-    from annotation.playback.marked_frames import write_marked_frames
+    from annotation.marked_frames import write_marked_frames
     from annotation.status import label_places
     from data_schema.errors import ExportError, UsageError
     from data_schema.study import find_study

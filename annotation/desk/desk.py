@@ -171,10 +171,6 @@ class Desk(MovingDesk):
         if not any((row.kind, row.frame_index) == (kind, index) for row in self._sheet.marks):
             self._change_marks([plain_mark(kind, index, pts, "")], [])
 
-    def remove_mark(self, row_id: str) -> None:
-        """Take a mark back."""
-        self._change_marks([], [row for row in self._sheet.marks if row.row_id == row_id])
-
     def remove_mark_here(self) -> None:
         """Take back the marks of the frame that is shown."""
         identity = self.player.identity

@@ -26,7 +26,6 @@ from annotation.desk.state import (
     Notice,
     Option,
     Page,
-    Progress,
     Saving,
 )
 from annotation.desk.steps import Said
@@ -36,6 +35,7 @@ from annotation.desk.worktime import Worktime
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
 from annotation.items import Block, Item
 from annotation.playback.player import Player
+from annotation.queue.progress import Progress
 from annotation.source import ClipSource, GoldAnswer, Guess
 from data_schema.errors import EmerError
 from data_schema.labels import TRAINING_VIEW, LabelRecord

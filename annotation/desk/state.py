@@ -111,29 +111,3 @@ class Notice:
     text_id: str
     detail: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the work is.
-
-    Parameters
-    ----------
-    block : str
-    n_done, n_all : int
-        Items of the block that are labelled or skipped, and all of them. Exact.
-    n_done_today : int
-    seconds_per_clip : float or None
-        Median of the last 20 items; None before there are 5.
-    minutes_left : float or None
-        At that pace.
-    minutes_since_break : float
-    """
-
-    block: str
-    n_done: int
-    n_all: int
-    n_done_today: int
-    seconds_per_clip: float | None
-    minutes_left: float | None
-    minutes_since_break: float

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
 
-from annotation.desk.state import Progress
 from annotation.items import Block, Item
-from annotation.queue.progress import PACE_ITEMS, Done, WorkClock, done_items, seconds_per_clip
+from annotation.queue.progress import PACE_ITEMS, Done, Progress, WorkClock, done_items, seconds_per_clip
 from data_schema.labels import LabelRecord
 
 Current = Mapping[tuple[str, str, int], LabelRecord]

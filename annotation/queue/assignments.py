@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from annotation.bundle.identity import StudyIdentity, study_identity
+from annotation.identity import StudyIdentity, study_identity
 from annotation.items import Block
 from annotation.queue.design import share_clips, shuffled
 from annotation.queue.gold import GoldAnswers, read_study_gold

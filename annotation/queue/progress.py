@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from annotation.desk.state import Progress
 from annotation.items import Block, Item
 from data_schema.labels import LabelRecord
 
@@ -17,6 +16,32 @@ PACE_ITEMS = 20
 MIN_PACE_ITEMS = 5
 #: Away from the window for as long as this, and it was a break.
 AWAY_IS_BREAK_MIN = 5.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is.
+
+    Parameters
+    ----------
+    block : str
+    n_done, n_all : int
+        Items of the block that are labelled or skipped, and all of them. Exact.
+    n_done_today : int
+    seconds_per_clip : float or None
+        Median of the last 20 items; None before there are 5.
+    minutes_left : float or None
+        At that pace.
+    minutes_since_break : float
+    """
+
+    block: str
+    n_done: int
+    n_all: int
+    n_done_today: int
+    seconds_per_clip: float | None
+    minutes_left: float | None
+    minutes_since_break: float
 
 
 @dataclass(frozen=True)

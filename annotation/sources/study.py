@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from annotation.bundle.identity import study_identity
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
+from annotation.identity import study_identity
 from annotation.items import Block, Item
 from annotation.playback.frames import FrameSource
 from annotation.queue.gold import GoldAnswers, read_study_gold

@@ -7,10 +7,10 @@ import time
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPixmap
 
+from annotation.desk.eye_scene import EyeScene
 from annotation.desk.state import PLAYBACK
 from annotation.evidence.drawing import map_image
 from annotation.evidence.eyes import EyeEvidence
-from annotation.evidence.scene import EyeScene
 from annotation.texts import Texts
 from annotation.views.er.screen_canvas import ScreenCanvas, as_image
 from annotation.views.theme import Theme

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QSize, Qt, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from annotation.evidence.scene import EyeScene
+from annotation.desk.eye_scene import EyeScene
 from annotation.texts import Texts
 from annotation.views.er.fixation_map_view import FixationMapView
 from annotation.views.er.stimulus_view import StimulusView

@@ -7,7 +7,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QImage, QPainter
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from annotation.evidence.scene import EyeScene
+from annotation.desk.eye_scene import EyeScene
 from annotation.texts import Texts
 from annotation.views.theme import Theme
 

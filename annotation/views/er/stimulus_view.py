@@ -8,8 +8,8 @@ import numpy as np
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
 
+from annotation.desk.eye_scene import EyeScene
 from annotation.evidence.drawing import fixations_until, gaze_trail
-from annotation.evidence.scene import EyeScene
 from annotation.texts import Texts
 from annotation.views.er.screen_canvas import ScreenCanvas
 from annotation.views.theme import Theme

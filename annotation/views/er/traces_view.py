@@ -20,9 +20,9 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from annotation.desk.eye_scene import EyeScene
 from annotation.evidence.drawing import Span, bridged, column_ranges, value_range
 from annotation.evidence.eyes import EyeEvidence
-from annotation.evidence.scene import EyeScene
 from annotation.texts import Texts
 from annotation.views.theme import Theme
 

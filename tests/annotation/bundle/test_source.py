@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotation.bundle import BundleSource, study_identity
-from annotation.bundle.identity import plain_code
+from annotation.identity import plain_code
 from annotation.items import Block
 from annotation.sources.study import StudySource
 from data_schema.errors import LabelError, MediaError

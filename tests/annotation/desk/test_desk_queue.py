@@ -11,8 +11,8 @@ import pytest
 
 from annotation.desk import state
 from annotation.desk.desk import Desk
-from annotation.desk.state import Draft, Page, Progress
-from annotation.queue.progress import done_items, progress_of
+from annotation.desk.state import Draft, Page
+from annotation.queue.progress import Progress, done_items, progress_of
 from annotation.source import Guess
 from data_schema.labels import LabelStore
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from annotation.playback.marked_frames import FRAME_COLUMNS
+from annotation.marked_frames import FRAME_COLUMNS
 from annotation.playback.session_clip import SessionClipFrames
 from data_schema.cli import main
 from data_schema.exports.clips import load_clip_index
@@ -18,7 +18,7 @@ from data_schema.labels import LabelStore
 from data_schema.labels.entries import Judged, Mark
 from data_schema.study import StudyFolder
 
-from ..labelled_study import burnt_number
+from .labelled_study import burnt_number
 
 
 def mark_some(study: StudyFolder, annotator: str, seed: int) -> dict[str, int]:
