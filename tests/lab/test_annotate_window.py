@@ -388,11 +388,16 @@ def test_a_clip_that_does_not_open_says_so_and_the_others_work(show: Callable[..
     assert len(shown.rows()) == broken.count(False)
 
 
-def test_the_last_label_ends_the_queue_and_enter_closes_the_window(show: Callable[..., Shown]) -> None:
+def test_the_last_label_ends_the_queue_and_enter_closes_the_window(
+    show: Callable[..., Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotation.queue.progress.MIN_PACE_ITEMS", 1)
     shown = show()
     for _ in shown.desk.items:
         shown.press(*FULL_LABEL)
     assert shown.desk.page is Page.FINISHED
+    assert "a clip" in shown.window.header.pace.text()
+    assert "left" not in shown.window.header.pace.text(), "nothing is left to do"
     shown.press("P")
     assert shown.desk.page is Page.CLIP
     shown.press("Return")

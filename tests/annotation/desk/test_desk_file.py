@@ -9,10 +9,10 @@ from pathlib import Path
 
 from annotation.desk.desk import Desk
 from annotation.desk.state import Page
-from data_schema.labels import read_labels
+from data_schema.labels import read_labels, read_log
 from data_schema.labels.journal import fold_journal
 
-from .desk_source import press, queue
+from .desk_source import Clock, press, queue
 
 Open = Callable[..., Desk]
 FULL = ("1", "7", "6", "2", "3", "commit")
@@ -65,3 +65,13 @@ def test_a_file_that_is_being_read_or_is_gone_disturbs_nobody(open_desk: Open, t
     assert rows_of_a_copy(tmp_path) == 1
     assert not fold_journal(tmp_path / "gone.sqlite")
     assert not (tmp_path / "gone.sqlite").exists()
+
+
+def test_a_trace_that_reached_the_end_is_said_to_be_saved(open_desk: Open, tmp_path: Path, clock: Clock) -> None:
+    desk = open_desk(rules={"trace": "bounded"})
+    press(desk, "trace")
+    desk.trace_to(0.5, 0.0)
+    clock.play(desk, 0.8)
+    assert not desk.tracing
+    assert desk.notice is not None and desk.notice.text_id == "trace_saved"
+    assert len(read_log([tmp_path / "a01.sqlite"], "traces")) == 1
