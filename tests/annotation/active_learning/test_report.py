@@ -32,16 +32,16 @@ def test_an_anchor_that_was_planted_is_found_with_its_size() -> None:
 
 def test_without_a_pull_intervals_hold_zero_as_often_as_they_say() -> None:
     held = 0
-    for seed in range(40):
-        guesses, labels = planted(pull=0.0, n_clips=150, seed=seed)
-        held += holds(ala_report(guesses, labels, "fer", n_bootstrap=200, level=0.9).anchoring, 0.0)
-    assert held >= 31, "P(X <= 30) is 0.4 % for 40 draws of 0.9"
+    for seed in range(24):
+        guesses, labels = planted(pull=0.0, n_clips=100, seed=seed)
+        held += holds(ala_report(guesses, labels, "fer", n_bootstrap=100, level=0.9).anchoring, 0.0)
+    assert held >= 18, "P(X <= 17) is 0.8 % for 24 draws of 0.9"
 
 
 def test_annotators_are_compared_with_themselves() -> None:
     """Who agrees little and judges blind often must not look like an anchor; pooled, they do."""
     guesses, labels = planted(
-        pull=0.0, n_clips=1500, own_right={"a01": 0.95, "a02": 0.2}, control_of={"a01": 0.1, "a02": 0.8}
+        pull=0.0, n_clips=800, own_right={"a01": 0.95, "a02": 0.2}, control_of={"a01": 0.1, "a02": 0.8}
     )
     report = ala_report(guesses, labels, "fer", n_bootstrap=200)
     pooled = report.agreement_shown.value - report.agreement_control.value  # type: ignore[operator]
