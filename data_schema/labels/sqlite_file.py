@@ -6,7 +6,6 @@ Used by the store (writing) and by the merge (reading); no label logic here.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import sqlite3
@@ -32,8 +31,7 @@ from data_schema.labels.models import (
     Base,
     MetaRow,
 )
-
-_log = logging.getLogger(__name__)
+from data_schema.labels.side_files import SIDE_FILES, LogWatch, refuse_foreign_journal
 
 #: How long a commit waits for another process that is writing. Longer than any
 #: commit here takes; a network drive may hold a lock for seconds.
@@ -41,10 +39,6 @@ BUSY_TIMEOUT_S = 30.0
 #: A crafted file's own views, triggers and columns may then call nothing that reaches outside of it
 #: (https://www.sqlite.org/security.html).
 _DISTRUST = "PRAGMA trusted_schema=OFF"
-#: What SQLite keeps beside an open file, or leaves after a kill, and needs to read it.
-SIDE_FILES = ("-wal", "-shm", "-journal")
-
-
 #: What SQLite's check says of a row that can be read but holds what its table does not take.
 _FOREIGN_VALUE = re.compile(r"CHECK constraint failed in \w+|(NULL|NUMERIC|TEXT|non-\w+) value in \w+\.\w+")
 
@@ -74,7 +68,7 @@ def _uri(path: Path, query: str) -> str:
     return f"file://{quote(text if text.startswith('/') else '/' + text)}?{query}"
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], begin: str, watch: _LogWatch | None = None) -> Engine:
+def _engine(connect: Callable[[], sqlite3.Connection], begin: str, watch: LogWatch | None = None) -> Engine:
     """Return an engine whose transactions start with `begin`; `watch` looks after the file's log.
 
     The sqlite3 module would start them itself, deferred, so that two writers
@@ -93,47 +87,6 @@ def _engine(connect: Callable[[], sqlite3.Connection], begin: str, watch: _LogWa
     return engine
 
 
-class _LogWatch:
-    """Sees to it that the write-ahead log beside a file is the one that SQLite writes to.
-
-    SQLite goes on in a log that was deleted, moved or replaced by a program that tidies up or synchronizes folders;
-    when the process ends without closing the file, all that is in it would be lost, though it was shown as saved.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + "-wal")
-        self._known: tuple[int, int] | None = None
-
-    def before(self, raw: sqlite3.Connection) -> None:
-        """Before a transaction: bring what the lost log holds into the file, and begin a new log.
-
-        Raises
-        ------
-        sqlite3.OperationalError
-            If another process reads the file at the moment; it is tried again with the next transaction.
-        """
-        if self._known is None or self._known == self._found():
-            return
-        # Leaving the mode copies the log, which SQLite still has open, into the file, and syncs it.
-        if raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-            raw.execute("PRAGMA journal_mode=delete")
-            raw.execute("PRAGMA journal_mode=wal")
-        self._known = None
-        _log.warning("%s was taken away while it was in use; what it held is in the label file now", self._path)
-
-    def after(self) -> None:
-        """After a transaction began: the log is there now, if the file has one."""
-        if self._known is None:
-            self._known = self._found()
-
-    def _found(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
-
-
 def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connection:
     """Open an existing label file, check it, bring it up to date and set its journal for where it lies.
 
@@ -143,6 +96,8 @@ def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connectio
         If it is empty, damaged, foreign, newer, not writable, or lacks its triggers.
     """
     refuse_if_empty(path)
+    with explained(path):
+        refuse_foreign_journal(path)
 
     def connect() -> sqlite3.Connection:
         raw = sqlite3.connect(
@@ -158,7 +113,7 @@ def open_for_writing(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> Connectio
         return raw
 
     with explained(path):
-        connection = _engine(connect, "BEGIN IMMEDIATE", _LogWatch(path)).connect()
+        connection = _engine(connect, "BEGIN IMMEDIATE", LogWatch(path)).connect()
     try:
         with explained(path):
             # The transaction asks for the right to write: a read-only file is found out
@@ -193,6 +148,8 @@ def opened_for_reading(path: Path, *, foreign_rows: bool = False) -> Iterator[Co
         if not path.is_file():
             raise LabelError(f"{path}: there is no such label file. Check the name.")
     refuse_if_empty(path)
+    with explained(path):
+        refuse_foreign_journal(path)
     wal = path.with_name(path.name + "-wal")
 
     def connect() -> sqlite3.Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from data_schema.errors import LabelError
-from data_schema.labels import Label, LabelStore
+from data_schema.labels import Label, LabelStore, read_labels
 
 PROJECT = Path(__file__).resolve().parents[3]
 MakeLabel = Callable[..., Label]
@@ -90,3 +91,22 @@ def test_triggers_of_another_program_are_found_out_before_a_label_is_lost(
     other.close()
     with pytest.raises(LabelError, match=said):
         LabelStore.open(path, "a01")
+
+
+@pytest.mark.parametrize("how", ["reading", "writing"])
+def test_a_crafted_journal_deletes_no_file_of_ours(
+    tmp_path: Path, make_label: MakeLabel, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """SQLite deletes the further file that a journal names: with a path in it, that could be a study's secret."""
+    monkeypatch.setattr("data_schema.labels.sqlite_file.journal_mode_for", lambda path: "delete")
+    path, ours = tmp_path / "a01.sqlite", tmp_path / "identity.json"
+    with LabelStore.open(path, "a01") as store:
+        store.add(make_label())
+    ours.write_text("secret", encoding="utf-8")
+    magic, page_size, name = bytes.fromhex("d9d505f920a163d7"), 4096, str(ours).encode()
+    numbers = struct.pack(">IIIII", 0, 1, path.stat().st_size // page_size, 512, page_size)
+    further = struct.pack(">I", 0x40000000 // page_size + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    path.with_name("a01.sqlite-journal").write_bytes((magic + numbers).ljust(512, b"\0") + further)
+    with pytest.raises(LabelError, match="reaches for files outside"):
+        read_labels([path]) if how == "reading" else LabelStore.open(path, "a01")
+    assert ours.exists()
