@@ -67,7 +67,9 @@ def make_bundle(study: StudyFolder, out: Path) -> Path:
 
 
 def _emer(*arguments: str) -> None:
-    subprocess.run([*EMER, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run([*EMER, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"emer {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 def _with_training(study: StudyFolder) -> StudyFolder:

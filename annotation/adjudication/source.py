@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from annotation.adjudication.cases import Case, find_cases
 from annotation.identity import study_identity
 from annotation.items import Block, Item
@@ -11,7 +9,7 @@ from annotation.queue.assignments import load_assignments
 from annotation.queue.order import Role
 from annotation.queue.queues import QueuedClip
 from annotation.sources.study import StudySource
-from annotation.status import clip_hashes, read_study_labels
+from annotation.status import clip_hashes, label_places, read_study_labels
 from data_schema.errors import LabelError
 from data_schema.exports.clips import load_clip_index
 from data_schema.labels import read_log
@@ -27,15 +25,13 @@ def study_cases(study: StudyFolder, task: str, *, everything: bool = False) -> l
         If there are no labels, or there is nothing to decide.
     """
     labels = read_study_labels(study)
-    database = study.config.labels.database
-    places: list[Path | str] = [*study.label_files(), *([database] if database else [])]
     assigned = load_assignments(study)
     tests = assigned.loc[assigned["block"] != Block.MAIN.value, "clip_id"].astype(str)
     cases = find_cases(
         labels,
         task,
         clip_hashes(study),
-        marks=read_log(places, "marks"),
+        marks=read_log(label_places(study), "marks"),
         leave_out=set(tests),
         everything=everything,
         seed=study_identity(study).study_id,

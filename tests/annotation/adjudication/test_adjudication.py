@@ -12,6 +12,7 @@ from annotation.adjudication.cases import Said, disagreement, find_cases
 from annotation.adjudication.desk import AdjudicationDesk
 from annotation.adjudication.source import case_source, study_cases
 from annotation.desk.state import DRAFT, ITEM, NOTICE, Saving
+from annotation.queue.assignments import extend_assignments
 from annotation.status import clip_hashes
 from data_schema.cli import main
 from data_schema.errors import LabelError
@@ -19,7 +20,7 @@ from data_schema.exports.clips import load_clip_index
 from data_schema.labels import Judged, Label, LabelStore, Mark, consensus, read_labels, read_log
 from data_schema.study import StudyFolder
 
-from ..labelled_study import burnt_number
+from ..labelled_study import burnt_number, write_gold
 
 #: What four raters say of the six clips, in the order of their names: agreed, split, a lone voice, a tie, a skip, agreed.
 SPOKEN = {
@@ -71,6 +72,18 @@ def test_nobody_decides_on_what_was_said_in_training(labelled):
         store.add_many([Label(clip, hashes[clip], "fer", emotion="anger", view="training:face") for clip in clips])
     after = study_cases(labelled, "fer", everything=True)
     assert [case.said for case in after] == before and all(case.together["n_raters"] <= 4 for case in after)
+
+
+def test_clips_of_the_training_and_the_admission_test_are_no_cases(labelled):
+    """Experts agreed on them: there is nothing to decide, and a decision would make another gold answer."""
+    lines = '[annotation]\nannotators = ["a01"]\ngold_file = "gold.csv"\ntraining_clips = 1\nadmission_clips = 1\n'
+    text = labelled.config_path.read_text(encoding="utf-8")
+    labelled.config_path.write_text(text.replace("[annotation]\n", lines), encoding="utf-8")
+    study = StudyFolder(labelled.root)
+    clips = sorted(clip_hashes(study))
+    write_gold(study, [{"clip_id": clip, "task": "fer", "emotion": "fear"} for clip in clips[1:3]])
+    extend_assignments(study)
+    assert {case.clip_id for case in study_cases(study, "fer", everything=True)} == {clips[0], *clips[3:]}
 
 
 def test_cases_come_in_the_order_of_disagreement(labelled):
