@@ -6,9 +6,10 @@ README = """\
 Clips to label
 ==============
 
-The annotation tool, once (Python 3.10 to 3.12; the lab says from where if it has a copy of its own):
+The annotation tool, once (Python 3.10 to 3.12). The lab gives you the toolkit, as a folder or as a .whl file; take its
+place for TOOLKIT:
 
-    pip install "emer-toolkit[annotate]"
+    pip install "TOOLKIT[annotate]"
 
 Open this folder with it:
 
@@ -30,9 +31,9 @@ this folder when the lab has told you that your labels have arrived.
 需要标注的片段
 ==============
 
-先安装标注工具（只需一次，需要 Python 3.10 至 3.12；如实验室另有安装包，请按其说明）：
+先安装标注工具（只需一次，需要 Python 3.10 至 3.12）。实验室会给您工具包（一个文件夹或 .whl 文件），请把 TOOLKIT 换成它的路径：
 
-    pip install "emer-toolkit[annotate]"
+    pip install "TOOLKIT[annotate]"
 
 用它打开本文件夹：
 
