@@ -6,7 +6,10 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QAbstractButton, QSizePolicy
 
-from annotation.views.theme import Theme
+from annotation.views.theme import BASE_PX, Theme
+
+#: Size of letters up to which buttons grow in width.
+_WIDE_PX = round(1.5 * BASE_PX)
 
 
 class IconButton(QAbstractButton):
@@ -39,7 +42,9 @@ class IconButton(QAbstractButton):
         """Return room for the sign and the key."""
         px = self._theme.px
         metrics = self.fontMetrics()
-        return QSize(max(round(2.9 * px), round(0.86 * metrics.horizontalAdvance(self.key)) + px), round(2.9 * px))
+        # Above 150 % only the letters grow: four buttons side by side fit a column of the ER pass on a laptop.
+        wide = round(2.9 * min(px, _WIDE_PX))
+        return QSize(max(wide, round(0.86 * metrics.horizontalAdvance(self.key)) + px), round(2.9 * px))
 
     def minimumSizeHint(self) -> QSize:
         """Never less than the key."""

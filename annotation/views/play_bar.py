@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from annotation.desk import state
 from annotation.desk.desk import Desk
 from annotation.texts import Texts
 from annotation.views.icon_button import IconButton
 from annotation.views.theme import Theme, label
+from annotation.views.wrap_layout import WrapLayout
 
 #: Action of the button, sign, text.
 _BUTTONS = (
@@ -49,30 +50,32 @@ class PlayBar(QWidget):
         self.speed = label("", "strong")
         self.speed.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.frame = label("", "strong")
-        self.time = label("", "small")
+        # Where there is no room for all, the words on marks give way first, then the time, and the frame never.
+        self.time = label("", "small", elide=True)
         self.marks = label("", "small", elide=True)
+        self.marks.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         words = QHBoxLayout()
         words.setSpacing(14)
         words.addWidget(self.frame)
         words.addWidget(self.time)
         words.addWidget(self.marks, 1)
-        row = QHBoxLayout()
-        row.setSpacing(4)
+        # In a narrow column at large letters the groups stand below each other, each of them whole.
+        lines = WrapLayout(across=12, down=4)
         for action, sign, _ in _BUTTONS:
             button = IconButton(theme, sign)
             button.clicked.connect(lambda _=False, action=action: do(action))
             self.buttons[action] = button
-            if action in ("slower", "loop", "mark.apex"):
-                row.addSpacing(8)
-            row.addWidget(button)
+            if action in ("replay", "slower", "loop"):
+                group = _group()
+                lines.addWidget(group)
+            group.layout().addWidget(button)
             if action == "slower":
-                row.addWidget(self.speed)
-        row.addStretch(1)
+                group.layout().addWidget(self.speed)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(words)
-        column.addLayout(row)
+        column.addLayout(lines)
         for topic in (state.ITEM, state.PLAYBACK, state.MARKS, state.TRACE):
             desk.subscribe(topic, self.refresh)
         desk.subscribe(state.FRAME, self.refresh_frame)
@@ -96,6 +99,7 @@ class PlayBar(QWidget):
         # The widest speed, so that nothing moves when it changes.
         self.speed.ensurePolished()
         self.speed.setFixedWidth(self.speed.fontMetrics().horizontalAdvance("0.75×") + 4)
+        self.speed.setFixedHeight(self.buttons["slower"].sizeHint().height())
         self.refresh_frame()
         self._refresh_marks()
 
@@ -123,3 +127,13 @@ class PlayBar(QWidget):
         now, last = (player.time_us - first) / 1e6, (int(frames.times_us[-1]) - first) / 1e6
         self.frame.setText(texts("video.frame", frame=player.index + 1, all=len(frames)))
         self.time.setText(texts("video.time", now=f"{max(0.0, now):.2f}", all=f"{last:.2f}"))
+
+
+def _group() -> QWidget:
+    """Return what holds buttons that stay together."""
+    made = QWidget()
+    made.setObjectName("plain")
+    row = QHBoxLayout(made)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(4)
+    return made
