@@ -89,11 +89,10 @@ class MovingDesk(ShownDesk):
             self._advance()
 
     def enter_code(self, text: str) -> bool:
-        """Take the lab's code of admission; False if it is not the right one."""
+        """Take the lab's code of admission; False if it is not the right one: the page says so beside the code."""
         code = text.strip()
         with self._topics.change():
             if not self._blocks.unlock(code):
-                self.tell("warning", "wrong_code")
                 return False
             self._code = code
             self._keep_place()

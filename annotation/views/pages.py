@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from annotation.desk import state
@@ -13,6 +15,10 @@ from annotation.desk.desk import Desk
 from annotation.texts import Texts
 from annotation.views.label_panel import plain_button
 from annotation.views.theme import label
+
+#: Seconds for which the last page takes no Enter: a double Enter on the last clip would close the window before
+#: anybody read where the labels lie.
+HOLD_S = 1.0
 
 
 class MessagePage(QWidget):
@@ -62,7 +68,11 @@ class MessagePage(QWidget):
         """Read the desk."""
 
     def go_on(self) -> None:
-        """Do what Enter does here."""
+        """Do what the button says."""
+
+    def enter(self) -> None:
+        """Do what Enter does here: what the button says."""
+        self.go_on()
 
     def say_file(self, key: str) -> None:
         """Name the label file where the annotator has to hand it over: in a bundle."""
@@ -144,6 +154,8 @@ class FinishedPage(MessagePage):
     def __init__(self, desk: Desk, texts: Texts, close: Callable[[], object]) -> None:
         super().__init__(desk, texts)
         self._close = close
+        self._clock = time.monotonic
+        self._since = -HOLD_S
         self.look = plain_button()
         self.look.clicked.connect(self.look_again)
         self.row.insertWidget(1, self.look)
@@ -164,3 +176,13 @@ class FinishedPage(MessagePage):
     def go_on(self) -> None:
         """Close the window."""
         self._close()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Note when the annotator arrived."""
+        super().showEvent(event)
+        self._since = self._clock()
+
+    def enter(self) -> None:
+        """Close the window, unless Enter was still meant for the last clip."""
+        if self._clock() - self._since >= HOLD_S:
+            self.go_on()

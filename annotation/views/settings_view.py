@@ -29,6 +29,9 @@ from annotation.views.shortcuts import pressed_sequence, shown_key
 from annotation.views.theme import Theme, label
 from data_schema.errors import UsageError
 
+#: Actions in the order of the list: the ten answers, which hardly anybody changes, come last.
+ROWS = tuple(key.action for key in sorted(KEYS, key=lambda key: key.action.startswith("digit.")))
+
 
 class Choice(QComboBox):
     """A list to choose from, with an arrow in the window's own colours: style sheets leave it in those of 1995."""
@@ -142,10 +145,10 @@ class SettingsView(Overlay):
 
     def _fill_keys(self) -> None:
         self.table.setHorizontalHeaderLabels([self.texts("settings.action"), self.texts("settings.key")])
-        self.table.setRowCount(len(KEYS))
-        for place, key in enumerate(KEYS):
-            shown = "  ".join(dict.fromkeys(shown_key(one) for one in self._keymap.sequences(key.action)))
-            self.table.setItem(place, 0, QTableWidgetItem(self.texts(f"keys.{key.action}")))
+        self.table.setRowCount(len(ROWS))
+        for place, action in enumerate(ROWS):
+            shown = "  ".join(dict.fromkeys(shown_key(one) for one in self._keymap.sequences(action)))
+            self.table.setItem(place, 0, QTableWidgetItem(self.texts(f"keys.{action}")))
             self.table.setItem(place, 1, QTableWidgetItem(shown))
         self.table.resizeRowsToContents()
         px = self.theme.px
@@ -165,7 +168,7 @@ class SettingsView(Overlay):
 
     @property
     def _action(self) -> str:
-        return KEYS[max(0, self.table.currentRow())].action
+        return ROWS[max(0, self.table.currentRow())]
 
     def ask_key(self) -> None:
         """Wait for the new key of the chosen action."""

@@ -136,7 +136,7 @@ class AnnotateWindow(QMainWindow):
         if action in self._own:
             self._own[action]()
         elif page in self.messages and action in ("commit", "play"):
-            self.messages[page].go_on()
+            self.messages[page].enter()
         elif action.startswith("er."):
             if self.clip.er_panel is not None and self.clip.isVisible():
                 self.clip.er_panel.toggle(action.removeprefix("er."))

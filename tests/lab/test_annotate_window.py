@@ -276,12 +276,12 @@ def test_language_and_colours_change_at_once_and_are_kept(show: Callable[..., Sh
 
 def test_a_key_is_changed_by_pressing_it(show: Callable[..., Shown]) -> None:
     shown = show()
-    from annotation.keys import KEYS
+    from annotation.views.settings_view import ROWS
 
     shown.press("Ctrl+Comma")
     view = shown.window.settings_view
     assert view.isVisible()
-    view.table.setCurrentCell([key.action for key in KEYS].index("flag"), 0)
+    view.table.setCurrentCell(ROWS.index("flag"), 0)
     shown.click(view.buttons["change"])
     shown.press("M", on=view.table)
     assert "apex" in view.prompt.text(), "M is taken, and it is said by what"
@@ -392,16 +392,24 @@ def test_the_last_label_ends_the_queue_and_enter_closes_the_window(
     show: Callable[..., Shown], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("annotation.queue.progress.MIN_PACE_ITEMS", 1)
+    now = [0.0]
     shown = show()
+    shown.window.messages[Page.FINISHED]._clock = lambda: now[0]
     for _ in shown.desk.items:
         shown.press(*FULL_LABEL)
     assert shown.desk.page is Page.FINISHED
+    now[0] += 0.9
+    shown.press("Return")
+    assert shown.window.isVisible(), "a double Enter must not hide where the labels lie"
     assert "a clip" in shown.window.header.pace.text()
     assert "left" not in shown.window.header.pace.text(), "nothing is left to do"
     shown.press("P")
     assert shown.desk.page is Page.CLIP
     shown.press("Return")
     assert shown.desk.page is Page.FINISHED
+    shown.press("Return")
+    assert shown.window.isVisible(), "one second counts from each arrival"
+    now[0] += 1.1
     shown.press("Return")
     assert not shown.window.isVisible()
     assert len(shown.rows()) == len(shown.desk.items)
