@@ -107,7 +107,8 @@ class LabelPanel(QWidget):
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll.setWidget(inner)
         self.guess = GuessStrip(desk, texts, do, key_of)
-        self.said = label("", "small", wrap=True)
+        # One line that is always there: nothing moves when something is said in it.
+        self.said = label("", "small", elide=True)
         self.buttons = {name: plain_button() for name in ("skip", "comment", "flag")}
         self.commit = plain_button(name="go")
         self._build(do)
@@ -128,12 +129,17 @@ class LabelPanel(QWidget):
         row = QHBoxLayout()
         row.setSpacing(4)
         for name, button in self.buttons.items():
-            button.clicked.connect(lambda _=False, name=name: do(name))
+            button.clicked.connect(lambda _=False, name=name: self._press(name, do))
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             row.addWidget(button)
         column.addLayout(row)
         self.commit.clicked.connect(lambda: do("commit"))
         column.addWidget(self.commit)
+
+    def _press(self, name: str, do: Callable[[str], object]) -> None:
+        """Do what a button says; it stays down only for what holds, whatever the click did."""
+        do(name)
+        self.refresh()
 
     def fit(self) -> None:
         """Take the width that the letters need."""
@@ -143,6 +149,8 @@ class LabelPanel(QWidget):
             row.layout().activate()
         rows = (row.minimumSizeHint().width() for row in self.rows.values())
         self.affect.setMaximumHeight(round(26 * self._theme.px))
+        self.said.ensurePolished()
+        self.said.setFixedHeight(self.said.fontMetrics().height() + 2)
         bar = self.scroll.verticalScrollBar().sizeHint().width()
         self.setFixedWidth(max(round(26 * self._theme.px), *rows) + bar + 2)
 
@@ -156,9 +164,10 @@ class LabelPanel(QWidget):
         flag = "panel.flagged" if self._desk.flagged else "panel.flag"
         for name, key in (("skip", "panel.skip"), ("comment", "panel.comment"), ("flag", flag)):
             self.buttons[name].setText(f"{texts(key)}  {key_of(name)}")
-        # Bold and dark while it holds: shape as well as colour.
-        self.buttons["flag"].setCheckable(True)
-        self.buttons["flag"].setChecked(self._desk.flagged)
+        # Bold and dark while it holds: shape as well as colour. The line above may have no room for the comment.
+        for name, holds in (("flag", self._desk.flagged), ("comment", bool(self._desk.draft.comment))):
+            self.buttons[name].setCheckable(True)
+            self.buttons[name].setChecked(holds)
         done = self._desk.saved_label is not None
         self.commit.setText(f"{texts('panel.commit_again' if done else 'panel.commit')}  {key_of('commit')}")
         if self._desk.focus != self._focus:
@@ -173,10 +182,9 @@ class LabelPanel(QWidget):
         elif self._desk.saved_label is not None:
             words.append(texts("panel.labelled", key=self._key_of("commit")))
         if draft.comment:
-            shown = " ".join(draft.comment.split())
-            words.append(texts("panel.comment_shown", comment=shown if len(shown) <= 60 else shown[:59] + "…"))
-        self.said.setText("\n".join(words))
-        self.said.setVisible(bool(words))
+            words.append(texts("panel.comment_shown", comment=" ".join(draft.comment.split())))
+        self.said.setText(" · ".join(words))
+        self.said.setToolTip("\n".join(words))
 
     def _show_pad(self) -> None:
         if self._desk.tracing:
