@@ -54,7 +54,7 @@ def test_a_fer_bundle_holds_faces_a_manifest_and_a_note_and_nothing_else(
     faces = [name for name in files if name.startswith("face/")]
     assert sorted(set(files) - set(faces)) == ["README.txt", "manifest.json"]
     guide = (bundle / "README.txt").read_text(encoding="utf-8")
-    assert guide.count('pip install "emer-toolkit[annotate]"') == 2, "in both languages: who gets it may have nothing yet"
+    assert guide.count('pip install "TOOLKIT[annotate]"') == 2, "in both languages: who gets it may have nothing yet"
     assert len(faces) == len(home_source("fer").items())
     assert [path.name for path in bundle.iterdir() if path.is_dir()] == ["face"]
     for name in faces:
