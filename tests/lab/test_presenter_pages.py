@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -211,8 +212,15 @@ def test_free_text_with_chinese_and_corrections(
         wait_for(lambda: page.text == "Sad, thenx ")
         desk.hands.key("Left", "BackSpace", "End")
         wait_for(lambda: page.text == "Sad, then ")
-        desk.hands.type("高兴")
-        wait_for(lambda: page.text.endswith("高兴"), because=f"the field holds {page.text!r}")
+        for text in ("Sad, then 高", "Sad, then 高兴"):
+            # xdotool gives such a letter to a spare key and takes it back again at once: on a busy
+            # machine the letter may come after that and be nobody's, so it is typed again.
+            for _ in range(5):
+                desk.hands.type(text[-1])
+                with contextlib.suppress(TimeoutError):
+                    wait_for(lambda text=text: page.text == text, 2.0)
+                    break
+            assert page.text == text
         desk.click(page.button_center())
 
     participant.does(act)
