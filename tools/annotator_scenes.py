@@ -203,30 +203,34 @@ def _er_panel(window: Any) -> Any:
 
 def _annotate_window(source: Any, scene: Scene, look: tuple[str, str, str], folder: Path) -> Any:
     from annotation.desk.desk import Desk
-    from annotation.settings import SettingsFile
     from annotation.texts import Texts
     from annotation.views.window import AnnotateWindow
 
+    return AnnotateWindow(Desk(source), Texts(look[0]), _settings(scene, look, folder))
+
+
+def _settings(scene: Scene, look: tuple[str, str, str], folder: Path) -> Any:
+    """Write the settings with which a scene is looked at."""
+    from annotation.settings import SettingsFile
+
     language, theme, ending = look
-    settings = folder / f"settings-{scene.name}-{ending}.json"
-    settings.write_text(
+    path = folder / f"settings-{scene.name}-{ending}.json"
+    path.write_text(
         json.dumps({"theme": theme, "language": language, "text_size": scene.text_size, "tour_seen": True}),
         encoding="utf-8",
     )
-    return AnnotateWindow(Desk(source), Texts(language), SettingsFile(settings))
+    return SettingsFile(path)
 
 
 def _adjudicate_window(study: StudyFolder, scene: Scene, look: tuple[str, str, str]) -> Any:
     from annotation.adjudication.desk import AdjudicationDesk
     from annotation.adjudication.source import case_source, study_cases
-    from annotation.keymap import Keymap
     from annotation.texts import Texts
     from annotation.views.adjudication.window import AdjudicationWindow
-    from annotation.views.theme import Theme
 
     cases = study_cases(study, scene.task)
     desk = AdjudicationDesk(case_source(study, scene.task, "e01", cases), cases)
-    window = AdjudicationWindow(desk, Texts(look[0]), Theme(look[1], scene.text_size), Keymap({}))
+    window = AdjudicationWindow(desk, Texts(look[0]), _settings(scene, look, study.root))
     window.language = look[0]
     return window
 

@@ -220,10 +220,9 @@ class AdjudicationDesk:
         order = [(self._position + step) % n for step in range(1, n + 1)]
         self._put(next((place for place in order if not self.is_decided(place)), self._position))
 
-    def perform(self, action: str) -> bool:
-        """Do an action of `annotation.keys` that plays the clip or moves between cases; False for others."""
+    def _actions(self) -> dict[str, Callable[[], object]]:
         player = self.player
-        actions: dict[str, Callable[[], object]] = {
+        return {
             "play": player.toggle, "replay": player.replay, "step.back": lambda: player.step(-1),
             "step.forward": lambda: player.step(1), "scrub.back": lambda: player.scrub(-1.0),
             "scrub.forward": lambda: player.scrub(1.0), "clip.start": player.to_start, "clip.end": player.to_end,
@@ -231,6 +230,14 @@ class AdjudicationDesk:
             "next": lambda: self.goto(self._position + 1), "previous": lambda: self.goto(self._position - 1),
             "next.open": self.next_open,
         }  # fmt: skip
+
+    def knows(self, action: str) -> bool:
+        """Say whether `perform` does an action of `annotation.keys`."""
+        return action in self._actions()
+
+    def perform(self, action: str) -> bool:
+        """Do an action of `annotation.keys` that plays the clip or moves between cases; False for others."""
+        actions = self._actions()
         if action not in actions:
             return False
         with self._topics.change():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
@@ -16,6 +16,8 @@ from annotation.views.theme import Theme, label
 
 #: Groups in each column of the sheet.
 _COLUMNS = ((LABEL, TRACE), (PLAY,), (MOVE, EYES, WINDOW))
+#: The words of every action.
+_ALL = {key.action: "sheet.digits" if key.action.startswith("digit.") else f"keys.{key.action}" for key in KEYS}
 #: Letters of an action's keys from which they stand below each other.
 _LONG_KEYS = 12
 #: Widest line of words, in heights of a letter: where the window has room, and where it has not.
@@ -32,11 +34,26 @@ class KeySheet(Overlay):
     theme : Theme
     keys_of : callable
         Returns all keys of an action.
+    own : mapping, optional
+        The actions that work in this window, each with the text that says what it does here; without it all of
+        `annotation.keys`, in its words.
+    more : mapping, optional
+        Texts of further keys, which nobody can change, by key.
     """
 
-    def __init__(self, parent: QWidget, texts: Texts, theme: Theme, keys_of: Callable[[str], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        texts: Texts,
+        theme: Theme,
+        keys_of: Callable[[str], tuple[str, ...]],
+        own: Mapping[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(parent, texts, theme, (0.98, 0.97))
         self._keys_of = keys_of
+        self._words = _ALL if own is None else own
+        self._more = more or {}
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -91,6 +108,8 @@ class KeySheet(Overlay):
             column = QVBoxLayout()
             column.setSpacing(6)
             for group in groups:
+                if not self._lines(group):
+                    continue
                 column.addWidget(label(self.texts(f"sheet.{group}"), "strong"))
                 column.addLayout(self._rows(group, most))
             column.addStretch(1)
@@ -103,16 +122,7 @@ class KeySheet(Overlay):
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(1, 1)
-        place = 0
-        for key in KEYS:
-            if key.group != group or (key.action.startswith("digit.") and key.action != "digit.0"):
-                continue
-            if key.action == "digit.0":
-                keys = ("0-9",) if self._keys_of("digit.1") == ("1",) else tuple(
-                    self._keys_of(f"digit.{n}")[0] for n in range(10))  # fmt: skip
-                words = self.texts("sheet.digits")
-            else:
-                keys, words = self._keys_of(key.action), self.texts(f"keys.{key.action}")
+        for place, (keys, words) in enumerate(self._lines(group)):
             # Long ones below each other: beside each other one pair would push all words of the column away.
             is_long = sum(len(one) for one in keys) > _LONG_KEYS
             cell: QBoxLayout = QVBoxLayout() if is_long and len(keys) < 4 else QHBoxLayout()
@@ -124,8 +134,24 @@ class KeySheet(Overlay):
             said = label(words, "", wrap=True)
             said.setMinimumWidth(min(self.fontMetrics().horizontalAdvance(words) + 4, most))
             grid.addWidget(said, place, 1, Qt.AlignmentFlag.AlignTop)
-            place += 1
         return grid
+
+    def _lines(self, group: str) -> list[tuple[tuple[str, ...], str]]:
+        """Return the keys of a group and what they do; the digits stand in one line."""
+        lines = []
+        digits = [key.action for key in KEYS if key.action in self._words and key.action.startswith("digit.")]
+        for key in KEYS:
+            if key.group != group or key.action not in self._words or key.action in digits[1:]:
+                continue
+            keys = self._keys_of(key.action)
+            if key.action in digits:
+                numbers = [one.partition(".")[2] for one in digits]
+                firsts = tuple(self._keys_of(one)[0] for one in digits)
+                keys = (f"{numbers[0]}-{numbers[-1]}",) if list(firsts) == numbers else firsts
+            lines.append((keys, self.texts(self._words[key.action])))
+        if group == LABEL:
+            lines += [((one,), self.texts(words)) for one, words in self._more.items()]
+        return lines
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Close with the key that opened it, too; arrows move a sheet that is larger than the window."""

@@ -6,26 +6,26 @@ import logging
 from collections.abc import Callable
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
-from qtpy.QtGui import QCloseEvent, QPaintEvent, QPalette, QShowEvent
-from qtpy.QtWidgets import QApplication, QLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtGui import QCloseEvent, QPaintEvent, QShowEvent
+from qtpy.QtWidgets import QLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from annotation.desk import state
 from annotation.desk.desk import Desk
 from annotation.keymap import Keymap
-from annotation.settings import SettingsError, SettingsFile
-from annotation.texts import LANGUAGES, Texts
+from annotation.settings import SettingsFile
+from annotation.texts import Texts
 from annotation.views.clip_page import ClipPage
 from annotation.views.header import Header
 from annotation.views.help_view import HelpView
 from annotation.views.key_sheet import KeySheet
-from annotation.views.menus import Menus
+from annotation.views.look import Look
+from annotation.views.menus import ANNOTATING, Menus
 from annotation.views.notice_bar import NoticeBar
 from annotation.views.overlay import Overlay
 from annotation.views.pages import AdmissionPage, BreakPage, FinishedPage, MessagePage
 from annotation.views.questions import CommentQuestion, GotoQuestion, SkipQuestion
 from annotation.views.settings_view import SettingsView
 from annotation.views.shortcuts import Shortcuts
-from annotation.views.theme import Theme
 from annotation.views.tour import Tour
 
 logger = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class AnnotateWindow(QMainWindow):
     def __init__(self, desk: Desk, texts: Texts, settings: SettingsFile) -> None:
         super().__init__()
         self.desk, self.texts, self._settings = desk, texts, settings
-        held = settings.settings
-        self._keymap = Keymap(held.keys)
-        self.theme = Theme(_theme_name(held.theme), held.text_size)
+        self._keymap = Keymap(settings.settings.keys)
+        self._look = Look(texts, settings, lambda why: self.notice.say(why))
+        self.theme = self._look.theme
         self._on_first_frame: Callable[[], None] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.shortcuts = Shortcuts(self, self._keymap, self.do)
@@ -85,7 +85,7 @@ class AnnotateWindow(QMainWindow):
         parts = {"video": self.clip.video, "er_panel": self.clip.er_panel, "timeline": self.clip.timeline,
                  "form": self.clip.form, "header": self.header}  # fmt: skip
         self.tour = Tour(self, texts, self.theme, key_of, parts, desk.task)
-        self.menus = Menus(self.menuBar(), desk, texts, self.do, key_of, self)
+        self.menus = Menus(self.menuBar(), texts, self.do, key_of, ANNOTATING, desk)
         self._own = self._own_actions()
         self._connect()
         self._wear_theme()
@@ -122,9 +122,9 @@ class AnnotateWindow(QMainWindow):
 
     def _own_actions(self) -> dict[str, Callable[[], object]]:
         return {
-            "keys": lambda: self._put_over(self.sheet.open), "theme": self._next_theme,
-            "language": self._next_language, "help": self.show_help, "fullscreen": self._fullscreen,
-            "quit": self.close, "menu.tour": self.show_tour,
+            "keys": lambda: self._put_over(self.sheet.open), "theme": lambda: self._change_settings(self._look.other_theme()),
+            "language": lambda: self._change_settings(self._look.other_language()),
+            "help": self.show_help, "fullscreen": self._fullscreen, "quit": self.close, "menu.tour": self.show_tour,
             "settings": lambda: self._put_over(lambda: self.settings_view.show_settings(self._settings.settings)),
         }  # fmt: skip
 
@@ -205,22 +205,16 @@ class AnnotateWindow(QMainWindow):
     # ---------------------------------------------------------------- settings
 
     def _change_settings(self, values: dict[str, object]) -> None:
-        try:
-            self._settings.change(**values)
-        except SettingsError as error:
-            self.notice.say(str(error))
-        held = self._settings.settings
+        looks_other = self._look.change(**values)
         if "language" in values:
-            self.texts.use(held.language or self.texts.language)
             self.menus.fill()
             if self.desk.page in self.messages:
                 self.messages[self.desk.page].refresh()
-        if "theme" in values or "text_size" in values:
-            self.theme.name, self.theme.text_percent = _theme_name(held.theme), held.text_size
+        if looks_other:
             self._wear_theme()
         self.clip.fit()
         if self.settings_view.isVisible():
-            self.settings_view.fill(held)
+            self.settings_view.fill(self._settings.settings)
             self.settings_view.fit()
 
     def _keys_changed(self) -> None:
@@ -232,13 +226,6 @@ class AnnotateWindow(QMainWindow):
     def _say_all_again(self) -> None:
         for view in (self.clip.form, self.clip.bar, self.clip.feedback, self.notice, self.header):
             view.refresh()
-
-    def _next_theme(self) -> None:
-        self._change_settings({"theme": "light" if self.theme.is_dark else "dark"})
-
-    def _next_language(self) -> None:
-        names = list(LANGUAGES)
-        self._change_settings({"language": names[(names.index(self.texts.language) + 1) % len(names)]})
 
     def _wear_theme(self) -> None:
         self.setStyleSheet(self.theme.stylesheet())
@@ -304,11 +291,3 @@ class _Body(QWidget):
     def minimumSizeHint(self) -> QSize:
         """Return a size that every laptop has."""
         return QSize(640, 400)
-
-
-def _theme_name(wanted: str) -> str:
-    """Return light or dark, as the system has it where the annotator did not say."""
-    if wanted != "system":
-        return wanted
-    dark = QApplication.palette().color(QPalette.ColorRole.Window).lightness() < 128
-    return "dark" if dark else "light"

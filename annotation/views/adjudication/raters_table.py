@@ -35,13 +35,12 @@ class RatersTable(QFrame):
         self._area.setWidgetResizable(True)
         layout = QVBoxLayout(self)
         head = QHBoxLayout()
-        head.addWidget(label(texts("adjudicate.raters"), "big"))
-        head.addWidget(label(texts("adjudicate.neutral"), "small"))
+        self._head, self._note = label("", "big"), label("", "small")
+        head.addWidget(self._head)
+        head.addWidget(self._note)
         head.addStretch(1)
         layout.addLayout(head)
         layout.addWidget(self._area, 1)
-        # Five raters without scrolling.
-        self.setMinimumHeight(round(13 * theme.px))
         desk.subscribe(ITEM, self.refresh)
         self.refresh()
 
@@ -52,6 +51,10 @@ class RatersTable(QFrame):
 
     def refresh(self) -> None:
         """Show the case on the desk."""
+        self._head.setText(self._texts("adjudicate.raters"))
+        self._note.setText(self._texts("adjudicate.neutral"))
+        # Five raters without scrolling.
+        self.setMinimumHeight(round(13 * self._theme.px))
         inner = QWidget()
         inner.setObjectName("panel")
         grid = QGridLayout(inner)
@@ -97,7 +100,7 @@ class RatersTable(QFrame):
             words = self.said(said, field)
             differs = field in ("emotion", "polarity") and words not in ("–", self.together(field))
             grid.addWidget(label(f"● {words}" if differs else words, "strong" if differs else ""), row, column)
-        button = QPushButton(f"{self._texts('adjudicate.take_over')}  (Alt+{place + 1})")
+        button = QPushButton(f"{self._texts('adjudicate.take_over')}  Alt+{place + 1}")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.setEnabled(said.emotion is not None)
         button.clicked.connect(self._adopting(place))

@@ -5,18 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 
-from qtpy.QtGui import QPalette
-
 from annotation.adjudication.cases import Case
 from annotation.adjudication.desk import AdjudicationDesk
 from annotation.app import begin_log, make_application, system_language
-from annotation.keymap import Keymap
 from annotation.settings import SettingsFile
 from annotation.source import ClipSource
 from annotation.texts import Texts
 from annotation.views.adjudication.window import AdjudicationWindow
 from annotation.views.refusal import show_refusal
-from annotation.views.theme import Theme
 from data_schema.errors import EmerError
 
 _WIDTH, _HEIGHT = 1600, 940
@@ -51,19 +47,14 @@ def run_adjudication(
     """
     application = make_application()
     begin_log(settings.path.parent)
-    held = settings.settings
-    theme = held.theme
-    if theme == "system":
-        dark = application.palette().color(QPalette.ColorRole.Window).lightness() < 128
-        theme = "dark" if dark else "light"
-    texts = Texts(language or held.language or system_language())
+    texts = Texts(language or settings.settings.language or system_language())
     try:
         desk = AdjudicationDesk(source, cases)
     except EmerError as error:
         show_refusal(error, texts)
         raise
     try:
-        window = AdjudicationWindow(desk, texts, Theme(theme, held.text_size), Keymap(held.keys))
+        window = AdjudicationWindow(desk, texts, settings)
     except BaseException:
         desk.close()
         raise

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QDoubleSpinBox, QFrame, QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QDoubleSpinBox, QFrame, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
 
 from annotation.adjudication.desk import AdjudicationDesk
 from annotation.agreement.ratings import SCALES_OF
 from annotation.desk.state import DRAFT, ITEM, NOTICE, PROGRESS, SAVING, Saving
 from annotation.texts import Texts
+from annotation.views.label_panel import plain_button
 from annotation.views.option_button import OptionButton
 from annotation.views.theme import Theme, label
 from data_schema.labels.decisions import DECIDED_FIELDS
@@ -59,12 +60,13 @@ class VerdictPanel(QFrame):
         self.options: dict[tuple[str, str], OptionButton] = {}
         self.scales: dict[str, QDoubleSpinBox] = {}
         self.reason = ReasonLine()
-        self.reason.setPlaceholderText(texts("adjudicate.reason_hint"))
         self.reason.textEdited.connect(desk.set_reason)
         self.reason.returnPressed.connect(desk.decide)
         self.reason.installEventFilter(self)
         self.standing = label("", "dim", wrap=True)
         self.message = label("", "warn", wrap=True)
+        self._written: list[tuple[QLabel | QPushButton, Callable[[], str]]] = []
+        self._own = ""
         self.decide = self._button("decide", desk.decide, "commit", "go")
         self.withdraw = self._button("withdraw", desk.withdraw)
         self.clear = self._button("clear", desk.clear)
@@ -77,6 +79,9 @@ class VerdictPanel(QFrame):
     def refresh(self) -> None:
         """Read the desk."""
         desk, texts, verdict = self._desk, self._texts, self._desk.verdict
+        for widget, words_of in self._written:
+            widget.setText(words_of())
+        self.reason.setPlaceholderText(texts("adjudicate.reason_hint"))
         for (field, word), button in self.options.items():
             chosen = getattr(verdict, field) == word
             is_suggested = field == "polarity" and chosen and verdict.polarity_suggested
@@ -84,6 +89,7 @@ class VerdictPanel(QFrame):
         for name, box in self.scales.items():
             value = getattr(verdict, name)
             box.blockSignals(True)
+            box.setSpecialValueText(texts("adjudicate.open"))
             box.setValue(box.minimum() if value is None else value)
             box.blockSignals(False)
         if self.reason.text() != verdict.reason:
@@ -102,9 +108,21 @@ class VerdictPanel(QFrame):
         self.withdraw.setEnabled(decision is not None)
         self.retry.setVisible(desk.saving is Saving.FAILED)
         notice = desk.notice
-        written = "" if notice is None else f"{texts(f'adjudicate.{notice.text_id}')} {notice.detail}".strip()
+        said = "" if notice is None else f"{texts(f'adjudicate.{notice.text_id}')} {notice.detail}".strip()
+        written = "  ".join(one for one in (self._own, said) if one)
         self.message.setText(written)
         self.message.setVisible(bool(written))
+
+    def say(self, words: str) -> None:
+        """Say something that the desk does not know of."""
+        self._own = words
+        self.refresh()
+
+    def _label(self, words: Callable[[], str], name: str, *, wrap: bool = False) -> QLabel:
+        """Return a label that follows the language and the keys."""
+        made = label("", name, wrap=wrap)
+        self._written.append((made, words))
+        return made
 
     def focus_reason(self) -> None:
         """Give the keyboard to the reason."""
@@ -121,8 +139,8 @@ class VerdictPanel(QFrame):
     def _lay_out(self) -> None:
         texts, px = self._texts, self._theme.px
         layout = QVBoxLayout(self)
-        layout.addWidget(label(texts("adjudicate.verdict"), "big"))
-        layout.addWidget(label(texts("adjudicate.verdict_note"), "small", wrap=True))
+        layout.addWidget(self._label(lambda: texts("adjudicate.verdict"), "big"))
+        layout.addWidget(self._label(lambda: texts("adjudicate.verdict_note"), "small", wrap=True))
         grid = QGridLayout()
         grid.setSpacing(px // 3)
         for place, word in enumerate(self._desk.source.labels.emotions):
@@ -134,17 +152,16 @@ class VerdictPanel(QFrame):
         layout.addLayout(row)
         numbers = QGridLayout()
         for place, scale in enumerate(SCALES_OF[self._desk.task]):
-            numbers.addWidget(label(texts(f"fields.{scale.name}"), "dim"), place, 0)
+            numbers.addWidget(self._label(lambda name=scale.name: texts(f"fields.{name}"), "dim"), place, 0)
             numbers.addWidget(self._scale(scale.name, scale.low, scale.high), place, 1)
         layout.addLayout(numbers)
-        layout.addWidget(label(f"{texts('adjudicate.reason')}  ({self._key_of('comment')})", "strong"))
+        layout.addWidget(self._label(lambda: f"{texts('adjudicate.reason')}  {self._key_of('comment')}", "strong"))
         layout.addWidget(self.reason)
         chips = QGridLayout()
         for place, name in enumerate(_REASONS):
-            text = texts(f"adjudicate.reason_{name}")
-            chip = QPushButton(text)
-            chip.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            chip.clicked.connect(lambda _=False, text=text: self._desk.set_reason(text))
+            chip = plain_button()
+            self._written.append((chip, lambda name=name: texts(f"adjudicate.reason_{name}")))
+            chip.clicked.connect(lambda _=False, chip=chip: self._desk.set_reason(chip.text()))
             chips.addWidget(chip, place // 2, place % 2)
         layout.addLayout(chips)
         layout.addWidget(self.standing)
@@ -168,7 +185,6 @@ class VerdictPanel(QFrame):
         # One step below the scale stands for nothing said.
         box.setRange(low - _STEP, high)
         box.setSingleStep(_STEP)
-        box.setSpecialValueText(self._texts("adjudicate.open"))
         box.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         box.installEventFilter(self)
         box.valueChanged.connect(lambda value: self._desk.set(name, None if value < low else round(value, 2)))
@@ -176,10 +192,9 @@ class VerdictPanel(QFrame):
         return box
 
     def _button(self, name: str, act: Callable[[], object], action: str = "", look: str = "") -> QPushButton:
-        key = f"  ({self._key_of(action)})" if action else ""
-        button = QPushButton(self._texts(f"adjudicate.{name}") + key)
-        button.setObjectName(look)
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button = plain_button(name=look)
+        key: Callable[[], str] = (lambda: f"  {self._key_of(action)}") if action else str
+        self._written.append((button, lambda: self._texts(f"adjudicate.{name}") + key()))
         button.clicked.connect(lambda: act())
         return button
 
