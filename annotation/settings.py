@@ -1,4 +1,4 @@
-"""What one person likes: keys, theme, language, size of the text. No setting changes what is stored with a label."""
+"""What one person likes: keys, theme, language, text size, playing by itself. No setting changes what a label stores."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Settings:
         True once the first-run tour was seen or put away.
     keys : mapping
         Changed keys by action, as `annotation.keymap.Keymap` takes them.
+    play_on_open : bool
+        Whether a clip begins to play when it comes onto the desk.
     """
 
     theme: str = "system"
@@ -46,6 +48,7 @@ class Settings:
     text_size: int = 100
     tour_seen: bool = False
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    play_on_open: bool = False
 
 
 def default_settings_path() -> Path:
@@ -160,6 +163,7 @@ def _checked(settings: Settings) -> tuple[Settings, list[str]]:
         "language": (settings.language in ("", *LANGUAGES), f"one of {', '.join(LANGUAGES)}"),
         "text_size": (is_number and low <= settings.text_size <= high, f"a whole number from {low} to {high}"),
         "tour_seen": (isinstance(settings.tour_seen, bool), "true or false"),
+        "play_on_open": (isinstance(settings.play_on_open, bool), "true or false"),
         "keys": (isinstance(settings.keys, Mapping), "an object of keys by action"),
     }
     for name, (is_good, expected) in tests.items():

@@ -74,7 +74,7 @@ class SettingsView(Overlay):
         self._keymap = keymap
         self._waiting_for = ""
         self._filling = False
-        self.combos = {name: Choice(theme) for name in ("language", "theme", "text_size")}
+        self.combos = {name: Choice(theme) for name in ("language", "theme", "text_size", "play_on_open")}
         self._names: dict[str, QLabel] = {name: label() for name in self.combos}
         form = QFormLayout()
         for name, combo in self.combos.items():
@@ -130,8 +130,12 @@ class SettingsView(Overlay):
             "language": [(name, word) for name, word in LANGUAGES.items()],
             "theme": [(name, texts(f"settings.theme_{name}")) for name in THEMES],
             "text_size": [(size, texts("settings.percent", percent=size)) for size in TEXT_PERCENTS],
+            "play_on_open": [(False, texts("settings.play_by_key")), (True, texts("settings.play_by_itself"))],
         }
-        held = {"language": texts.language, "theme": settings.theme, "text_size": self.theme.text_percent}
+        held = {
+            "language": texts.language, "theme": settings.theme, "text_size": self.theme.text_percent,
+            "play_on_open": settings.play_on_open,
+        }  # fmt: skip
         for name, combo in self.combos.items():
             self._names[name].setText(texts(f"settings.{name}"))
             combo.clear()

@@ -21,6 +21,7 @@ from annotation.views.key_sheet import KeySheet
 from annotation.views.look import Look
 from annotation.views.menus import ANNOTATING, Menus
 from annotation.views.notice_bar import NoticeBar
+from annotation.views.opening import Opening
 from annotation.views.overlay import Overlay
 from annotation.views.pages import AdmissionPage, BreakPage, FinishedPage, MessagePage
 from annotation.views.questions import CommentQuestion, GotoQuestion, SkipQuestion
@@ -87,6 +88,7 @@ class AnnotateWindow(QMainWindow):
         self.tour = Tour(self, texts, self.theme, key_of, parts, desk.task)
         self.menus = Menus(self.menuBar(), texts, self.do, key_of, ANNOTATING, desk)
         self._own = self._own_actions()
+        self._opening = Opening(desk, settings)
         self._connect()
         self._wear_theme()
         self._follow_page()
@@ -110,6 +112,8 @@ class AnnotateWindow(QMainWindow):
         self.settings_view.tour_wanted.connect(self.show_tour)
         self.tour.closed.connect(self._keep_tour_seen)
         self.desk.subscribe(state.PAGE, self._follow_page)
+        for topic in (state.ITEM, state.PAGE):
+            self.desk.subscribe(topic, self._play_what_opened)
         self.desk.subscribe(state.FRAME, self._tell_first_frame)
         self.texts.subscribe(self._say_title)
 
@@ -181,6 +185,10 @@ class AnnotateWindow(QMainWindow):
         if not any(overlay.isVisible() for overlay in self.overlays):
             self.setFocus(Qt.FocusReason.OtherFocusReason)
             self._wake_keys()
+
+    def _play_what_opened(self) -> None:
+        if self.isVisible() and self.desk.page is state.Page.CLIP:
+            self._opening.look(covered=any(overlay.isVisible() for overlay in self.overlays))
 
     def show_help(self) -> None:
         """Show the help page."""
@@ -267,6 +275,7 @@ class AnnotateWindow(QMainWindow):
         super().showEvent(event)
         self._say_all_again()
         self.clip.fit()
+        self._play_what_opened()
         if not self._settings.settings.tour_seen:
             QTimer.singleShot(0, self._offer_tour)
 

@@ -14,9 +14,9 @@ def test_settings_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "annotate.json"
     file = SettingsFile(path)
     assert file.settings == Settings() and file.problem == "" and not path.exists()
-    file.change(theme="dark", language="zh", text_size=150, tour_seen=True, keys={"flag": ("X",)})
+    file.change(theme="dark", language="zh", text_size=150, tour_seen=True, keys={"flag": ("X",)}, play_on_open=True)
     again = SettingsFile(path)
-    assert again.settings == Settings("dark", "zh", 150, True, {"flag": ("X",)}) and again.problem == ""
+    assert again.settings == Settings("dark", "zh", 150, True, {"flag": ("X",)}, True) and again.problem == ""
     assert [found.name for found in path.parent.iterdir()] == ["annotate.json"]
 
 
@@ -33,10 +33,17 @@ def test_a_broken_file_is_kept_aside_and_said(tmp_path: Path, content: bytes) ->
 
 def test_a_wrong_value_is_named_and_the_others_hold(tmp_path: Path) -> None:
     path = tmp_path / "annotate.json"
-    path.write_text(json.dumps({"theme": "pink", "language": "zh", "text_size": True, "keys": [], "tour_seen": 1}))
+    path.write_text(
+        json.dumps(
+            {"theme": "pink", "language": "zh", "text_size": True, "keys": [], "tour_seen": 1, "play_on_open": 1}
+        )
+    )
     file = SettingsFile(path)
     assert file.settings == Settings(language="zh")
-    assert all(word in file.problem for word in ("theme is 'pink'", "light", "text_size", "keys", "tour_seen"))
+    assert all(
+        word in file.problem
+        for word in ("play_on_open is 1", "theme is 'pink'", "light", "text_size", "keys", "tour_seen")
+    )
 
 
 def test_what_a_newer_version_keeps_is_not_dropped(tmp_path: Path) -> None:

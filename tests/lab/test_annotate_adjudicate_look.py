@@ -116,3 +116,11 @@ def test_the_menu_and_the_settings_do_what_the_keys_do(window: Any) -> None:
     assert "X" in window.move_buttons["previous"].text()
     press(window, "Esc", "X")
     assert window.desk.position == 0
+
+
+def test_a_case_plays_when_it_opens_for_those_who_want_it(window: Any, application: Any) -> None:
+    press(window, "N")
+    assert not window.desk.player.playing
+    window.settings_view.changed.emit({"play_on_open": True})
+    press(window, "P")
+    wait_for(lambda: (application.processEvents(), window.desk.player.index > 2)[1])

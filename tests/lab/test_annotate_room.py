@@ -140,3 +140,29 @@ def test_a_wrong_code_is_said_once(
     assert "not the right code" in page.problem.text()
     assert shown.window.notice.words.text() == ""
     assert page.code.selectedText() == "AAAA-BBBB"
+
+
+def test_a_clip_plays_by_itself_only_where_the_annotator_wants_it(show: Callable[..., Shown]) -> None:
+    shown = show()
+    shown.press("N")
+    assert not shown.desk.player.playing, "off until it is chosen"
+    shown.press("Ctrl+Comma")
+    combo = shown.window.settings_view.combos["play_on_open"]
+    assert combo.currentData() is False
+    combo.setCurrentIndex(combo.findData(True))
+    shown.press("Escape")
+    assert not shown.desk.player.playing, "the clip that is looked at stays as it is"
+    shown.press("P")
+    shown.until(lambda: shown.desk.player.index > 2)
+    shown.desk.player.pause()
+    at = shown.desk.player.index
+    shown.press("F")
+    assert not shown.desk.player.playing, "once a clip"
+    shown.close()
+    again = show()
+    assert again.settings.settings.play_on_open
+    again.settle()
+    assert again.desk.player.index == at, "a clip that was left in its middle is where it was"
+    again.press("N")
+    again.until(lambda: again.desk.player.at_end)
+    assert again.desk.has_seen_clip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QCloseEvent, QKeySequence
+from qtpy.QtGui import QCloseEvent, QKeySequence, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QMainWindow, QPushButton, QShortcut, QSplitter, QVBoxLayout, QWidget
 
 from annotation.adjudication.desk import AdjudicationDesk
@@ -22,6 +22,7 @@ from annotation.views.key_sheet import KeySheet
 from annotation.views.label_panel import plain_button
 from annotation.views.look import Look
 from annotation.views.menus import ADJUDICATING, Menus
+from annotation.views.opening import Opening
 from annotation.views.overlay import Overlay
 from annotation.views.settings_view import SettingsView
 from annotation.views.shortcuts import Shortcuts
@@ -90,10 +91,21 @@ class AdjudicationWindow(QMainWindow):
         desk.subscribe(PLAYBACK, self._refresh_play)
         desk.subscribe(ITEM, self._refresh_play)
         self._say_all_again()
+        self._opening = Opening(desk, settings)
+        desk.subscribe(ITEM, self._play_what_opened)
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(desk.tick)
         self._timer.start(_TICK_MS)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Play the first clip, for those who want it so."""
+        super().showEvent(event)
+        self._play_what_opened()
+
+    def _play_what_opened(self) -> None:
+        if self.isVisible():
+            self._opening.look(covered=any(overlay.isVisible() for overlay in self.overlays))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close the clip and the log with the window."""
