@@ -156,7 +156,10 @@ class SettingsView(Overlay):
             self.table.setItem(place, 1, QTableWidgetItem(shown))
         self.table.resizeRowsToContents()
         px = self.theme.px
-        self.table.setMinimumSize(44 * px, 16 * px)
+        window = self.parentWidget()
+        # What the panel may take of a small window at large letters, less what stands around the list.
+        width, height = round(0.9 * window.width()) - 46, round(0.95 * window.height()) - 15 * px
+        self.table.setMinimumSize(min(44 * px, width), max(6 * px, min(16 * px, height)))
         if self.table.currentRow() < 0:
             self.table.setCurrentCell(0, 0)
 

@@ -120,6 +120,19 @@ def test_the_list_of_keys_begins_with_what_people_change(show: Callable[..., Sho
     shown.press("Escape")
 
 
+@pytest.mark.parametrize("percent", [100, 150, 200])
+def test_the_settings_fit_the_window_however_large_the_letters(show: Callable[..., Shown], percent: int) -> None:
+    shown = show(text_size=percent)
+    shown.press("Ctrl+Comma")
+    view = shown.window.settings_view
+    table = view.table.geometry()
+    for button in view.buttons.values():
+        assert view.panel.rect().contains(button.geometry())
+        assert button.geometry().top() > table.bottom()
+    assert table.height() > 6 * shown.window.theme.px
+    shown.press("Escape")
+
+
 def test_a_wrong_code_is_said_once(
     show: Callable[..., Shown], study: StudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
