@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -137,10 +138,14 @@ def test_a_bundle_is_labelled_by_keys_alone_from_the_first_clip_to_the_end(annot
     rows = annotator.rows()
     assert len({clip for clip, *_ in rows}) == N_CLIPS
     assert {(emotion, polarity) for _, emotion, polarity in rows} == {("happiness", "positive")}
-    # The page at the end: Enter closes the window.
-    annotator.press(["Return"])
+    # The page at the end: Enter closes the window, but for the first second, so that a double Enter hides nothing.
     assert annotator.process is not None
-    assert annotator.process.wait(30) == 0
+    for _ in range(20):
+        annotator.press(["Return"])
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            annotator.process.wait(1.5)
+            break
+    assert annotator.process.returncode == 0
 
 
 def test_after_a_kill_the_window_opens_at_the_same_clip_with_the_same_draft(annotator: Annotator) -> None:
