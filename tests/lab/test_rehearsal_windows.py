@@ -80,6 +80,14 @@ def study(tmp_path: Path) -> StudyFolder:
     )
 
 
+def _words(process: psutil.Process) -> list[str]:
+    """Return a process's command line; nothing for one that has just ended (a short-lived child of another)."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie is one of these
+        return []
+
+
 class Rehearsal:
     """`emer record rehearse STUDY -p P001 --auto`, started as an operator starts it."""
 
@@ -129,7 +137,7 @@ class Rehearsal:
         """Return the console's process, once it runs."""
         if self._console is None:
             children = psutil.Process(self.process.pid).children(recursive=True)
-            found = [child for child in children if "collection.console" in child.cmdline()]
+            found = [child for child in children if "collection.console" in _words(child)]
             assert len(found) == 1, found
             self._console = found[0]
         return self._console
