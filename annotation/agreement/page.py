@@ -12,6 +12,7 @@ from annotation.agreement.report import AgreementReport, FieldTables, PassAgreem
 from annotation.agreement.resampling import Estimate
 from data_schema import __version__
 from data_schema.errors import MissingExtraError
+from data_schema.pages import page_script, page_style
 
 TASK_TITLES = {
     "er": "ER: what the person feels",
@@ -50,8 +51,8 @@ def render(report: AgreementReport) -> str:
         toolkit_version=__version__,
         measures=MEASURES,
         passes=[_pass_context(one) for one in report.passes],
-        style=Markup((templates / "style.css").read_text(encoding="utf-8")),
-        script=Markup((templates / "theme.js").read_text(encoding="utf-8")),
+        style=Markup(page_style() + (templates / "style.css").read_text(encoding="utf-8")),
+        script=Markup(page_script()),
         # The library's own text, not ours: it contains no closing script tag.
         plotly_js=Markup(plotly.offline.get_plotlyjs()),
     )

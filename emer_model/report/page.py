@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from data_schema import __version__
 from data_schema.errors import TrainingError
+from data_schema.pages import page_script, page_style
 from emer_model.report import figures, tables
 from emer_model.report.gather import ReportData, gather
 from emer_model.training.files import write_atomically
@@ -78,8 +79,8 @@ def render(data: ReportData) -> str:
     page = environment.get_template("report.html")
     return page.render(
         **_context(data),
-        style=Markup((templates / "style.css").read_text(encoding="utf-8")),
-        script=Markup((templates / "theme.js").read_text(encoding="utf-8")),
+        style=Markup(page_style()),
+        script=Markup(page_script()),
         # The library's own text, not ours: it contains no closing script tag.
         plotly_js=Markup(plotly.offline.get_plotlyjs()),
     )
