@@ -29,6 +29,8 @@ class VideoFileFrames:
         self, path: Path, index: PacketIndex, container: Any, stream: Any, first: int, stop: int | None
     ) -> None:
         self._name = path.name
+        # Before the container is closed: its stream lies in memory that closing gives back.
+        self.time_base: Fraction = stream.time_base
         self._decoder_context = stream.codec_context
         prepare(self._decoder_context)
         self._packets: HeldPackets | FilePackets
@@ -39,7 +41,6 @@ class VideoFileFrames:
             self._packets = FilePackets(path, container, stream, index.stamps)
         order = index.order
         self._order, self._first = order, first
-        self.time_base: Fraction = stream.time_base
         self.pts: npt.NDArray[np.int64] = order.frame_pts[first:stop]
         self.times_us: npt.NDArray[np.int64] = microseconds(order.frame_pts, self.time_base)[first:stop]
         self.group_starts: npt.NDArray[np.int64] = order.group_starts - first

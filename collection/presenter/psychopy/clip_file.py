@@ -67,12 +67,13 @@ def _read(path: Path, changed_ns: int, n_bytes: int) -> ClipFile:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             base = float(stream.time_base or 0)
+            rate_fps = float(stream.average_rate or 25)
             times = sorted(packet.pts * base for packet in container.demux(stream) if packet.pts is not None)
             # What the file's own index says there should be, though the end may have been cut off.
             promised_s = float(stream.duration or 0) * base
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path.name}: cannot be decoded: {error}. Convert it anew to .mp4 with H.264.") from error
     span_s = times[-1] - times[0] if times else 0.0
-    frame_s = span_s / (len(times) - 1) if len(times) > 1 else 1.0 / float(stream.average_rate or 25)
+    frame_s = span_s / (len(times) - 1) if len(times) > 1 else 1.0 / rate_fps
     last_s = max(span_s, promised_s - frame_s)
     return ClipFile(round(first.width * aspect), first.height, frame_s, last_s, has_sound)
