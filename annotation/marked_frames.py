@@ -16,8 +16,8 @@ from annotation.playback.frames import RgbImage
 from annotation.playback.session_clip import SessionClipFrames
 from annotation.sources.session_checks import SessionChecks
 from data_schema.atomic import partial_path, sync_folder, write_atomically
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import EmerError, ExportError, MediaError
-from data_schema.exports.clips import load_clip_index
 from data_schema.labels.tables import read_log
 from data_schema.study.folder import StudyFolder
 

@@ -28,8 +28,8 @@ from annotation.queue.gold import read_study_gold
 from annotation.queue.progress import share_right
 from annotation.queue.queues import read_all_queues
 from annotation.raters import PlantedTruth, SimulatedRater
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import LabelError
-from data_schema.exports.clips import load_clip_index
 from data_schema.labels import TRAINING_VIEW, Label, LabelStore
 from data_schema.labels.sqlite_file import SIDE_FILES
 from data_schema.session import open_session

@@ -14,7 +14,7 @@ from annotation.evidence.eyes import EyeEvidence, StimulusTrack
 from annotation.items import Item
 from annotation.playback.frames import FrameSource
 from data_schema.labels import LabelStore
-from data_schema.study.config import AnnotationSection, LabelsSection
+from data_schema.study.sections import AnnotationSection, LabelsSection
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import LabelError
-from data_schema.exports.clips import load_clip_index
 from data_schema.labels import current_labels, read_labels
 from data_schema.study import StudyFolder
 

@@ -77,7 +77,7 @@ application.exec_()
 def make_study(root: Path) -> None:
     """Write a study of 10,000 clips, all of them parts of one real session, and hand them out."""
     from annotation.queue.assignments import extend_assignments
-    from data_schema.exports.files import write_table
+    from data_schema.files import write_table
     from data_schema.session.reader import file_sha256
     from data_schema.study import StudyFolder
 

@@ -38,7 +38,7 @@ annotators_per_clip = {per_clip}
 
 def make_table_study(root: Path, n_clips: int, n_annotators: int, per_clip: int) -> Any:
     """Write a study with a clip table and no recordings."""
-    from data_schema.exports.files import write_table
+    from data_schema.files import write_table
     from data_schema.study import StudyFolder
     from data_schema.vocabularies import EMOTIONS
 

@@ -29,7 +29,7 @@ from annotation.playback.frames import FrameIdentity
 from benchmarks.figure import figure
 from data_schema.labels import Label, LabelStore
 from data_schema.labels.entries import Judged, Step
-from data_schema.study.config import AnnotationSection, LabelsSection
+from data_schema.study.sections import AnnotationSection, LabelsSection
 
 N_ITEMS, N_LABELS = 10_000, 200
 KEYS = ("digit.1", "digit.7", "digit.3", "digit.2", "digit.4")

@@ -20,7 +20,7 @@ from collection.recorder.encoding_choice import EncoderMeter, margin
 from data_schema.session import markers
 from data_schema.session.layout import MARKERS
 from data_schema.session.reader import open_session
-from data_schema.study.config import CameraSection
+from data_schema.study.sections import CameraSection
 
 SOURCE = (1920, 1080)
 SIZES = (SOURCE, (1440, 810), (1280, 720), (960, 540), (640, 360))

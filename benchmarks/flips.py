@@ -34,8 +34,9 @@ from collection.recorder import Recorder, RecorderSettings
 from data_schema.clocks import SystemClock
 from data_schema.session import markers
 from data_schema.session.layout import FLIPS, MARKERS
-from data_schema.study.config import ScreenSection, parse_config
+from data_schema.study.config import parse_config
 from data_schema.study.placeholders import write_placeholder
+from data_schema.study.sections import ScreenSection
 
 WIDTH, HEIGHT, REFRESH_HZ = 640, 360, 60.0
 CLIP_S = 6.0

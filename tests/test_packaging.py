@@ -354,7 +354,20 @@ def _text_files() -> list[Path]:
         paths = [PROJECT / name for name in listed.decode().split("\0") if name]
     else:  # an unpacked archive
         paths = [path for package in (*PACKAGES, "docs", "tools") for path in (PROJECT / package).rglob("*")]
-    binary = {".png", ".jpg", ".jpeg", ".h5", ".mp4", ".npz", ".parquet", ".sqlite", ".safetensors", ".pyc", ".gz", ".webm"}
+    binary = {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".h5",
+        ".mp4",
+        ".npz",
+        ".parquet",
+        ".sqlite",
+        ".safetensors",
+        ".pyc",
+        ".gz",
+        ".webm",
+    }
     return [path for path in paths if path.is_file() and path.suffix not in binary]
 
 

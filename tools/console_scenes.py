@@ -148,7 +148,7 @@ class Stage:
         from collection.console.light import PictureState
         from collection.devices.face import FaceRenderer
         from collection.simulation.participant import SimulatedParticipant
-        from data_schema.study.config import SimulationSection
+        from data_schema.study.sections import SimulationSection
 
         looks = SimulatedParticipant(SEED, "P7KQ4", SimulationSection()).appearance
         image = FaceRenderer(looks, 640, 360, np.random.default_rng(SEED)).draw({"happiness": 1.2})

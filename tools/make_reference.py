@@ -41,7 +41,8 @@ from data_schema.session.layout import (
 )
 from data_schema.session.markers import MARKER_KINDS
 from data_schema.signals.features import EYE_FEATURES
-from data_schema.study.config import Stimulus, StudyConfig
+from data_schema.study.config import StudyConfig
+from data_schema.study.sections import Stimulus
 from data_schema.vocabularies import EMOTIONS, POLARITIES, SCALES, SKIP_REASONS, SUGGESTED_POLARITY
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"

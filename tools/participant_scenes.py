@@ -22,8 +22,8 @@ from collection.protocol.plan import make_plan
 from collection.protocol.steps import AskItems, Baseline, Break, Fixation, Item, ItemKind, PlayClip, ShowText, Step
 from collection.texts import load_texts
 from data_schema.clocks import SystemClock
-from data_schema.study.config import ScreenSection
 from data_schema.study.scaffold import init_study
+from data_schema.study.sections import ScreenSection
 
 LANGUAGES = ("en", "zh")
 #: Whole pictures that a page is given for taking its events in.

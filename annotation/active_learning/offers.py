@@ -15,7 +15,7 @@ from annotation.active_learning.ordering import query_order
 from annotation.items import Block, Item
 from annotation.source import Guess
 from data_schema.labels.guess_table import PROBABILITY_COLUMNS, guess_table_path, read_guesses
-from data_schema.study.config import AnnotationSection, LabelsSection
+from data_schema.study.sections import AnnotationSection, LabelsSection
 
 _log = logging.getLogger(__name__)
 _SCALES = ("valence", "arousal", "intensity")

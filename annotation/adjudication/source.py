@@ -10,8 +10,8 @@ from annotation.queue.order import Role
 from annotation.queue.queues import QueuedClip
 from annotation.sources.study import StudySource
 from annotation.status import clip_hashes, label_places, read_study_labels
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import LabelError
-from data_schema.exports.clips import load_clip_index
 from data_schema.labels import read_log
 from data_schema.study.folder import StudyFolder
 

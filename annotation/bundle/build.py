@@ -30,8 +30,8 @@ from annotation.identity import StudyIdentity, plain_code, study_identity
 from annotation.items import Block, Item
 from annotation.source import ClipSource, Guess
 from data_schema.atomic import sync_folder, write_atomically
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import EmerError
-from data_schema.exports.clips import load_clip_index
 from data_schema.study import StudyFolder
 
 _log = logging.getLogger(__name__)

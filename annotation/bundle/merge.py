@@ -16,8 +16,8 @@ from annotation.bundle.contents import BundleError
 from annotation.bundle.homecoming import Homecoming
 from annotation.bundle.keys import BundleKey, key_path, keys_of, read_key
 from annotation.identity import study_identity
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import EmerError, LabelError
-from data_schema.exports.clips import load_clip_index
 from data_schema.labels import LabelStore, Record, SeatTakenError, TraceSamples
 from data_schema.labels.log_reading import select_rows
 from data_schema.labels.sqlite_file import opened_for_reading, read_meta, tables_of

@@ -27,7 +27,7 @@ from annotation.playback.frames import FrameIdentity, FrameSource, RgbImage
 from annotation.source import GoldAnswer, Guess
 from data_schema.errors import LabelError, MediaError
 from data_schema.labels import LabelStore
-from data_schema.study.config import AnnotationSection, LabelsSection
+from data_schema.study.sections import AnnotationSection, LabelsSection
 
 #: Where the desk keeps, in the label file, the code that was entered.
 _CODE_KEY = "bundle.code"

@@ -9,7 +9,7 @@ from typing import Any
 from annotation.desk.state import FIELDS, Draft, Option
 from annotation.items import Item
 from data_schema.labels import Label, LabelRecord, LabelValueError
-from data_schema.study.config import LabelsSection
+from data_schema.study.sections import LabelsSection
 from data_schema.vocabularies import SAM_POINTS, SCALES, SUGGESTED_POLARITY, sam_to_unit
 
 #: How far one press of an arrow key moves a scale. For valence and arousal a fifth of a SAM point, fine enough for

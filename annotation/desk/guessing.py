@@ -14,7 +14,7 @@ from annotation.source import Guess
 from data_schema.labels import Label, LabelValueError
 from data_schema.labels.entries import Judged, ShownGuess
 from data_schema.labels.records import GuessRecord
-from data_schema.study.config import LabelsSection
+from data_schema.study.sections import LabelsSection
 
 _log = logging.getLogger(__name__)
 

@@ -20,14 +20,14 @@ from annotation.queue.design import share_clips, shuffled
 from annotation.queue.gold import GoldAnswers, read_study_gold
 from annotation.queue.order import Role, Slot, main_order
 from annotation.queue.places import LOST_TABLE, assignments_path
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import LabelError, UsageError
-from data_schema.exports.clips import load_clip_index
-from data_schema.exports.files import read_table, write_table
-from data_schema.exports.locks import sole_writer
+from data_schema.files import read_table, write_table
 from data_schema.labels import check_annotator_id
 from data_schema.labels.store import utc_now
-from data_schema.study.config import AnnotationSection
+from data_schema.locks import sole_writer
 from data_schema.study.folder import StudyFolder
+from data_schema.study.sections import AnnotationSection
 from data_schema.vocabularies import TASKS
 
 #: Columns of ``assignments.parquet`` and what they mean.

@@ -11,8 +11,8 @@ from pathlib import Path
 from annotation.source import GoldAnswer
 from data_schema.errors import LabelError
 from data_schema.labels import Label, LabelValueError
-from data_schema.study.config import LabelsSection
 from data_schema.study.folder import StudyFolder
+from data_schema.study.sections import LabelsSection
 
 #: Columns of a gold file and what they mean.
 GOLD_COLUMNS: dict[str, str] = {

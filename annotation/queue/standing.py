@@ -14,7 +14,7 @@ from annotation.queue.gold import GoldAnswers
 from annotation.queue.progress import Done, open_block, progress_of, share_right
 from annotation.queue.queues import QueuedClip
 from data_schema.labels import current_labels
-from data_schema.study.config import AnnotationSection
+from data_schema.study.sections import AnnotationSection
 from data_schema.vocabularies import TASKS
 
 #: Shown where there is nothing to say yet.

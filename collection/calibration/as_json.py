@@ -12,7 +12,7 @@ from typing import Any
 
 from collection.calibration.results import CALIBRATION, Attempt, Spread
 from data_schema.signals.validation import LEFT, RIGHT, PointQuality, judged_eyes
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 GOOD, FAIR, BAD, MISSING = "good", "fair", "bad", "missing"
 #: Colours of the levels: of Okabe and Ito (2008), "Color Universal Design", which people with any kind of colour

@@ -17,7 +17,7 @@ from collection.calibration.targets import Target, calibration_targets, recheck_
 from data_schema.clocks import HostClock
 from data_schema.errors import DeviceError
 from data_schema.signals.validation import BOTH
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 #: Told of the phase, the number of targets that are done, and of how many.
 Show = Callable[[str, int, int], None]

@@ -10,7 +10,7 @@ from collection.calibration.as_json import attempt_as_json, limits_as_json
 from collection.calibration.results import CALIBRATION, FAILED, VALIDATION, Attempt
 from collection.calibration.targets import Target
 from collection.protocol.operator import Question
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 #: Identifiers of the questions.
 QUESTION, REDO_QUESTION, DRIFT_QUESTION = "calibration", "calibration_points", "recheck"

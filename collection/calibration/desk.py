@@ -12,7 +12,7 @@ from collection.calibration.results import Attempt
 from collection.calibration.watching import StopAsked
 from collection.presenter.base import ShouldStop
 from collection.protocol.operator import Command, CommandName, Decision, Operator, Question
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 logger = logging.getLogger(__name__)
 

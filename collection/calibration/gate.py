@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from collection.calibration.results import FAILED, PASSED, Attempt, Outcome
 from collection.calibration.targets import Target, nearest_target
 from data_schema.signals.validation import EyeSummary, PointQuality, judged_eyes
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 #: An eye that gives less than this share of its samples cannot be calibrated; ours.
 _BLIND_LOSS = 0.5

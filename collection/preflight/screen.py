@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from collection.preflight.checks import ERROR, GOOD, NOTE, WARNING, Check
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 #: Share by which a measured refresh rate may differ from the one in study.toml.
 _REFRESH_TOLERANCE = 0.02

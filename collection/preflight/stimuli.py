@@ -14,9 +14,9 @@ from av.error import FFmpegError
 
 from collection.preflight.checks import ERROR, GOOD, NOTE, Check
 from data_schema.errors import MediaError, StudyError
-from data_schema.exports.wording import counted
 from data_schema.session.reader import file_sha256
 from data_schema.study.folder import StudyFolder
+from data_schema.wording import counted
 
 logger = logging.getLogger(__name__)
 

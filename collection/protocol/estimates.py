@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from collection.protocol.self_report import planned_answer_s
 from collection.protocol.steps import Item
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 #: Silent reading of English takes 238 words a minute (Brysbaert 2019, J. Mem. Lang. 109). Instructions on
 #: a strange screen are read with care: we take two thirds of that, six characters (with the space) a word in

@@ -39,8 +39,8 @@ import numpy as np
 
 from data_schema.errors import SessionFileError
 from data_schema.session.reader import open_session
-from data_schema.study.config import Stimulus
 from data_schema.study.folder import StudyFolder, parse_session_name
+from data_schema.study.sections import Stimulus
 
 logger = logging.getLogger(__name__)
 

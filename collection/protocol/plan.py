@@ -35,8 +35,9 @@ from collection.protocol.stimuli import stimulus_hashes
 from collection.questionnaires import find_questionnaire
 from collection.texts import Texts, load_texts
 from data_schema.errors import StudyError, UsageError
-from data_schema.study.config import Stimulus, StudyConfig
+from data_schema.study.config import StudyConfig
 from data_schema.study.folder import StudyFolder
+from data_schema.study.sections import Stimulus
 
 #: Occasions of a questionnaire.
 BEFORE, AFTER = "before", "after"

@@ -16,7 +16,7 @@ from collection.quality.gaps import find_losses, summarise_losses
 from collection.quality.wording import methods_text, verdict
 from collection.questionnaires.scoring import score_session
 from data_schema import __version__
-from data_schema.exports.clips import session_clips
+from data_schema.clips.index import session_clips
 from data_schema.exports.session_quality import measure_session, recorded_screen
 from data_schema.session import markers
 from data_schema.session.layout import (

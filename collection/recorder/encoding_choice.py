@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collection.recorder.encoder import VideoEncoder
-from data_schema.study.config import CameraSection
+from data_schema.study.sections import CameraSection
 
 #: x264's presets from the slowest to the fastest.
 PRESETS = (

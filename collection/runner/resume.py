@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from collection.protocol.order import ROW_SEED
 from data_schema.errors import ConfigError, RecordingError, SessionFileError
-from data_schema.exports.wording import counted
 from data_schema.session.layout import CONSENT, FACTS, RESPONSES, decode_text
 from data_schema.session.reader import Session, open_session
 from data_schema.session.repair import repair_session
 from data_schema.study.config import StudyConfig
 from data_schema.study.folder import SessionName, StudyFolder
+from data_schema.wording import counted
 
 #: Sections of study.toml that belong to the machine, not to the design: today's hold.
 _OF_TODAY = ("eye_tracker", "camera", "recording", "preflight", "lsl", "screen", "simulation")

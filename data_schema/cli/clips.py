@@ -12,10 +12,10 @@ _STUDY = typer.Argument(None, help="The study folder; the current one by default
 def clips(study: Path | None = _STUDY) -> None:
     """Cut all sessions into clips and decide by the study's quality rule which are used."""
     from data_schema.cli.talk import progress_bar
-    from data_schema.exports.clips import index_sessions
-    from data_schema.exports.files import write_table
-    from data_schema.exports.wording import counted
+    from data_schema.clips.index import index_sessions
+    from data_schema.files import write_table
     from data_schema.study import find_study
+    from data_schema.wording import counted
 
     folder = find_study(study)
     with progress_bar("sessions") as progress:

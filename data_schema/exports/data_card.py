@@ -11,9 +11,9 @@ import pandas as pd
 
 from data_schema import __version__
 from data_schema.exports.protocols import PROTOCOLS
-from data_schema.exports.wording import counted
 from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
 from data_schema.vocabularies import EMOTIONS, POLARITIES
+from data_schema.wording import counted
 
 
 def data_card(folder: Path, *, title: str, simulated: bool, counts: dict[str, int], settings: dict[str, Any]) -> str:

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from data_schema.errors import ExportError
-from data_schema.exports.files import read_json, write_bytes, write_json
-from data_schema.exports.locks import sole_writer
-from data_schema.exports.wording import counted
+from data_schema.files import read_json, write_bytes, write_json
+from data_schema.locks import sole_writer
+from data_schema.wording import counted
 
 #: One fold to test, one to validate, at least one to train.
 MIN_FOLDS = 3

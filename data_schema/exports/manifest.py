@@ -9,7 +9,7 @@ from typing import Any
 
 from data_schema import __version__
 from data_schema.errors import ExportError
-from data_schema.exports.files import read_json
+from data_schema.files import read_json
 from data_schema.session.reader import file_sha256
 from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
 

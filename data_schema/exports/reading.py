@@ -17,11 +17,11 @@ import pandas as pd
 from data_schema.errors import ExportError
 from data_schema.exports.arrays import ARRAY_NAMES, CLIP_ID
 from data_schema.exports.columns import EXPORTED_CLIPS, meanings
-from data_schema.exports.files import read_table
 from data_schema.exports.folds import Folds, load_folds
 from data_schema.exports.label_tables import TARGET_COLUMNS
 from data_schema.exports.manifest import read_manifest, verify_files
 from data_schema.exports.protocols import PROTOCOLS
+from data_schema.files import read_table
 
 _log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from data_schema.session.reader import Session, Trial
 from data_schema.session.validate import check_session
 from data_schema.signals.gaze import ScreenGeometry
 from data_schema.signals.quality import FrameQuality, GazeQuality, Span, frame_quality, gaze_quality
-from data_schema.study.config import ScreenSection
 from data_schema.study.folder import SessionName
+from data_schema.study.sections import ScreenSection
 
 #: Columns of ``quality.parquet`` and what they mean, in order.
 QUALITY_COLUMNS: dict[str, str] = meanings(SESSION_QUALITY)

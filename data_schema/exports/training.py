@@ -24,11 +24,10 @@ from typing import Any
 import pandas as pd
 
 from data_schema.atomic import sync_folder
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import ExportError
-from data_schema.exports.clips import load_clip_index
 from data_schema.exports.columns import SESSION_QUALITY, dtypes
 from data_schema.exports.data_card import data_card
-from data_schema.exports.files import disk_problem, write_bytes, write_json, write_table
 from data_schema.exports.folds import Folds, freeze_folds, frozen_folds, refuse_lost_folds
 from data_schema.exports.label_tables import (
     annotator_labels,
@@ -38,7 +37,6 @@ from data_schema.exports.label_tables import (
     self_reports,
     target_table,
 )
-from data_schema.exports.locks import sole_writer
 from data_schema.exports.manifest import (
     MANIFEST_NAME,
     foreign_files,
@@ -60,7 +58,9 @@ from data_schema.exports.shards import (
     read_summary,
     start_worker,
 )
+from data_schema.files import disk_problem, write_bytes, write_json, write_table
 from data_schema.labels.tables import label_frame, read_labels, read_log
+from data_schema.locks import sole_writer
 from data_schema.session.reader import file_sha256, open_session
 from data_schema.study.folder import StudyFolder
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from data_schema.study.config import Stimulus, StudyConfig, config_from_json, load_config, parse_config
+from data_schema.study.config import StudyConfig, config_from_json, load_config, parse_config
 from data_schema.study.folder import SessionName, StudyFolder, check_code, find_study, parse_session_name
+from data_schema.study.sections import Stimulus
 
 if TYPE_CHECKING:
     from data_schema.study.scaffold import init_study

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_schema.errors import StudyError, UsageError
-from data_schema.study.config import Stimulus, StudyConfig, load_config
+from data_schema.study.config import StudyConfig, load_config
+from data_schema.study.sections import Stimulus
 
 CONFIG_NAME = "study.toml"
 _CODE = re.compile(r"[A-Za-z0-9]{1,32}")

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from data_schema.errors import StudyError
-from data_schema.study.config import Stimulus, StudyConfig, parse_config
+from data_schema.study.config import StudyConfig, parse_config
 from data_schema.study.folder import CONFIG_NAME, StudyFolder
 from data_schema.study.placeholders import write_placeholder
+from data_schema.study.sections import Stimulus
 from data_schema.vocabularies import EMOTIONS
 
 Progress = Callable[[int, int, str], None]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_schema.exports.clips import index_sessions
-from data_schema.exports.files import write_table
+from data_schema.clips.index import index_sessions
+from data_schema.files import write_table
 from data_schema.session import SessionWriter
 from data_schema.session.layout import PLANTED, PRESENTATIONS
 from data_schema.study import StudyFolder

@@ -16,7 +16,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from data_schema.exports.clips import build_clip_index
+from data_schema.clips.index import build_clip_index
 from data_schema.session.synthetic import make_synthetic_session
 from data_schema.study.folder import StudyFolder
 from data_schema.vocabularies import EMOTIONS

@@ -13,7 +13,7 @@ import pytest
 from annotation.marked_frames import FRAME_COLUMNS
 from annotation.playback.session_clip import SessionClipFrames
 from data_schema.cli import main
-from data_schema.exports.clips import load_clip_index
+from data_schema.clips.index import load_clip_index
 from data_schema.labels import LabelStore
 from data_schema.labels.entries import Judged, Mark
 from data_schema.study import StudyFolder

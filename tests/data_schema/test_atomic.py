@@ -7,7 +7,7 @@ import pytest
 
 from data_schema.atomic import partial_path, write_atomically
 from data_schema.errors import ExportError, LabelError
-from data_schema.exports.files import write_json, write_table
+from data_schema.files import write_json, write_table
 from data_schema.labels.csv import write_whole
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_schema.exports.clips import index_sessions
+from data_schema.clips.index import index_sessions
 from data_schema.session.layout import CALIBRATION_ATTEMPTS, CONSENT, FACTS, MARKERS, RESPONSES
 from data_schema.session.reader import file_sha256, open_session
 from data_schema.session.validate import check_session

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from data_schema.exports.clips import index_sessions
+from data_schema.clips.index import index_sessions
 from data_schema.session import markers
 from data_schema.session.layout import (
     CALIBRATION_ATTEMPTS,

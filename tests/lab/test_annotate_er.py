@@ -211,7 +211,7 @@ def test_language_and_theme_change_while_it_is_open(shown: Shown) -> None:
 
 
 def test_a_clip_without_gaze_is_still_shown(application: Any, tmp_path: Path) -> None:
-    from data_schema.exports.clips import build_clip_index
+    from data_schema.clips.index import build_clip_index
     from data_schema.session.synthetic import make_synthetic_session
 
     study = make_study(tmp_path / "study", n_participants=1, n_trials=1, more="[quality]\nmax_gaze_loss = 1.0")

@@ -13,7 +13,7 @@ import pytest
 from annotation.desk.state import Page
 from annotation.settings import SettingsFile
 from annotation.sources.study import StudySource
-from data_schema.exports.clips import load_clip_index
+from data_schema.clips.index import load_clip_index
 from data_schema.study.folder import StudyFolder
 
 from ..annotation.labelled_study import make_study, write_gold

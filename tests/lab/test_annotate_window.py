@@ -418,7 +418,7 @@ def test_the_last_label_ends_the_queue_and_enter_closes_the_window(
 def test_after_a_training_label_the_experts_answer_stands_beside_the_video(
     application: Any, study: StudyFolder, tmp_path: Path
 ) -> None:
-    from data_schema.exports.clips import load_clip_index
+    from data_schema.clips.index import load_clip_index
 
     clip = str(load_clip_index(study.clip_index_path)["clip_id"].iloc[0])
     write_gold(study, [{"clip_id": clip, "task": "fer", "emotion": "fear", "explanation": "The brows are raised."}])

@@ -12,7 +12,7 @@ from collection.presenter.psychopy.page import DecisionPage
 from collection.presenter.psychopy.presenter import PsychopyPresenter
 from collection.texts import load_texts
 from data_schema.clocks import SystemClock
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 from .conftest import Hands, Participant, wait_for
 from .presenter_lab import HEIGHT, LIBRARY_WARNINGS, WIDTH, Desk, never, watch_flips

@@ -20,7 +20,7 @@ from collection.protocol.steps import PlayClip
 from data_schema.clocks import SystemClock
 from data_schema.errors import MediaError
 from data_schema.session.layout import FLIPS
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 from .conftest import Hands, Participant, wait_for
 from .presenter_lab import LIBRARY_WARNINGS, Desk, make_numbered_clip, never, read_number, watch_flips

@@ -16,7 +16,7 @@ from collection.presenter.psychopy.text_entry import TextEntryPage
 from collection.protocol.steps import AskItems, Baseline, Break, Consent, Item, ItemKind, ShowText
 from collection.texts import load_texts
 from data_schema.clocks import SystemClock
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 from .conftest import Hands, Participant, wait_for
 from .presenter_lab import HEIGHT, LIBRARY_WARNINGS, WIDTH, Desk, never

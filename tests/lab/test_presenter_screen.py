@@ -20,7 +20,7 @@ from collection.sync_check.pattern import FlashPattern
 from collection.texts import load_texts
 from data_schema.clocks import ScaledClock, SystemClock
 from data_schema.errors import ConfigError, DeviceError
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 from .presenter_lab import HEIGHT, LIBRARY_WARNINGS, WIDTH, never, watch_flips
 
@@ -182,7 +182,7 @@ def spy(self, address):
 socket.socket.connect = spy
 socket.getaddrinfo = lambda *words, **more: asked.append(words) or []
 from data_schema.clocks import SystemClock
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 from collection.presenter.psychopy import PsychopyPresenter
 assert not any(name.partition(".")[0] == "psychopy" for name in sys.modules), "imported before there is a window"
 presenter = PsychopyPresenter(

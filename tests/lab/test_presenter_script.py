@@ -15,7 +15,7 @@ from collection.protocol.steps import AskItems, Baseline, Consent, Item, ItemKin
 from collection.simulation.participant import SimulatedParticipant
 from collection.texts import load_texts
 from data_schema.clocks import SystemClock
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 from .conftest import wait_for
 from .presenter_lab import HEIGHT, LIBRARY_WARNINGS, WIDTH, make_numbered_clip, never

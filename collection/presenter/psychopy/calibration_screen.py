@@ -20,7 +20,7 @@ from collection.presenter.psychopy.page import TextPage
 from collection.presenter.psychopy.window import StimulusWindow
 from collection.texts import Texts
 from data_schema.clocks import HostClock
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 #: Diameters of the target, degrees (Thaler et al. 2013); the outer one while it travels is ours.
 OUTER_DEG, INNER_DEG, TRAVEL_DEG = 0.6, 0.2, 1.6

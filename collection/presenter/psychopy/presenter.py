@@ -25,7 +25,7 @@ from collection.sync_check.pattern import Flash, FlashPattern
 from collection.texts import Texts, load_texts
 from data_schema.clocks import HostClock
 from data_schema.errors import DeviceError
-from data_schema.study.config import ScreenSection
+from data_schema.study.sections import ScreenSection
 
 #: A page that waits looks for events so often, and draws itself anew so often (something may have covered it).
 _POLL_US, _REDRAW_US = 10_000, 100_000

@@ -17,7 +17,7 @@ from data_schema.errors import DeviceError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from data_schema.study.config import ScreenSection
+    from data_schema.study.sections import ScreenSection
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import pytest
 from annotation.desk.desk import Desk
 from annotation.sources.study import StudySource
 from data_schema.cli import main
-from data_schema.exports.clips import load_clip_index
+from data_schema.clips.index import load_clip_index
 from data_schema.labels import read_log
 from data_schema.labels.guess_table import PROBABILITY_COLUMNS, guess_table_path, write_guesses
 from data_schema.study.folder import StudyFolder

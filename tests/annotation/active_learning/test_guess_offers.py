@@ -14,7 +14,7 @@ from annotation.active_learning.ordering import query_order, uncertainty
 from annotation.items import Block, Item
 from data_schema.errors import LabelError
 from data_schema.labels.guess_table import PROBABILITY_COLUMNS, guess_table_path, write_guesses
-from data_schema.study.config import AnnotationSection, LabelsSection
+from data_schema.study.sections import AnnotationSection, LabelsSection
 from data_schema.vocabularies import EMOTIONS
 
 SHA = "5" * 64

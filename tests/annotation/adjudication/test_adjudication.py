@@ -15,8 +15,8 @@ from annotation.desk.state import DRAFT, ITEM, NOTICE, Saving
 from annotation.queue.assignments import extend_assignments
 from annotation.status import clip_hashes
 from data_schema.cli import main
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import LabelError
-from data_schema.exports.clips import load_clip_index
 from data_schema.labels import Judged, Label, LabelStore, Mark, consensus, read_labels, read_log
 from data_schema.study import StudyFolder
 

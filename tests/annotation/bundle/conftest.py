@@ -10,7 +10,7 @@ import pytest
 from annotation.bundle import build_bundle
 from annotation.queue.assignments import extend_assignments
 from annotation.sources.study import StudySource
-from data_schema.exports.clips import load_clip_index
+from data_schema.clips.index import load_clip_index
 from data_schema.study import StudyFolder
 
 from ..labelled_study import make_study, write_gold

@@ -16,7 +16,7 @@ import pytest
 from annotation.bundle.keys import read_key
 from annotation.items import Block
 from annotation.sources.study import StudySource
-from data_schema.exports.clips import load_clip_index
+from data_schema.clips.index import load_clip_index
 from data_schema.study import StudyFolder
 
 

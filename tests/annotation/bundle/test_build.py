@@ -20,8 +20,8 @@ from annotation.bundle.keys import read_key
 from annotation.items import Item
 from annotation.source import Guess
 from annotation.sources.study import StudySource
+from data_schema.clips.index import build_clip_index
 from data_schema.errors import StudyError
-from data_schema.exports.clips import build_clip_index
 from data_schema.study import StudyFolder
 
 PROJECT = Path(__file__).resolve().parents[3]

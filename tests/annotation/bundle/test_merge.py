@@ -313,7 +313,7 @@ def test_a_clip_that_was_recorded_anew_since_is_said(
 ) -> None:
     import h5py
 
-    from data_schema.exports.clips import build_clip_index
+    from data_schema.clips.index import build_clip_index
 
     bundle = bundle_copy("fer")
     _annotate(bundle)

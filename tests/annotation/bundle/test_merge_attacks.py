@@ -10,7 +10,7 @@ import pytest
 
 from annotation.bundle import BundleSource, build_bundle, merge_labels
 from annotation.sources.study import StudySource
-from data_schema.exports.clips import build_clip_index
+from data_schema.clips.index import build_clip_index
 from data_schema.labels import Judged, Label, LabelStore, Mark, read_labels, read_records
 from data_schema.study import StudyFolder
 

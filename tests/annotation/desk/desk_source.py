@@ -15,7 +15,7 @@ from annotation.playback.frames import FrameIdentity, RgbImage
 from annotation.source import GoldAnswer, Guess
 from data_schema.errors import MediaError
 from data_schema.labels import LabelStore
-from data_schema.study.config import AnnotationSection, LabelsSection
+from data_schema.study.sections import AnnotationSection, LabelsSection
 
 N_FRAMES, FIRST_FRAME, FRAME_US = 12, 300, 40_000
 MODEL = "cd" * 32

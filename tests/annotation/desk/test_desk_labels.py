@@ -12,7 +12,7 @@ from annotation.desk.desk import Desk
 from annotation.desk.state import Draft, Page, Saving
 from annotation.keys import KEYS
 from data_schema.labels import LabelStore, LabelValueError
-from data_schema.study.config import LabelsSection
+from data_schema.study.sections import LabelsSection
 from data_schema.vocabularies import EMOTIONS
 
 from .desk_source import Clock, press, queue

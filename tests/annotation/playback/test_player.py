@@ -21,8 +21,8 @@ from annotation.playback import (
     feeder,
     open_video,
 )
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import MediaError
-from data_schema.exports.clips import load_clip_index
 from data_schema.study import StudyFolder
 
 from .numbered_video import KINDS, write_video

@@ -11,8 +11,8 @@ import pytest
 
 from annotation.playback import decoding
 from annotation.playback.session_clip import SessionClipFrames
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import MediaError
-from data_schema.exports.clips import load_clip_index
 from data_schema.session import open_session
 from data_schema.session.synthetic import make_synthetic_session
 from data_schema.study import StudyFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_schema.exports.files import write_table
+from data_schema.files import write_table
 from data_schema.study import StudyFolder
 from data_schema.vocabularies import EMOTIONS
 

@@ -8,7 +8,7 @@ import pytest
 
 from annotation.queue.gold import read_gold
 from data_schema.errors import LabelError
-from data_schema.study.config import LabelsSection
+from data_schema.study.sections import LabelsSection
 
 HEADER = "clip_id,task,emotion,polarity,valence,arousal,intensity,explanation\n"
 

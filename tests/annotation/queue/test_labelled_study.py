@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from data_schema.exports.clips import load_clip_index
+from data_schema.clips.index import load_clip_index
 from data_schema.session import open_session
 from data_schema.study import StudyFolder
 

@@ -13,8 +13,8 @@ import pytest
 from annotation.items import Block
 from annotation.sources.session_checks import CHECKS_NAME
 from annotation.sources.study import StudySource
+from data_schema.clips.index import build_clip_index, load_clip_index
 from data_schema.errors import LabelError, MediaError
-from data_schema.exports.clips import build_clip_index, load_clip_index
 from data_schema.labels import Label
 from data_schema.study import StudyFolder
 

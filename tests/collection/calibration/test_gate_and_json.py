@@ -17,7 +17,7 @@ from collection.console import messages
 from collection.devices.base import CalibrationSample
 from data_schema.session.layout import GAZE
 from data_schema.signals.validation import PointQuality
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 from .calibration_lab import GEOMETRY, Lab, _moved
 

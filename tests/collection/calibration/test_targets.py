@@ -16,7 +16,7 @@ from collection.calibration.targets import (
     recheck_targets,
     validation_targets,
 )
-from data_schema.study.config import CalibrationSection
+from data_schema.study.sections import CalibrationSection
 
 from .calibration_lab import GEOMETRY
 

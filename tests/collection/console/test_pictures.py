@@ -15,8 +15,8 @@ from collection.console.face_watch import FaceWatch
 from collection.console.light import PictureState, PictureWatch, face_warning, light_warning, measure_light
 from collection.devices.face import FaceRenderer
 from collection.simulation.participant import SimulatedParticipant
-from data_schema.study.config import SimulationSection
 from data_schema.study.placeholders import write_placeholder
+from data_schema.study.sections import SimulationSection
 
 
 def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:

@@ -21,7 +21,8 @@ from data_schema.clocks import SystemClock
 from data_schema.session.layout import GAZE, TABLE_BY_PATH
 from data_schema.session.video import VideoStream
 from data_schema.session.writer import SessionWriter
-from data_schema.study.config import ScreenSection, StudyConfig, StudySection
+from data_schema.study.config import StudyConfig, StudySection
+from data_schema.study.sections import ScreenSection
 
 SCREEN = ScreenSection()
 CONFIG = StudyConfig(study=StudySection(title="Devices"))

@@ -22,8 +22,9 @@ from collection.recorder import RecorderSettings
 from data_schema.clocks import SystemClock
 from data_schema.session.layout import FRAMES, GAZE
 from data_schema.session.lock import acquire_lock, release_lock
-from data_schema.study.config import ScreenSection, parse_config
+from data_schema.study.config import parse_config
 from data_schema.study.folder import StudyFolder
+from data_schema.study.sections import ScreenSection
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONFIG = parse_config({"study": {"title": "t"}}, "test")

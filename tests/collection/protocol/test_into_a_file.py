@@ -14,14 +14,14 @@ from collection.protocol.engine import ProtocolEngine
 from collection.protocol.operator import Command, CommandName
 from collection.protocol.plan import SessionPlan
 from collection.protocol.self_report import count_checks
+from data_schema.clips.index import session_clips
 from data_schema.clocks import ScaledClock
-from data_schema.exports.clips import session_clips
 from data_schema.session import markers, open_session
 from data_schema.session.describe import as_text, describe_session
 from data_schema.session.layout import MARKERS, PRESENTATIONS, RESPONSES
 from data_schema.session.writer import SessionWriter
-from data_schema.study.config import QualitySection
 from data_schema.study.folder import StudyFolder
+from data_schema.study.sections import QualitySection
 
 from .conftest import MemoryLog, ScriptedOperator
 

@@ -21,8 +21,8 @@ from collection.protocol.order import (
     williams_rows,
 )
 from data_schema.session.synthetic import make_synthetic_session, synthetic_config
-from data_schema.study.config import Stimulus
 from data_schema.study.folder import StudyFolder
+from data_schema.study.sections import Stimulus
 from data_schema.vocabularies import EMOTIONS
 
 

@@ -24,8 +24,8 @@ from collection.protocol.steps import (
     Washout,
 )
 from data_schema.errors import StudyError, UsageError
-from data_schema.study.config import CalibrationSection
 from data_schema.study.folder import StudyFolder
+from data_schema.study.sections import CalibrationSection
 
 
 def _names(plan) -> list[str]:

@@ -12,7 +12,7 @@ from collection.recorder import encoding_choice
 from collection.recorder.encoder import VideoEncoder
 from collection.recorder.encoding_choice import MARGIN, PRESETS, EncoderMeter, camera_like, choose_encoding
 from data_schema.errors import MediaError
-from data_schema.study.config import CameraSection
+from data_schema.study.sections import CameraSection
 
 
 class Machine:

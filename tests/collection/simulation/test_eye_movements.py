@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from collection.devices.base import PlantedReaction
 from collection.simulation import SimulatedParticipant
 from collection.simulation.eye_movements import EyeMovements, minimum_jerk
-from data_schema.study.config import SimulationSection
+from data_schema.study.sections import SimulationSection
 
 
 def _someone(**simulation: float) -> SimulatedParticipant:

@@ -8,7 +8,7 @@ import pytest
 from collection.devices.simulated import SimulatedEyeTracker
 from collection.simulation import PlantedTrial, SimulatedParticipant
 from data_schema.session.layout import GAZE
-from data_schema.study.config import SimulationSection
+from data_schema.study.sections import SimulationSection
 from data_schema.vocabularies import EMOTIONS
 
 from ..devices.device_lab import SCREEN, Collector, ManualClock

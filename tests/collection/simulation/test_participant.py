@@ -11,7 +11,7 @@ from collection.devices.base import PlantedReaction
 from collection.simulation import PlantedTrial, SimulatedParticipant
 from collection.simulation.planted import EYE_SIGNATURES, INDUCTION_SHARE, MASKS, NEIGHBOURS
 from data_schema.session.layout import PLANTED
-from data_schema.study.config import SimulationSection
+from data_schema.study.sections import SimulationSection
 from data_schema.vocabularies import AROUSAL, EMOTIONS, INTENSITY, VALENCE
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from data_schema.exports.training import export_training
 
-from .studies import label_all, make_study
+from ..studies import label_all, make_study
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from pathlib import Path
 import h5py
 import pytest
 
+from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports import folds, shards, training
-from data_schema.exports.clips import build_clip_index
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.training import export_training
 
-from .studies import add_session, make_study
+from ..studies import add_session, make_study
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -172,7 +172,7 @@ def test_nothing_to_export(tmp_path):
 _HOLDER = """
 import sys
 from pathlib import Path
-from data_schema.exports.locks import sole_writer
+from data_schema.locks import sole_writer
 
 with sole_writer(Path(sys.argv[1]), ""):
     print("held", flush=True)

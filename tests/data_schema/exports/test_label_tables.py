@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
-from data_schema.exports.clips import build_clip_index
 from data_schema.exports.label_tables import (
     annotator_labels,
     held_decisions,
@@ -19,7 +19,7 @@ from data_schema.labels import Decision, Judged, Label, LabelStore, label_frame,
 from data_schema.session import open_session
 from data_schema.session.layout import RESPONSES, make_row
 
-from .studies import make_study
+from ..studies import make_study
 
 
 class Answers:

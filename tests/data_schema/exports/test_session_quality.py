@@ -11,7 +11,7 @@ from data_schema.cli import main
 from data_schema.exports.session_quality import measure_session
 from data_schema.session import open_session
 
-from .studies import add_session, make_study
+from ..studies import add_session, make_study
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from data_schema.cli import main
+from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports import shards
-from data_schema.exports.clips import build_clip_index
 from data_schema.exports.columns import EXPORTED_CLIPS, EXPORTED_LABELS, EXPORTED_TARGETS, SESSION_QUALITY
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.shards import face_slots
 from data_schema.exports.training import export_training
 from data_schema.signals.features import EYE_FEATURE_NAMES
 
-from .studies import add_face_session, make_study, read_frames
+from ..studies import add_face_session, make_study, read_frames
 
 
 def test_round_trip(made):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from data_schema.cli import main
+from data_schema.clips.index import index_sessions
 from data_schema.errors import ExportError
-from data_schema.exports.clips import index_sessions
 from data_schema.session import markers
 from data_schema.session.describe import as_text, describe_session
 from data_schema.session.layout import MARKERS

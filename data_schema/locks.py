@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from data_schema.errors import ExportError
-from data_schema.exports.files import disk_problem
+from data_schema.files import disk_problem
 
 
 def lock_path(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""``emer export``: what leaves the study for training and publishing."""
+"""``emer export training``: all that the trainer reads."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ from pathlib import Path
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Write exports: arrays for training.")
 
-
-@app.callback()
-def _group() -> None:
-    """Write exports: arrays for training."""
-
-
-@app.command()
 def training(
     study: Path = typer.Argument(..., help="The study folder."),
     out: Path = typer.Argument(..., help="Folder to make."),
@@ -27,8 +19,8 @@ def training(
     """Write fixed arrays per clip, labels, folds, a manifest and a data card: all that the trainer reads."""
     from data_schema.cli.talk import progress_bar
     from data_schema.exports.training import export_training
-    from data_schema.exports.wording import counted
     from data_schema.study import find_study
+    from data_schema.wording import counted
 
     with progress_bar("clips") as progress:
         result = export_training(

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from data_schema.errors import ExportError, SessionFileError
-from data_schema.exports.files import read_table, write_table
+from data_schema.files import read_table, write_table
 from data_schema.session import markers
 from data_schema.session.layout import FLIPS, GAZE, MARKERS, decode_text
 from data_schema.session.reader import Session, Trial, open_session
 from data_schema.signals.gaze import sample_interval_us
-from data_schema.study.config import QualitySection
 from data_schema.study.folder import SessionName, StudyFolder, parse_session_name
+from data_schema.study.sections import QualitySection
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from data_schema.exports.clips import build_clip_index
+from data_schema.clips.index import build_clip_index
 from data_schema.labels import Label, LabelStore
 from data_schema.session import markers
 from data_schema.session.layout import FRAMES, PRESENTATIONS, make_row

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from data_schema.cli import main
+from data_schema.clips.index import CLIP_COLUMNS, build_clip_index, index_sessions, load_clip_index
 from data_schema.errors import ExportError
-from data_schema.exports.clips import CLIP_COLUMNS, build_clip_index, index_sessions, load_clip_index
 from data_schema.session import open_session
 
-from .studies import add_session, make_study
+from ..studies import add_session, make_study
 
 
 def test_each_stimulus_is_a_clip(tmp_path):

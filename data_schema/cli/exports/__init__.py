@@ -1,0 +1,15 @@
+"""``emer export``: what leaves the study, for training and for publication. One verb a file."""
+
+from __future__ import annotations
+
+import typer
+
+from data_schema.cli.exports.training import training
+
+app = typer.Typer(no_args_is_help=True, help="Write exports: arrays for training, datasets for publication.")
+app.command()(training)
+
+
+@app.callback()
+def _group() -> None:
+    """Write exports: arrays for training, datasets for publication."""
