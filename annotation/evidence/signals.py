@@ -11,7 +11,7 @@ from annotation.evidence.eyes import EyeEvidence
 
 if TYPE_CHECKING:
     from data_schema.session.reader import Session
-    from data_schema.signals.features import EyeSignals, SignalParameters
+    from data_schema.signals.eye_signals import EyeSignals, SignalParameters
 
 #: Rows and columns of the fixation map. 90 rows give cells of about a third of a degree on a usual screen, finer than
 #: the Gaussian of one degree that is drawn; more would cost time and show nothing.
@@ -22,7 +22,7 @@ WHOLE_SCREEN = (0.0, 0.0, 1.0, 1.0)
 
 
 def _signal_parameters() -> SignalParameters:
-    from data_schema.signals.features import SignalParameters
+    from data_schema.signals.eye_signals import SignalParameters
 
     return SignalParameters()
 
@@ -87,7 +87,7 @@ def eye_evidence(
     from annotation.evidence.stimulus import stimulus_box_norm
     from data_schema.exports.session_quality import recorded_screen
     from data_schema.session.layout import GAZE, OPENNESS
-    from data_schema.signals.features import prepare_eye_signals
+    from data_schema.signals.eye_signals import prepare_eye_signals
 
     parameters = parameters or EvidenceParameters()
     low, high = t_start_us - MARGIN_US, t_end_us + MARGIN_US

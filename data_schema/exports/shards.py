@@ -25,16 +25,15 @@ from data_schema.files import disk_problem
 from data_schema.session.layout import GAZE, OPENNESS
 from data_schema.session.reader import Session, open_session
 from data_schema.signals.blinks import blink_mask, find_blinks
+from data_schema.signals.eye_signals import SignalParameters, prepare_eye_signals
 from data_schema.signals.faces import CROP_PX, FaceTracker, MtcnnDetector, TrackingParameters, face_crops
 from data_schema.signals.features import (
     EYE_FEATURE_NAMES,
     FEATURE_VERSION,
     FIXATION_FEATURES,
     PupilBaseline,
-    SignalParameters,
     eye_features,
     fixation_sequence,
-    prepare_eye_signals,
 )
 from data_schema.signals.gaze import ScreenGeometry, select_eye
 from data_schema.signals.maps import SIGMA_DEG, fixation_map

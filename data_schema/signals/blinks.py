@@ -26,7 +26,7 @@ class BlinkParameters:
     closed_share : float
         An eye is closed while its openness is below this share of its own
         median: half open is the usual mark in the literature.
-    min_duration_ms, max_duration_ms : float
+    min_ms, max_ms : float
         Shorter losses are noise, longer ones are looking away or closed eyes.
     merge_ms : float
         Closures separated by less are one blink (the openness signal flickers at
@@ -34,8 +34,8 @@ class BlinkParameters:
     """
 
     closed_share: float = 0.5
-    min_duration_ms: float = 50.0
-    max_duration_ms: float = 600.0
+    min_ms: float = 50.0
+    max_ms: float = 600.0
     merge_ms: float = 50.0
 
 
@@ -96,9 +96,7 @@ def find_blinks(t_us: Int, closed: Bool, parameters: BlinkParameters | None = No
         else:
             spans.append((start, end))
     kept = [
-        (start, end)
-        for start, end in spans
-        if parameters.min_duration_ms * 1000.0 <= end - start <= parameters.max_duration_ms * 1000.0
+        (start, end) for start, end in spans if parameters.min_ms * 1000.0 <= end - start <= parameters.max_ms * 1000.0
     ]
     return np.array(kept, dtype=BLINK_DTYPE)
 

@@ -9,13 +9,11 @@ diameter before stimuli, so that its changes can be compared between people.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from data_schema.signals.blinks import BlinkParameters, blink_mask, closed_by_openness, find_blinks
 from data_schema.signals.chunks import (
     ChunkStatistics,
     chunk_index,
@@ -24,9 +22,8 @@ from data_schema.signals.chunks import (
     mean_over_events,
     overlap_per_chunk,
 )
-from data_schema.signals.fixations import EyeMovements, IVTParameters, classify
-from data_schema.signals.gaze import Bool, Float, GazeSignal, Int, ScreenGeometry, sample_interval_us, select_eye
-from data_schema.signals.pupil import PupilParameters, clean_pupil
+from data_schema.signals.eye_signals import EyeSignals
+from data_schema.signals.gaze import Bool, Float, Int
 
 #: Raise it whenever a feature's numbers change: exports made before are then computed anew.
 FEATURE_VERSION = 1
@@ -102,112 +99,6 @@ FIXATION_FEATURES: tuple[EyeFeature, ...] = (
     EyeFeature("onset_s", "s", "Start of the fixation after the start of the clip (0 if it began before)."),
     EyeFeature("duration_s", "s", "Duration of the fixation within the clip."),
 )
-
-
-@dataclass(frozen=True)
-class SignalParameters:
-    """Parameters of everything between the raw samples and the features."""
-
-    fixations: IVTParameters = field(default_factory=IVTParameters)
-    blinks: BlinkParameters = field(default_factory=BlinkParameters)
-    pupil: PupilParameters = field(default_factory=PupilParameters)
-
-
-@dataclass(frozen=True)
-class EyeSignals:
-    """A stretch of eye data, ready for features. Arrays have shape (n,) and share `gaze.t_us`.
-
-    Parameters
-    ----------
-    gaze : GazeSignal
-        After eye selection.
-    gaze_deg : ndarray of float64, shape (n, 2)
-        Angles from the screen's centre.
-    disparity_norm : ndarray of float64
-        Left minus right horizontal gaze.
-    pupil_mm : ndarray of float64
-        Cleaned diameter.
-    openness_mm : ndarray of float64
-    movements : EyeMovements
-    blinks : structured ndarray of BLINK_DTYPE
-    """
-
-    gaze: GazeSignal
-    gaze_deg: Float
-    disparity_norm: Float
-    pupil_mm: Float
-    openness_mm: Float
-    movements: EyeMovements
-    blinks: npt.NDArray[np.void]
-
-
-def _nearest(t_us: Int, other_us: Int, values: Float) -> Float:
-    """Bring `values` at `other_us` to the times `t_us` by the nearest neighbour, NaN where none is near."""
-    if not len(other_us) or not len(t_us):
-        return np.full(len(t_us), np.nan)
-    right = np.clip(np.searchsorted(other_us, t_us), 0, len(other_us) - 1)
-    left = np.clip(right - 1, 0, None)
-    nearest = np.where(np.abs(other_us[left] - t_us) <= np.abs(other_us[right] - t_us), left, right)
-    limit_us = sample_interval_us(other_us) if len(other_us) > 1 else 10_000.0
-    return np.where(np.abs(other_us[nearest] - t_us) <= limit_us, values[nearest], np.nan)
-
-
-def _openness(rows: npt.NDArray[Any] | None, t_us: Int) -> tuple[Float, Float]:
-    sides = [np.full(len(t_us), np.nan), np.full(len(t_us), np.nan)]
-    if rows is not None and len(rows):
-        other_us: Int = rows["t_system_us"].astype(np.int64)
-        for i, side in enumerate(("left", "right")):
-            values = rows[f"{side}_openness_mm"].astype(np.float64)
-            values[rows[f"{side}_valid"] != 1] = np.nan
-            sides[i] = _nearest(t_us, other_us, values)
-    return sides[0], sides[1]
-
-
-def prepare_eye_signals(
-    gaze_rows: npt.NDArray[Any],
-    openness_rows: npt.NDArray[Any] | None,
-    screen: ScreenGeometry,
-    parameters: SignalParameters | None = None,
-) -> EyeSignals:
-    """Turn raw rows into signals.
-
-    Pass half a second more on both sides of a clip, so that velocities, fixations
-    and blinks at its ends are whole.
-
-    Parameters
-    ----------
-    gaze_rows : structured ndarray, shape (n,)
-        Rows of ``/eye/gaze``, in the order of their time.
-    openness_rows : structured ndarray, shape (m,), optional
-        Rows of ``/eye/openness`` of the same time; without them blinks come from
-        the loss of both eyes.
-    screen : ScreenGeometry
-    parameters : SignalParameters, optional
-    """
-    parameters = parameters or SignalParameters()
-    gaze = select_eye(gaze_rows, parameters.fixations.eye, screen)
-    left, right = _openness(openness_rows, gaze.t_us)
-    if np.isfinite(left).any() or np.isfinite(right).any():
-        closed = closed_by_openness(left, right, parameters.blinks.closed_share)
-    else:
-        closed = ~(gaze.left_valid | gaze.right_valid)
-    blinks = find_blinks(gaze.t_us, closed, parameters.blinks)
-    disparity = np.where(
-        gaze.left_valid & gaze.right_valid,
-        gaze_rows["left_gaze_norm"][:, 0].astype(np.float64) - gaze_rows["right_gaze_norm"][:, 0],
-        np.nan,
-    )
-    open_left, open_right = np.isfinite(left), np.isfinite(right)
-    openness = np.where(open_left & open_right, (left + right) / 2.0, np.where(open_left, left, right))
-    return EyeSignals(
-        gaze=gaze,
-        gaze_deg=screen.norm_to_deg(gaze.gaze_norm),
-        disparity_norm=disparity,
-        pupil_mm=clean_pupil(gaze.t_us, gaze.pupil_mm, blink_mask(gaze.t_us, blinks), parameters.pupil),
-        openness_mm=openness,
-        movements=classify(gaze.t_us, gaze.gaze_mm, gaze.eye_mm, gaze.gaze_norm, parameters.fixations),
-        blinks=blinks,
-    )
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class IVTParameters:
         A sample below it belongs to a fixation.
     merge_max_time_ms, merge_max_angle_deg : float
         Fixations that are no further apart in time and in visual angle become one.
-    min_duration_ms : float
+    min_fixation_ms : float
         Shorter fixations are discarded (their samples become unclassified).
     """
 
@@ -67,7 +67,7 @@ class IVTParameters:
     velocity_threshold_deg_s: float = 30.0
     merge_max_time_ms: float = 75.0
     merge_max_angle_deg: float = 0.5
-    min_duration_ms: float = 60.0
+    min_fixation_ms: float = 60.0
 
 
 #: One fixation: indices of its first and last sample, its times and the mean gaze.
@@ -216,7 +216,7 @@ def classify(
     kept: list[tuple[int, int]] = []
     for start, end in _merge(starts, ends, t_us, gaze_mm, eye_mm, parameters):
         # A sample stands for the interval after it, so one sample lasts one interval.
-        if (t_us[end] - t_us[start] + interval_us) / 1000.0 < parameters.min_duration_ms:
+        if (t_us[end] - t_us[start] + interval_us) / 1000.0 < parameters.min_fixation_ms:
             kind[start : end + 1][seen[start : end + 1]] = SampleKind.UNCLASSIFIED
             continue
         kind[start : end + 1][seen[start : end + 1]] = SampleKind.FIXATION

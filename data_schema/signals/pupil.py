@@ -30,7 +30,7 @@ class PupilParameters:
     speed_mad : float
         Samples whose dilation speed exceeds median + speed_mad * MAD are dropped
         (Kret and Sjak-Shie 2019 use 16).
-    gap_padding_ms : float
+    blink_padding_ms : float
         Dropped on both sides of each longer loss (Kret and Sjak-Shie 2019: 50).
     gap_min_ms : float
         Losses shorter than this are not padded (Kret and Sjak-Shie 2019: 75).
@@ -39,7 +39,7 @@ class PupilParameters:
     min_mm: float = 1.5
     max_mm: float = 9.0
     speed_mad: float = 16.0
-    gap_padding_ms: float = 50.0
+    blink_padding_ms: float = 50.0
     gap_min_ms: float = 75.0
 
 
@@ -98,7 +98,7 @@ def clean_pupil(
 
 def _pad_gaps(t_us: Int, clean: Float, parameters: PupilParameters) -> Float:
     padded: Float = clean.copy()
-    padding_us = parameters.gap_padding_ms * 1000.0
+    padding_us = parameters.blink_padding_ms * 1000.0
     starts, ends = true_runs(~np.isfinite(clean))
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if t_us[end] - t_us[start] < parameters.gap_min_ms * 1000.0:

@@ -8,13 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data_schema.session.layout import OPENNESS
 from data_schema.signals.chunks import chunk_index, chunk_statistics, overlap_per_chunk
+from data_schema.signals.eye_signals import prepare_eye_signals
 from data_schema.signals.features import (
     EYE_FEATURE_NAMES,
     EYE_FEATURES,
     PupilBaseline,
     eye_features,
     fixation_sequence,
-    prepare_eye_signals,
 )
 
 from .recordings import SCREEN, gaze_rows, spectrum_600hz, stamps

@@ -44,7 +44,7 @@ def test_agrees_with_tobii_on_the_real_recording(shared_data):
     assert (found.kind == real["kind"])[judged].mean() >= 0.998
     assert kappa(real["kind"][judged], found.kind[judged]) >= 0.99
     # Without merging and discarding, agreement is lower: the steps are needed.
-    bare = classify(real["t_us"], gaze, eye, parameters=IVTParameters(merge_max_time_ms=0.0, min_duration_ms=0.0))
+    bare = classify(real["t_us"], gaze, eye, parameters=IVTParameters(merge_max_time_ms=0.0, min_fixation_ms=0.0))
     assert (bare.kind == real["kind"])[judged].mean() < (found.kind == real["kind"])[judged].mean()
 
 
@@ -65,7 +65,7 @@ def test_finds_two_fixations_and_the_saccade_between():
 def test_short_fixations_are_discarded():
     gaze = jump((0.2, 180), (0.5, 30), (0.8, 180))
     assert len(classify_norm(gaze).fixations) == 2
-    assert len(classify_norm(gaze, parameters=IVTParameters(min_duration_ms=20.0)).fixations) == 3
+    assert len(classify_norm(gaze, parameters=IVTParameters(min_fixation_ms=20.0)).fixations) == 3
 
 
 def test_close_fixations_are_merged_and_distant_ones_are_not():
