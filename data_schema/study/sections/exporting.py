@@ -65,3 +65,16 @@ class PublishSection(Section):
         3, ge=1, description="A fact whose value fewer participants share is withheld; 1 publishes all."
     )
     gated: bool = Field(True, description="Access on request, as the dataset's card asks of the platform.")
+    date: str = Field(
+        "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="Day of publication, YYYY-MM-DD; part of how the dataset is cited."
+    )
+    url: str = Field("", description="Where the dataset will be found, such as its DOI as a link.")
+    # What only people can say of a dataset; the datasheet names each that is empty.
+    purpose: str = Field("", description="Why the dataset was made, and by whom.")
+    population: str = Field("", description="Which people took part, and of whom they are a sample.")
+    recruitment: str = Field("", description="How participants were found, and what they received for it.")
+    annotators: str = Field("", description="Who annotated, with which training and pay; nobody by name.")
+    known_biases: str = Field("", description="Who or what is over- or under-represented, as far as the study knows.")
+    intended_uses: str = Field("", description="What the dataset is meant to be used for.")
+    unsuitable_uses: str = Field("", description="What nobody should use it for.")
+    maintenance: str = Field("", description="Who looks after the dataset, for how long, and how errors are mended.")
