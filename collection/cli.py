@@ -47,7 +47,8 @@ Paper = Annotated[
     typer.Option(
         "--consent",
         metavar="SCOPES",
-        help="What the participant agreed to on paper, of video,gaze,sharing (or none); asked on the screen by default.",
+        help="What the participant agreed to on paper, of gaze,video,sharing,face_sharing (or none); asked on the screen by "
+        "default.",
     ),
 ]
 Facts = Annotated[

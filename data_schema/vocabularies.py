@@ -140,3 +140,10 @@ def sam_to_unit(rating: int) -> float:
     if not 1 <= rating <= SAM_POINTS:
         raise ValueError(f"a SAM rating lies between 1 and {SAM_POINTS}, got {rating}")
     return (rating - 5) / 4.0
+
+#: What every participant decides on, in the order in which it is asked.
+#: gaze: eye movements and answers; without it there is no session. video: the camera; without it the session goes on
+#: without one. sharing: data for other researchers.
+CONSENT_SCOPES: tuple[str, ...] = ("gaze", "video", "sharing")
+#: Asked too where a study says so: whether the video of the face may go to other researchers. A face is no pseudonym.
+FACE_SHARING = "face_sharing"

@@ -201,7 +201,7 @@ class ConsoleOperator:
             request = self._form_request
             if request is None or self._form is not None:
                 return {"form": "the session does not wait for a form"}
-            problems = form_problems(form, request.used, request.consent, request.code)
+            problems = form_problems(form, request.used, request.consent, request.code, request.scopes)
             if not problems:
                 self._form = form
                 self._lock.notify_all()

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SCOPES = ("video", "gaze", "sharing")
+from data_schema.vocabularies import CONSENT_SCOPES
+
 VISION_AIDS = ("none", "glasses", "contact lenses")
 DOMINANT_EYES = ("unknown", "left", "right")
 #: Keys of /participant/facts that the form fills.
@@ -42,19 +43,22 @@ class FormRequest:
         Sessions of each code that the study has; a session is recorded once.
     consent : str
         'paper' if the operator enters the scopes, 'screen' if the participant is asked.
+    scopes : tuple of str
+        What the paper is about.
     """
 
     code: str
     session: str = "01"
     used: Mapping[str, list[str]] = field(default_factory=dict)
     consent: str = "screen"
+    scopes: tuple[str, ...] = CONSENT_SCOPES
 
     def message(self, problem: str = "") -> dict[str, Any]:
         """Return the message that opens the form."""
         return {
             "kind": "form", "open": True, "code": self.code, "session": self.session,
             "used": {code: list(sessions) for code, sessions in self.used.items()},
-            "consent": self.consent, "scopes": list(SCOPES), "problem": problem,
+            "consent": self.consent, "scopes": list(self.scopes), "problem": problem,
         }  # fmt: skip
 
 
@@ -127,7 +131,11 @@ def code_problem(code: str, trusted: Collection[str] = ()) -> str:
 
 
 def form_problems(
-    form: ParticipantForm, used: Mapping[str, list[str]], consent: str, suggested: str = ""
+    form: ParticipantForm,
+    used: Mapping[str, list[str]],
+    consent: str,
+    suggested: str = "",
+    scopes: Collection[str] = CONSENT_SCOPES,
 ) -> dict[str, str]:
     """Return one sentence for each field that cannot stay as it is.
 
@@ -140,6 +148,8 @@ def form_problems(
         'paper' or 'screen'.
     suggested : str
         Code that the session has drawn; random letters may lack a digit.
+    scopes : collection of str
+        What the paper is about.
     """
     problems = {"code": code_problem(form.code, {*used, suggested} - {""}), "session": _session_problem(form, used)}
     age = form.facts.get("age_years", "")
@@ -152,7 +162,7 @@ def form_problems(
     for key in ("gender", "note"):
         problems[key] = _text_problem(form.facts.get(key, ""))
     if consent == "paper":
-        problems["consent"] = _consent_problem(form.consent)
+        problems["consent"] = _consent_problem(form.consent, scopes)
     return {key: problem for key, problem in problems.items() if problem}
 
 
@@ -178,8 +188,8 @@ def _text_problem(text: str) -> str:
     return ""
 
 
-def _consent_problem(consent: Mapping[str, bool] | None) -> str:
-    missing = [scope for scope in SCOPES if consent is None or scope not in consent]
+def _consent_problem(consent: Mapping[str, bool] | None, scopes: Collection[str]) -> str:
+    missing = [scope for scope in scopes if consent is None or scope not in consent]
     if missing:
         return f"enter what the paper says about: {', '.join(missing)}"
     if consent is not None and not consent["gaze"]:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collection.protocol.consent import SCOPES, consent_rows, consent_step
+    from collection.protocol.consent import asked_scopes, consent_rows, consent_step
     from collection.protocol.facts import fact_rows
     from collection.protocol.order import order_index, stimulus_order, study_row
     from collection.protocol.plan import SessionPlan, make_plan
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Module of each public name. Imported when asked for: the console needs the operator's words alone, not the plan.
 _HOME = {
-    "SCOPES": "consent",
+    "asked_scopes": "consent",
     "consent_rows": "consent",
     "consent_step": "consent",
     "fact_rows": "facts",
@@ -28,8 +28,8 @@ _HOME = {
 }
 
 __all__ = [
-    "SCOPES",
     "SessionPlan",
+    "asked_scopes",
     "consent_rows",
     "consent_step",
     "count_checks",

@@ -13,20 +13,22 @@ from collection.protocol.steps import Consent
 from collection.texts import Texts
 from data_schema.errors import UsageError
 from data_schema.session.layout import CONSENT, make_row
-
-#: What a participant decides on, in the order in which it is asked.
-#: gaze: eye movements and answers; without it there is no session. video: the
-#: camera; without it the session goes on without one. sharing: data for others.
-SCOPES: tuple[str, ...] = ("gaze", "video", "sharing")
+from data_schema.study.config import StudyConfig
+from data_schema.vocabularies import CONSENT_SCOPES, FACE_SHARING
 
 #: How consent was given: asked on the screen, on paper (the operator says so), or simulated.
 Way = Literal["screen", "paper", "simulated"]
 
 
-def consent_step(texts: Texts) -> Consent:
+def asked_scopes(config: StudyConfig) -> tuple[str, ...]:
+    """Return the scopes on which a study's participants decide, in the order in which they are asked."""
+    return (*CONSENT_SCOPES, FACE_SHARING) if config.protocol.ask_face_sharing else CONSENT_SCOPES
+
+
+def consent_step(texts: Texts, scopes: tuple[str, ...] = CONSENT_SCOPES) -> Consent:
     """Return the page on which a participant decides."""
     return Consent(
-        "consent", 60.0, text=texts["consent.text"], texts=tuple((scope, texts[f"consent.{scope}"]) for scope in SCOPES)
+        "consent", 60.0, text=texts["consent.text"], texts=tuple((scope, texts[f"consent.{scope}"]) for scope in scopes)
     )
 
 
@@ -39,12 +41,12 @@ def consent_text_sha256(step: Consent, scope: str) -> str:
 def consent_rows(
     decisions: Mapping[str, bool], *, way: Way, language: str, t_system_us: int, step: Consent | None = None
 ) -> npt.NDArray[np.void]:
-    """Return the rows of ``/participant/consent``, shape (3,).
+    """Return the rows of ``/participant/consent``, one a scope.
 
     Parameters
     ----------
     decisions : mapping of str to bool
-        For every scope.
+        For every one of ``CONSENT_SCOPES``, and for ``FACE_SHARING`` if that was asked.
     way : str
         'screen', 'paper' or 'simulated'.
     language : str
@@ -59,9 +61,11 @@ def consent_rows(
     UsageError
         If a scope has no decision, or the page is missing.
     """
-    missing = [scope for scope in SCOPES if scope not in decisions]
+    missing = [scope for scope in CONSENT_SCOPES if scope not in decisions]
     if missing:
-        raise UsageError(f"consent: there is no decision on {', '.join(missing)}. Ask for all of: {', '.join(SCOPES)}.")
+        raise UsageError(
+            f"consent: there is no decision on {', '.join(missing)}. Ask for all of: {', '.join(CONSENT_SCOPES)}."
+        )
     if way == "screen" and step is None:
         raise UsageError(
             "consent: what was shown on the screen has to be named, so that its text can be stored as a hash"
@@ -76,6 +80,7 @@ def consent_rows(
             language=language,
             text_sha256=consent_text_sha256(step, scope) if step is not None and way != "paper" else "",
         )
-        for scope in SCOPES
+        for scope in (*CONSENT_SCOPES, FACE_SHARING)
+        if scope in decisions
     ]
     return np.concatenate(rows)

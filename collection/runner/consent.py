@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from collection.presenter.base import Presenter
-from collection.protocol.consent import SCOPES, consent_rows, consent_step
+from collection.protocol.consent import consent_rows, consent_step
 from collection.protocol.steps import Consent, ShowText
 from collection.texts import Texts
 from data_schema.clocks import HostClock
+from data_schema.vocabularies import CONSENT_SCOPES, FACE_SHARING
 
 #: What is said to an operator whose participant did not agree.
 DECLINED_TEXT = (
@@ -71,19 +72,27 @@ def taken_over(earlier: npt.NDArray[np.void], decisions: Mapping[str, bool], clo
 
 def on_paper(decisions: Mapping[str, bool], language: str, clock: HostClock) -> Agreement:
     """Return what the operator has on paper."""
-    complete = {scope: bool(decisions.get(scope, False)) for scope in SCOPES}
+    complete = {scope: bool(decisions.get(scope, False)) for scope in CONSENT_SCOPES}
+    if FACE_SHARING in decisions:
+        complete[FACE_SHARING] = bool(decisions[FACE_SHARING])
     return Agreement(complete, "paper", language, clock.now_us())
 
 
 def ask_on_screen(
-    presenter: Presenter, texts: Texts, clock: HostClock, *, simulated: bool, should_stop: Callable[[], bool]
+    presenter: Presenter,
+    texts: Texts,
+    clock: HostClock,
+    *,
+    scopes: tuple[str, ...],
+    simulated: bool,
+    should_stop: Callable[[], bool],
 ) -> Agreement | None:
     """Ask the participant; None if the page was left without a decision."""
-    step = consent_step(texts)
+    step = consent_step(texts, scopes)
     decisions = presenter.consent(step, should_stop)
     if decisions is None:
         return None
-    complete = {scope: bool(decisions.get(scope, False)) for scope in SCOPES}
+    complete = {scope: bool(decisions.get(scope, False)) for scope in scopes}
     if not complete["gaze"]:
         until_us = clock.now_us() + (1_000_000 if simulated else _DECLINED_US)
         page = ShowText("declined", 0.0, text=texts["consent.declined"].strip())

@@ -95,11 +95,15 @@ class OperatorLink:
         if self._console is None:
             raise EmerError("there is no console on which a form could be filled in; name a --participant")
         from collection.console import FormRequest
+        from collection.protocol import asked_scopes
 
         self._events.doing("waiting for the participant's form on the console")
         used = used_sessions(self._study)
         code = new_participant(self._study)
-        wanted = FormRequest(code, free_session(used.get(code, [])), used, self._study.config.protocol.consent)
+        config = self._study.config
+        wanted = FormRequest(
+            code, free_session(used.get(code, [])), used, config.protocol.consent, asked_scopes(config)
+        )
         return self._console.ask_form(wanted, should_stop)
 
     def decide(self, question: Question, should_stop: Callable[[], bool]) -> Decision | None:

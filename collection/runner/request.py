@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from collection.preflight.checks import Check, PreflightReport
 from collection.preflight.codes import used_sessions
-from collection.protocol.consent import SCOPES
 from collection.recorder import RecorderStatus, RecordingSummary
 from data_schema.errors import EmerError, UsageError
 from data_schema.study.folder import StudyFolder
+from data_schema.vocabularies import CONSENT_SCOPES, FACE_SHARING
 
 if TYPE_CHECKING:
     from collection.protocol.engine import Outcome, Progress
@@ -122,13 +122,15 @@ def parse_consent(text: str) -> dict[str, bool]:
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     if words == ["none"]:
         words = []
-    unknown = [word for word in words if word not in SCOPES]
+    known = (*CONSENT_SCOPES, FACE_SHARING)
+    unknown = [word for word in words if word not in known]
     if unknown or not text.strip():
         raise UsageError(
-            f"--consent '{text}': name what the participant agreed to, of {', '.join(SCOPES)}, such as "
+            f"--consent '{text}': name what the participant agreed to, of {', '.join(known)}, such as "
             "--consent gaze,video; or: --consent none"
         )
-    return {scope: scope in words for scope in SCOPES}
+    # What may be done with the picture elsewhere is on no paper that does not name it.
+    return {scope: scope in words for scope in known if scope in words or scope != FACE_SHARING}
 
 
 def parse_facts(texts: list[str]) -> dict[str, str]:

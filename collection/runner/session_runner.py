@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from collection.preflight import PreflightReport, new_participant, new_session_path, stimulus_durations
 from collection.presenter.base import Presenter
+from collection.protocol.consent import asked_scopes
 from collection.protocol.engine import Outcome, Progress, ProtocolEngine, State
 from collection.protocol.facts import fact_rows
 from collection.protocol.plan import SessionPlan, make_plan
@@ -258,7 +259,12 @@ class SessionRunner:
         self._events.doing("waiting for the participant's consent")
         texts = plan.texts or load_texts(language, self.study)
         return consents.ask_on_screen(
-            presenter, texts, self._clock, simulated=self.request.scripted, should_stop=self._stopped
+            presenter,
+            texts,
+            self._clock,
+            scopes=asked_scopes(self.study.config),
+            simulated=self.request.scripted,
+            should_stop=self._stopped,
         )
 
     # ------------------------------------------------------------------ recording

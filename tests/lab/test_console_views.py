@@ -171,6 +171,26 @@ def test_the_form_refuses_a_name_while_it_is_typed(show: Callable[..., Shown]) -
     }]  # fmt: skip
 
 
+def test_the_fourth_scope_is_on_the_form_only_where_it_is_asked(show: Callable[..., Shown]) -> None:
+    shown = show("form")
+    form = shown.window.form
+    assert form.scopes["sharing"][0].isVisible()
+    assert not form.scopes["face_sharing"][0].isVisible()
+    shown.stage.session(
+        "form", open=True, code="P7KQ5", session="01", used={}, consent="paper",
+        scopes=["gaze", "video", "sharing", "face_sharing"], problem="",
+    )  # fmt: skip
+    shown.settle()
+    assert form.scopes["face_sharing"][0].isVisible()
+    for scope in ("gaze", "video", "sharing"):
+        shown.click(form.scopes[scope][0])
+    shown.key("Return", "Control")
+    assert "face_sharing" in form.problems["consent"].text()
+    shown.click(form.scopes["face_sharing"][1])
+    shown.click(form.send)
+    assert shown.stage.sent[-1]["consent"] == {"gaze": True, "video": True, "sharing": True, "face_sharing": False}
+
+
 def test_the_sessions_own_objection_to_a_form_is_shown(show: Callable[..., Shown]) -> None:
     shown = show("form")
     shown.window.form.fields["note"].setText("typed already")

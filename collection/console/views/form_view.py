@@ -26,17 +26,18 @@ from collection.console.keys import label_with_key
 from collection.console.model import NOTICE, ConsoleModel
 from collection.console.participant_form import (
     DOMINANT_EYES,
-    SCOPES,
     VISION_AIDS,
     ParticipantForm,
     form_problems,
 )
 from collection.console.views import theme
+from data_schema.vocabularies import CONSENT_SCOPES, FACE_SHARING
 
 _SCOPE_WORDS = {
     "video": "record the face on video",
     "gaze": "record gaze and eyes",
     "sharing": "share the data with other researchers",
+    "face_sharing": "share the face video with other researchers",
 }
 
 
@@ -54,6 +55,7 @@ class FormView(QWidget):
         }  # fmt: skip
         self.problems: dict[str, QLabel] = {}
         self.scopes: dict[str, tuple[QRadioButton, QRadioButton]] = {}
+        self._scope_words: dict[str, QLabel] = {}
         self._groups: list[QButtonGroup] = []
         self.message = theme.label("", "bad", wrap=True)
         self.send = QPushButton(f"Go on ({label_with_key('submit').split('(')[-1]}")
@@ -118,9 +120,15 @@ class FormView(QWidget):
         if asked.get("open"):
             self._offered = asked
         self._consent.setVisible(asked.get("consent") == "paper")
+        for scope, buttons in self.scopes.items():
+            for widget in (self._scope_words[scope], *buttons):
+                widget.setVisible(scope in self._asked_scopes())
         self.message.setText(str(asked.get("problem") or ""))
         self.send.setEnabled(bool(asked.get("open")))
         self.validate()
+
+    def _asked_scopes(self) -> list[str]:
+        return [str(scope) for scope in self._model.form.get("scopes") or CONSENT_SCOPES]
 
     def form(self) -> ParticipantForm:
         """Return what is filled in."""
@@ -132,7 +140,9 @@ class FormView(QWidget):
         consent = None
         if self._model.form.get("consent") == "paper":
             consent = {
-                scope: yes.isChecked() for scope, (yes, no) in self.scopes.items() if yes.isChecked() or no.isChecked()
+                scope: yes.isChecked()
+                for scope, (yes, no) in self.scopes.items()
+                if scope in self._asked_scopes() and (yes.isChecked() or no.isChecked())
             }
         return ParticipantForm(
             _line(self.fields["code"]).text().strip(),
@@ -145,7 +155,11 @@ class FormView(QWidget):
         """Say below each field what is wrong with it; True if nothing is."""
         asked = self._model.form
         found = form_problems(
-            self.form(), asked.get("used") or {}, str(asked.get("consent") or "screen"), str(asked.get("code") or "")
+            self.form(),
+            asked.get("used") or {},
+            str(asked.get("consent") or "screen"),
+            str(asked.get("code") or ""),
+            self._asked_scopes(),
         )
         for key, label in self.problems.items():
             # What was not filled in yet is no mistake until it is sent.
@@ -191,10 +205,11 @@ class FormView(QWidget):
         column.addWidget(theme.label("Consent, as it stands on the signed paper", "big"))
         grid = QGridLayout()
         grid.setColumnStretch(3, 1)
-        for row, scope in enumerate(SCOPES):
+        for row, scope in enumerate((*CONSENT_SCOPES, FACE_SHARING)):
             yes, no = QRadioButton("yes"), QRadioButton("no")
             group = QButtonGroup(box)
-            grid.addWidget(theme.label(f"agrees to {_SCOPE_WORDS[scope]}"), row, 0)
+            self._scope_words[scope] = theme.label(f"agrees to {_SCOPE_WORDS[scope]}")
+            grid.addWidget(self._scope_words[scope], row, 0)
             for place, button in enumerate((yes, no), start=1):
                 group.addButton(button)
                 grid.addWidget(button, row, place)

@@ -65,10 +65,11 @@ class ConsentPage(Page):
         room = self.button.box.top - 24 * unit - top
         self._size = LABEL + 5
         gap = 16 * unit
+        # Four scopes come closer together before their letters become smaller.
+        least = max(116 * unit, min(150 * unit, room / len(self.scopes) - gap))
         while True:
             heights = [
-                max(150 * unit, ink.text_height(text, self._size, self._text_width) + 48 * unit)
-                for _, text in self.scopes
+                max(least, ink.text_height(text, self._size, self._text_width) + 48 * unit) for _, text in self.scopes
             ]
             if sum(heights) + gap * len(heights) <= room or self._size <= 18:
                 break

@@ -120,6 +120,11 @@ class ProtocolSection(Section):
     consent: Literal["screen", "paper"] = Field(
         "screen", description="screen: the participant is asked for each scope; paper: the operator enters them."
     )
+    ask_face_sharing: bool = Field(
+        False,
+        description="Ask, too, whether the video of the face may be passed on to other researchers: without a yes no "
+        "publication holds it, recognisable or blurred.",
+    )
     questionnaires_before: tuple[Identifier, ...] = Field(
         ("mood",), description="Questionnaires before the first trial, by identifier."
     )

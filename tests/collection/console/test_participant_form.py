@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collection.console.participant_form import ParticipantForm, form_problems
+from collection.console.participant_form import FormRequest, ParticipantForm, form_problems
 
 PAPER = {"video": True, "gaze": True, "sharing": False}
 
@@ -67,3 +67,11 @@ def test_paper_consent_needs_every_scope_and_gaze() -> None:
 def test_a_form_survives_its_message() -> None:
     form = ParticipantForm("P7KQ4", "01", {"note": "left-handed"}, PAPER)
     assert ParticipantForm.from_message(form.message()) == form
+
+
+def test_paper_on_the_face_is_asked_for_where_the_study_does() -> None:
+    form = ParticipantForm("P7KQ4", "01", {}, {"video": True, "gaze": True, "sharing": True})
+    asked = ("gaze", "video", "sharing", "face_sharing")
+    assert "face_sharing" in form_problems(form, {}, "paper", "P7KQ4", asked)["consent"]
+    assert "consent" not in form_problems(form, {}, "paper", "P7KQ4")
+    assert FormRequest("P7KQ4", scopes=asked).message()["scopes"] == list(asked)

@@ -4,11 +4,14 @@ import hashlib
 
 import pytest
 
-from collection.protocol.consent import SCOPES, consent_rows, consent_step, consent_text_sha256
+from collection.protocol.consent import asked_scopes, consent_rows, consent_step, consent_text_sha256
 from collection.protocol.facts import fact_rows
 from collection.texts import load_texts
 from data_schema.errors import UsageError
 from data_schema.session.layout import CONSENT, FACTS, decode_text
+from data_schema.session.synthetic import synthetic_config
+from data_schema.study.config import parse_config
+from data_schema.vocabularies import CONSENT_SCOPES, FACE_SHARING
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -17,7 +20,7 @@ def test_what_was_shown_is_stored_as_a_hash(language: str) -> None:
     decisions = {"gaze": True, "video": False, "sharing": True}
     rows = consent_rows(decisions, way="screen", language=language, t_system_us=77, step=step)
     assert rows.dtype == CONSENT.dtype
-    assert list(decode_text(rows["scope"])) == list(SCOPES)
+    assert list(decode_text(rows["scope"])) == list(CONSENT_SCOPES)
     assert rows["granted"].tolist() == [1, 0, 1]
     assert set(rows["t_system_us"].tolist()) == {77}
     question = load_texts(language)["consent.video"]
@@ -31,14 +34,27 @@ def test_another_text_has_another_hash() -> None:
     assert len(hashes) == 2
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_face_is_asked_for_only_where_the_study_wants_to_pass_it_on(language: str) -> None:
+    plain = synthetic_config()
+    assert FACE_SHARING not in asked_scopes(plain)
+    asking = parse_config(plain.model_dump() | {"protocol": {"ask_face_sharing": True}}, "study.toml")
+    step = consent_step(load_texts(language), asked_scopes(asking))
+    assert [scope for scope, _ in step.texts] == [*CONSENT_SCOPES, FACE_SHARING]
+    decisions = dict.fromkeys(CONSENT_SCOPES, True) | {FACE_SHARING: False}
+    rows = consent_rows(decisions, way="screen", language=language, t_system_us=1, step=step)
+    assert dict(zip(decode_text(rows["scope"]), rows["granted"].tolist(), strict=True))[FACE_SHARING] == 0
+    assert len(set(rows["text_sha256"].tolist())) == 4
+
+
 def test_paper_has_no_text_and_every_scope_needs_a_decision() -> None:
-    rows = consent_rows(dict.fromkeys(SCOPES, True), way="paper", language="zh", t_system_us=1)
+    rows = consent_rows(dict.fromkeys(CONSENT_SCOPES, True), way="paper", language="zh", t_system_us=1)
     assert set(rows["text_sha256"].tolist()) == {b""}
     assert set(rows["way"].tolist()) == {b"paper"}
     with pytest.raises(UsageError, match="no decision on video, sharing"):
         consent_rows({"gaze": True}, way="paper", language="en", t_system_us=1)
     with pytest.raises(UsageError, match="what was shown"):
-        consent_rows(dict.fromkeys(SCOPES, True), way="screen", language="en", t_system_us=1)
+        consent_rows(dict.fromkeys(CONSENT_SCOPES, True), way="screen", language="en", t_system_us=1)
 
 
 def test_facts_are_stored_as_entered() -> None:
@@ -79,7 +95,8 @@ def test_a_participant_who_does_not_agree_is_thanked() -> None:
 
     clock, texts = ScaledClock.starting_now(20.0), load_texts("zh")
     script = ScriptedParticipant(SimulatedParticipant(3, "P001"), consents={"gaze": False})
-    agreement = ask_on_screen(Remembering(clock, 60.0, script), texts, clock, simulated=True, should_stop=lambda: False)
+    presenter = Remembering(clock, 60.0, script)
+    agreement = ask_on_screen(presenter, texts, clock, scopes=CONSENT_SCOPES, simulated=True, should_stop=lambda: False)
     assert agreement is not None
     assert not agreement.allows("gaze")
     assert pages == [texts["consent.declined"].strip()]

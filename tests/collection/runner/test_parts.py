@@ -91,6 +91,7 @@ def test_the_terminal_asks_until_the_answer_is_one_of_the_choices(monkeypatch: p
 def test_options_are_read_or_refused() -> None:
     assert parse_consent("video, gaze") == {"gaze": True, "video": True, "sharing": False}
     assert parse_consent("none") == {"gaze": False, "video": False, "sharing": False}
+    assert parse_consent("video,gaze,sharing,face_sharing")["face_sharing"]
     assert parse_facts(["age_years=24", "note=a=b"]) == {"age_years": "24", "note": "a=b"}
     for wrong in ("face", "video;gaze", " "):
         with pytest.raises(UsageError, match="name what the participant agreed to"):
@@ -116,6 +117,8 @@ def test_consent_that_is_taken_over_keeps_its_text_and_gets_a_new_time() -> None
     assert dict(zip(first["scope"].tolist(), first["granted"].tolist(), strict=True)) == {
         b"gaze": 1, b"video": 0, b"sharing": 0,
     }  # fmt: skip
+    named = on_paper({"gaze": True, "face_sharing": False}, "en", clock).rows()
+    assert named["scope"].tolist() == [b"gaze", b"video", b"sharing", b"face_sharing"]
     first["t_system_us"] = 5
     first["text_sha256"] = b"a" * 64
     again = taken_over(first, {"gaze": True, "video": False, "sharing": False}, clock)
