@@ -19,6 +19,7 @@ what to do next. The command line prints the message alone and exits with
     ├── MediaError                  1   a video that cannot be decoded
     ├── LabelError                  1   a label or a label file
     ├── ExportError                 1   clips, folds, exports
+    ├── WorkerError                 1   worker processes and clusters
     └── TrainingError               1   training, checkpoints, evaluation
 """
 
@@ -57,10 +58,15 @@ class MissingExtraError(EmerError):
     def __init__(self, extra: str, module: str, purpose: str) -> None:
         self.extra = extra
         self.module = module
+        self.purpose = purpose
         super().__init__(
             f"{purpose} needs the module '{module}', which is not installed. "
             f'Install it with: pip install "emer-toolkit[{extra}]"'
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        """Be sent to another process, as errors of workers are."""
+        return type(self), (self.extra, self.module, self.purpose)
 
 
 class StudyError(EmerError):
@@ -87,8 +93,13 @@ class SessionFileError(EmerError):
     def __init__(self, path: Path | str, message: str, hdf5_path: str | None = None) -> None:
         self.path = Path(path)
         self.hdf5_path = hdf5_path
+        self.message = message
         where = f"{self.path.name}: {hdf5_path}: " if hdf5_path else f"{self.path.name}: "
         super().__init__(where + message)
+
+    def __reduce__(self) -> tuple[type[SessionFileError], tuple[Path, str, str | None]]:
+        """Be sent to another process, as errors of workers are."""
+        return type(self), (self.path, self.message, self.hdf5_path)
 
 
 class SessionVersionError(SessionFileError):
@@ -117,6 +128,10 @@ class LabelError(EmerError):
 
 class ExportError(EmerError):
     """Clips, folds or an export are incomplete or inconsistent."""
+
+
+class WorkerError(EmerError):
+    """Worker processes end on their own, or a cluster does not answer."""
 
 
 class TrainingError(EmerError):

@@ -34,6 +34,8 @@ EXTRA_OF_MODULE: dict[str, str] = {
     "jinja2": "pages",
     "matplotlib": "pages",
     "pylsl": "lsl",
+    "distributed": "cluster",
+    "dask": "cluster",
     "PyQt5": "annotate",
     "qtpy": "annotate",
     "psychopy": "lab",
