@@ -125,3 +125,29 @@ def mean_over_events(values: Float, index: Int, n_chunks: int) -> Float:
     used = (index >= 0) & np.isfinite(values)
     count = np.bincount(index[used], minlength=n_chunks).astype(np.float64)
     return divide(np.bincount(index[used], weights=values[used], minlength=n_chunks), count)
+
+
+def entropy_per_chunk(cells: Int, n_cells: int, index: Int, n_chunks: int, min_samples: int) -> Float:
+    """Return the entropy of how samples are spread over cells, per chunk, bits.
+
+    Parameters
+    ----------
+    cells : ndarray of int64, shape (n,)
+        Cell of each sample, -1 where unknown.
+    n_cells : int
+    index : ndarray of int64, shape (n,)
+        From :func:`chunk_index`.
+    n_chunks : int
+    min_samples : int
+        A chunk with fewer samples in cells is NaN.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_chunks,)
+    """
+    used = (index >= 0) & (cells >= 0)
+    counts = np.bincount(index[used] * n_cells + cells[used], minlength=n_chunks * n_cells).reshape(n_chunks, n_cells)
+    total = counts.sum(axis=1)
+    share = counts / np.maximum(total, 1)[:, None]
+    logarithm = np.log2(share, out=np.zeros_like(share), where=share > 0)
+    return np.where(total >= min_samples, -(share * logarithm).sum(axis=1) + 0.0, np.nan)
