@@ -17,7 +17,7 @@ from collection.quality.wording import methods_text, verdict
 from collection.questionnaires.scoring import score_session
 from data_schema import __version__
 from data_schema.clips.index import session_clips
-from data_schema.exports.session_quality import measure_session, recorded_screen
+from data_schema.exports.session_quality import measure_session
 from data_schema.session import markers
 from data_schema.session.layout import (
     CONSENT,
@@ -30,6 +30,7 @@ from data_schema.session.layout import (
     decode_text,
 )
 from data_schema.session.reader import Session
+from data_schema.session.screen import recorded_screen
 from data_schema.signals.gaze import sample_interval_us
 from data_schema.study.config import StudyConfig
 from data_schema.study.folder import StudyFolder

@@ -7,7 +7,7 @@ from collection.protocol.engine import ProtocolEngine
 from collection.protocol.plan import SessionPlan
 from collection.recorder import Recorder
 from data_schema.clocks import HostClock
-from data_schema.exports.session_quality import screen_geometry
+from data_schema.session.screen import screen_geometry
 from data_schema.study.config import StudyConfig
 
 #: Seconds after which positioning ends by itself where a script answers: nobody presses a key then.

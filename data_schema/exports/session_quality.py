@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from data_schema.clocks import fit_clock
-from data_schema.errors import ClockError, ConfigError
+from data_schema.errors import ClockError
 from data_schema.exports.columns import SESSION_QUALITY, meanings
 from data_schema.session.layout import FRAMES, GAZE, TIME_SYNC, Table
 from data_schema.session.reader import Session, Trial
+from data_schema.session.screen import recorded_screen
 from data_schema.session.validate import check_session
 from data_schema.signals.gaze import ScreenGeometry
 from data_schema.signals.quality import FrameQuality, GazeQuality, Span, frame_quality, gaze_quality
 from data_schema.study.folder import SessionName
-from data_schema.study.sections import ScreenSection
 
 #: Columns of ``quality.parquet`` and what they mean, in order.
 QUALITY_COLUMNS: dict[str, str] = meanings(SESSION_QUALITY)
@@ -81,27 +81,6 @@ class SessionQuality:
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in self.as_row().items()
         }
-
-
-def screen_geometry(screen: ScreenSection) -> ScreenGeometry:
-    """Return the geometry of a configured screen."""
-    return ScreenGeometry(screen.width_px, screen.height_px, screen.width_mm, screen.height_mm, screen.distance_mm)
-
-
-def recorded_screen(session: Session, fallback: ScreenSection | None = None) -> ScreenGeometry:
-    """Return the screen that the session was recorded on.
-
-    Raises
-    ------
-    ConfigError
-        If the session carries no usable configuration and there is no fallback.
-    """
-    try:
-        return screen_geometry(session.config().screen)
-    except ConfigError:
-        if fallback is None:
-            raise
-        return screen_geometry(fallback)
 
 
 def measure_session(session: Session, screen: ScreenGeometry | None = None) -> SessionQuality:

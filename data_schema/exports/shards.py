@@ -20,10 +20,11 @@ import numpy.typing as npt
 from data_schema.atomic import partial_path, replace_durably
 from data_schema.errors import ExportError
 from data_schema.exports.arrays import ARRAYS, CLIP_ID
-from data_schema.exports.session_quality import measure_session, recorded_screen
+from data_schema.exports.session_quality import measure_session
 from data_schema.files import disk_problem
 from data_schema.session.layout import GAZE, OPENNESS
 from data_schema.session.reader import Session, open_session
+from data_schema.session.screen import recorded_screen
 from data_schema.signals.blinks import blink_mask, find_blinks
 from data_schema.signals.eye_signals import SignalParameters, prepare_eye_signals
 from data_schema.signals.faces import CROP_PX, FaceTracker, MtcnnDetector, TrackingParameters, face_crops

@@ -97,6 +97,11 @@ class StudyFolder:
         return self.root / "annotation"
 
     @property
+    def derived_dir(self) -> Path:
+        """The signals of each clip, stored with what made them: one file a session."""
+        return self.root / "derived"
+
+    @property
     def exports_dir(self) -> Path:
         """Exports."""
         return self.root / "exports"
