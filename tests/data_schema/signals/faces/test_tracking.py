@@ -100,7 +100,7 @@ def test_no_face_is_no_face(detector, kind):
 class StubDetector:
     """Finds a square patch at a place that the test sets; counts calls."""
 
-    name, licence = "stub", "none"
+    name, version, licence, model_licence, width_px = "stub", "1", "none", "none", 640
 
     def __init__(self) -> None:
         self.calls = 0
@@ -112,6 +112,9 @@ class StubDetector:
             return []
         points = ARCFACE_POINTS_PX * 1.5 + [100.0, 50.0]
         return [Face((100.0, 50.0, 168.0, 168.0), 1.0, points)]
+
+    def close(self) -> None:
+        pass
 
 
 def textured(seed: int = 0) -> np.ndarray:
@@ -138,7 +141,7 @@ def test_points_follow_a_moving_face():
     moved = np.roll(image, (3, 5), axis=(0, 1))
     second = tracker.update(moved, 100_000)
     assert stub.calls == 1
-    assert_allclose(second - first, np.tile([5.0, 3.0], (5, 1)), atol=0.2)
+    assert_allclose(second.points_px - first.points_px, np.tile([5.0, 3.0], (5, 1)), atol=0.2)
 
 
 def test_a_cut_to_another_picture_is_noticed():
