@@ -112,10 +112,9 @@ class SessionDeriver:
             Light normalisation of the crops.
         """
         keys, computed = self.keys(span), []
-        eye = self.store.read(span.clip_id, "eye", keys["eye"], self._read_eye)
-        if eye is None:
-            eye = self._compute_eye(span)
+        if not self.store.is_fresh(span.clip_id, "eye", keys["eye"]):
             computed.append("eye")
+        eye = self.eye(span)
         crops = None
         faces = self.store.read(span.clip_id, "faces", keys["faces"], lambda group: group["frames"][...])
         if faces is None:
@@ -124,6 +123,11 @@ class SessionDeriver:
         elif n_crops:
             crops = self._faces.crops(span, faces, n_crops, light)
         return DerivedClip(span, *eye, faces, crops, tuple(computed))
+
+    def eye(self, span: ClipSpan) -> tuple[EyeSignals, PupilBaseline]:
+        """Return the eye signals of a clip and the pupil before stimuli, whatever there is of its faces."""
+        stored = self.store.read(span.clip_id, "eye", self.keys(span)["eye"], self._read_eye)
+        return self._compute_eye(span) if stored is None else stored
 
     def _compute_eye(self, span: ClipSpan) -> tuple[EyeSignals, PupilBaseline]:
         baseline = self._baselines.get(span.trial_id, PupilBaseline())
