@@ -7,39 +7,20 @@ so that they stand on the same page; a test compares them with what the trainer 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from data_schema.columns import Column, dtypes, meanings
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Parameters
-    ----------
-    name : str
-    dtype : str
-        Type of a cell as pandas names it; ``text`` for strings, None where missing.
-    unit : str
-        Empty for words, names and counts.
-    meaning : str
-        One sentence; says when a cell may be missing.
-    """
-
-    name: str
-    dtype: str
-    unit: str
-    meaning: str
-
-
-def meanings(columns: tuple[Column, ...]) -> dict[str, str]:
-    """Return the meaning of each column by its name, in order."""
-    return {column.name: column.meaning for column in columns}
-
-
-def dtypes(columns: tuple[Column, ...]) -> dict[str, str]:
-    """Return the type of each column that is no text, for ``DataFrame.astype``."""
-    return {column.name: column.dtype for column in columns if column.dtype != "text"}
-
+__all__ = [
+    "EXPORTED_CLIPS",
+    "EXPORTED_LABELS",
+    "EXPORTED_TARGETS",
+    "RUN_CURVES",
+    "RUN_METRICS",
+    "RUN_PREDICTIONS",
+    "SESSION_QUALITY",
+    "Column",
+    "dtypes",
+    "meanings",
+]
 
 _CLIP = Column("clip_id", "text", "", "The clip, such as sub-P001_ses-01_trial-003.")
 _PARTICIPANT = Column("participant", "text", "", "Pseudonym of the participant.")
