@@ -33,17 +33,16 @@ from data_schema.session.layout import (
     decode_text,
 )
 from data_schema.session.lock import is_locked
+from data_schema.session.table_view import TableView as TableView
 from data_schema.session.unclean import open_unclean
 from data_schema.session.video import SessionVideo, VideoStream
 from data_schema.study.config import StudyConfig, config_from_json
 from data_schema.study.folder import parse_session_name
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 Rows = npt.NDArray[np.void]
-
-_AXES = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
@@ -61,100 +60,6 @@ class Trial:
     def duration_s(self) -> float:
         """Seconds between the first and the last flip."""
         return (self.t_offset_us - self.t_onset_us) / 1e6
-
-
-class TableView:
-    """Rows of one table, read when asked for.
-
-    Columns that an older file lacks are filled: numbers with NaN or 0, text empty.
-    Columns that we do not know are passed over.
-    """
-
-    def __init__(self, path: Path, table: Table, dataset: h5py.Dataset | None, ordered: bool = True) -> None:
-        self._path = path
-        self.table = table
-        self._dataset = dataset
-        #: False if the recorder marked that the table's time stamps went back.
-        self.ordered = ordered
-
-    def __len__(self) -> int:
-        return 0 if self._dataset is None else int(self._dataset.shape[0])
-
-    def __getitem__(self, key: slice | int) -> Any:
-        """Return rows as a structured array of the declared dtype (one row for a number)."""
-        if isinstance(key, int):
-            index = key + len(self) if key < 0 else key
-            if not 0 <= index < len(self):
-                raise IndexError(f"{self.table.path} has {len(self)} rows, asked for {key}")
-            return self[index : index + 1][0]
-        start, stop, step = key.indices(len(self))
-        return self._read(start, max(start, stop))[::step] if step != 1 else self._read(start, max(start, stop))
-
-    def _read(self, start: int, stop: int) -> Rows:
-        if self._dataset is None or stop <= start:
-            return self.table.empty(0)
-        try:
-            stored = self._dataset[start:stop]
-        except (OSError, RuntimeError) as error:
-            raise SessionFileError(
-                self._path,
-                f"rows {start} to {stop} cannot be read: {error}. Run `emer repair {self._path}`",
-                self.table.path,
-            ) from error
-        if stored.dtype == self.table.dtype:
-            return stored  # type: ignore[no-any-return]
-        return _adapt(stored, self.table)
-
-    def column(self, name: str) -> npt.NDArray[Any]:
-        """Return one whole column; text is decoded to str."""
-        self.table.column(name)
-        rows = self[:]
-        return decode_text(rows[name]) if self.table.column(name).is_text else rows[name]
-
-    def index_at(self, t_us: int) -> int:
-        """Return the number of rows with a time before `t_us` (found by bisection, without reading all)."""
-        name = self.table.time_column
-        if not name:
-            raise KeyError(f"{self.table.path} has no time column")
-        low, high = 0, len(self)
-        while high - low > 4096:
-            middle = (low + high) // 2
-            if int(self[middle : middle + 1][name][0]) < t_us:
-                low = middle + 1
-            else:
-                high = middle
-        times = self[low:high][name]
-        return low + int(np.searchsorted(times, t_us, side="left"))
-
-    def between(self, t0_us: int, t1_us: int) -> Rows:
-        """Return the rows with t0 <= time < t1, in host microseconds, in the order of time."""
-        if not (self.table.monotonic and self.ordered):
-            rows = self[:]
-            times = rows[self.table.time_column]
-            rows = rows[(times >= t0_us) & (times < t1_us)]
-            return rows[np.argsort(rows[self.table.time_column], kind="stable")]  # type: ignore[no-any-return]
-        return self[self.index_at(t0_us) : self.index_at(t1_us)]  # type: ignore[no-any-return]
-
-    def frame(self, rows: Rows | None = None) -> pd.DataFrame:
-        """Return rows (all by default) as a DataFrame.
-
-        Text is decoded; a column of two or three numbers becomes ``name_x, name_y, name_z``.
-        """
-        import pandas as pd
-
-        rows = self[:] if rows is None else rows
-        columns: dict[str, Any] = {}
-        for column in self.table.columns:
-            values = rows[column.name]
-            if column.is_text:
-                columns[column.name] = decode_text(values)
-            elif column.shape:
-                for axis in range(column.shape[0]):
-                    columns[f"{column.name}_{_AXES[axis]}"] = np.ascontiguousarray(values[:, axis])
-            else:
-                columns[column.name] = np.ascontiguousarray(values)
-        frame: pd.DataFrame = pd.DataFrame(columns, copy=False)
-        return frame
 
 
 class Session:
@@ -448,18 +353,6 @@ def _format_version(path: Path, file: h5py.File) -> tuple[int, int]:
         return int(major), int(minor)
     except ValueError:
         raise SessionFileError(path, f"the attribute format_version is '{text}', expected major.minor") from None
-
-
-def _adapt(stored: Rows, table: Table) -> Rows:
-    """Bring rows of an older or newer minor version into the declared dtype."""
-    rows = table.empty(len(stored))
-    names = stored.dtype.names or ()
-    for column in table.columns:
-        if column.name in names:
-            rows[column.name] = stored[column.name]
-        elif np.dtype(column.dtype).kind == "f":
-            rows[column.name] = np.nan
-    return rows
 
 
 def file_sha256(path: Path) -> str:
