@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import h5py
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from data_schema.errors import SessionFileError
 from data_schema.session.attributes import read_text, write_attribute
 from data_schema.session.layout import FRAMES, PACKETS
+from data_schema.session.pictures import FramePicture
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -167,39 +168,104 @@ class SessionVideo:
         image : ndarray of uint8, shape (height, width, 3)
             RGB.
         """
+        for index, picture in self.pictures(indices):
+            if picture is not None:
+                yield index, picture.rgb()
+
+    def pictures(
+        self, indices: Sequence[int] | npt.NDArray[np.int64], *, broken: Literal["raise", "none"] = "raise"
+    ) -> Iterator[tuple[int, FramePicture | None]]:
+        """Decode several frames in ascending order, each packet at most once, and convert none of them.
+
+        Decoding starts at the key frame before a frame and ends with the last frame that is wanted of a group of pictures.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Rows of ``/face/frames``.
+        broken : {"raise", "none"}
+            What a frame gives that cannot be decoded. With "none" decoding is strict: a damaged packet takes away the frames
+            up to the next key frame, instead of pictures that the decoder patched up.
+
+        Yields
+        ------
+        index : int
+            The frame's number.
+        picture : FramePicture or None
+            The decoded frame.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        SessionFileError
+            If a frame cannot be decoded and `broken` is "raise".
+        """
         wanted = sorted({int(index) for index in indices})
         if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self):
             raise IndexError(f"{self.path.name} has frames 0 to {len(self) - 1}, asked for {wanted[0]} to {wanted[-1]}")
         decoder: Any = None
-        position = -1
+        for start, group in self._groups(wanted, broken):
+            if decoder is None:
+                decoder = self._new_decoder(strict=broken == "none")
+            else:
+                decoder.flush_buffers()
+            yield from self._decode_group(decoder, start, group, broken)
+
+    def _groups(self, wanted: list[int], broken: str) -> Iterator[tuple[int, list[int]]]:
+        """Give the wanted frames by group of pictures, with the group's key frame (-1: there is none before them)."""
+        places = np.searchsorted(self._keyframes, wanted, side="right") - 1
+        if len(places) and places[0] < 0 and broken == "raise":
+            raise SessionFileError(self.path, f"no key frame before frame {wanted[0]}", self.frames_path)
+        for place in np.unique(places):
+            first, last = np.searchsorted(places, [place, place + 1])
+            yield (int(self._keyframes[place]) if place >= 0 else -1), wanted[first:last]
+
+    def _decode_group(
+        self, decoder: Any, start: int, wanted: list[int], broken: str
+    ) -> Iterator[tuple[int, FramePicture | None]]:
+        position, lost = start, start < 0
+        payloads: list[bytes] = []
         for index in wanted:
-            start = self._keyframe_before(index)
-            if decoder is None or start > position:
-                decoder, position = self._new_decoder(), start
-            image: RgbImage | None = None
-            while position <= index:
-                image = self._decode_packet(decoder, position, wanted=position == index)
-                position += 1
-            if image is None:
-                raise SessionFileError(self.path, f"frame {index} cannot be decoded", self.frames_path)
-            yield index, image
+            frame: Any = None
+            try:
+                if not lost and not payloads:
+                    payloads = self._packets_of(start, wanted[-1])
+                while not lost and position <= index:
+                    frame = self._decode_packet(decoder, position, payloads[position - start], position == index)
+                    position += 1
+                if frame is None and broken == "raise":
+                    raise SessionFileError(self.path, f"frame {index} cannot be decoded", self.frames_path)
+            except SessionFileError:
+                if broken == "raise":
+                    raise
+                lost, frame = True, None
+            yield index, None if frame is None else FramePicture(frame, turned=False)
 
-    def _keyframe_before(self, index: int) -> int:
-        place = int(np.searchsorted(self._keyframes, index, side="right")) - 1
-        if place < 0:
-            raise SessionFileError(self.path, f"no key frame before frame {index}", self.frames_path)
-        return int(self._keyframes[place])
+    def _packets_of(self, first: int, last: int) -> list[bytes]:
+        """Return the bytes of consecutive frames, read in one go where they lie together."""
+        rows = self.frames[first : last + 1]
+        starts, sizes = rows["packet_offset"].astype(np.int64), rows["packet_size"].astype(np.int64)
+        begin, end = int(starts[0]), int(starts[-1] + sizes[-1])
+        if end > len(self._packets) or (starts[1:] != starts[:-1] + sizes[:-1]).any():
+            return [self.packet(index) for index in range(first, last + 1)]
+        payload = self._packets[begin:end].tobytes()
+        return [payload[at : at + size] for at, size in zip((starts - begin).tolist(), sizes.tolist(), strict=True)]
 
-    def _new_decoder(self) -> Any:
+    def _new_decoder(self, strict: bool = False) -> Any:
         decoder = av.CodecContext.create(_DECODERS.get(self.stream.codec, self.stream.codec), "r")
         decoder.extradata = self.stream.extradata
         # Frame threads would delay the output by one frame each.
         decoder.thread_type = "SLICE"
+        # Our recorder writes one slice a frame, so more threads than one would wait for each other.
+        decoder.thread_count = 1
         decoder.flags |= av.codec.context.Flags.low_delay
+        if strict:
+            decoder.options = {"err_detect": "explode"}
         return decoder
 
-    def _decode_packet(self, decoder: Any, index: int, wanted: bool) -> RgbImage | None:
-        packet = av.Packet(self.packet(index))
+    def _decode_packet(self, decoder: Any, index: int, payload: bytes, wanted: bool) -> Any:
+        packet = av.Packet(payload)
         pts = int(self.frames[index]["pts"])
         packet.pts = packet.dts = pts
         packet.time_base = self.stream.time_base
@@ -209,11 +275,7 @@ class SessionVideo:
             raise SessionFileError(self.path, f"frame {index} does not decode: {error}", self.packets_path) from error
         if not wanted:
             return None
-        for frame in decoded:
-            if frame.pts == pts:
-                image: RgbImage = frame.to_ndarray(format="rgb24")
-                return image
-        return None
+        return next((frame for frame in decoded if frame.pts == pts), None)
 
     def remux(self, target: Path) -> None:
         """Write the video as an ordinary file (such as .mp4) without re-encoding.

@@ -100,7 +100,7 @@ def blur_faces(picture: Image, rows: Rows) -> Image:
         One grey where a head may be: the rectangle around the heads of all rows, so the space that a face crossed between
         two analysed frames is covered, too. All of it, if no row has a face or the detector saw more than one person.
     """
-    covered = picture.copy()
+    covered: Image = np.array(picture, dtype=np.uint8)
     known = np.atleast_1d(rows)
     found = known[known["found"]]
     if len(found) == 0 or (known["n_faces"] > 1).any() or not np.isfinite(found["points_px"]).all():
