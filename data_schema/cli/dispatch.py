@@ -19,7 +19,7 @@ GROUP = "emer.commands"
 
 #: The order in which help lists the verbs: that of the work, from a new study to the paper.
 _ORDER = (
-    "init", "status", "doctor", "record", "check", "repair", "describe", "quality", "clips",
+    "init", "status", "doctor", "record", "check", "repair", "describe", "quality", "clips", "maps",
     "annotate", "export", "train", "evaluate", "report",
 )  # fmt: skip
 
@@ -40,6 +40,7 @@ EXTRA_OF_MODULE: dict[str, str] = {
     "qtpy": "annotate",
     "psychopy": "lab",
     "tobii_research": "lab",
+    "mediapipe": "mediapipe",
 }
 
 
