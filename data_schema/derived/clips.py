@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.derived.eyes import MARGIN_S, clip_eyes, pupil_baselines
-from data_schema.derived.faces import FACE_VERSION, FaceCrops, FaceReader, no_faces
+from data_schema.derived.faces import FaceCrops, FaceReader, no_faces
 from data_schema.derived.fields import read_fields, write_array, write_fields
 from data_schema.derived.parameters import DerivedSettings
 from data_schema.derived.spans import ClipSpan
@@ -20,9 +20,28 @@ from data_schema.derived.store import DerivedStore, part_key
 from data_schema.session.reader import Session
 from data_schema.session.screen import recorded_screen
 from data_schema.signals.eye_signals import SIGNAL_VERSION, EyeSignals
-from data_schema.signals.features import PupilBaseline
+from data_schema.signals.faces import FACES_VERSION
+from data_schema.signals.features import FEATURE_VERSION, SUMMARY_FEATURE_NAMES, PupilBaseline, summary_features
 from data_schema.signals.fixations import IVTParameters
 from data_schema.signals.gaze import ScreenGeometry
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """Summary features of a clip, in the order of ``SUMMARY_FEATURES``.
+
+    What refers to the whole session is masked; see ``data_schema.signals.features.complete_session``.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_features,)
+        0 where masked.
+    mask : ndarray of bool, shape (n_features,)
+        True where measured.
+    """
+
+    values: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,8 @@ class DerivedClip:
         The participant's pupil before stimuli.
     faces : structured ndarray of FACE_FRAME_DTYPE
         The camera frames that were looked at, in the order of time.
+    features : ClipFeatures
+        Summary features of the clip.
     crops : FaceCrops, optional
         The aligned faces, where they were asked for.
     computed : tuple of str
@@ -48,6 +69,7 @@ class DerivedClip:
     eye: EyeSignals
     baseline: PupilBaseline
     faces: npt.NDArray[np.void]
+    features: ClipFeatures
     crops: FaceCrops | None = None
     computed: tuple[str, ...] = ()
 
@@ -86,18 +108,12 @@ class SessionDeriver:
         if "_faces" in self.__dict__:
             self._faces.close()
 
-    def keys(self, span: ClipSpan) -> dict[str, str]:
-        """Return the key of each part of a clip."""
-        return clip_keys(self.store.session_sha256, span, self.settings)
-
     def complete(self, span: ClipSpan) -> tuple[str, ...]:
-        """Compute and store what is missing of a clip, without reading the rest; return which parts were."""
-        missing = [part for part, key in self.keys(span).items() if not self.store.is_fresh(span.clip_id, part, key)]
-        if "eye" in missing:
-            self._compute_eye(span)
-        if "faces" in missing:
-            self._compute_faces(span, 0)
-        return tuple(missing)
+        """Compute and store what is missing of a clip; return which parts were. What is fresh is not read."""
+        keys = clip_keys(self.store.session_sha256, span, self.settings)
+        if all(self.store.is_fresh(span.clip_id, part, key) for part, key in keys.items()):
+            return ()
+        return self.clip(span).computed
 
     def clip(self, span: ClipSpan, n_crops: int = 0, light: str = "none") -> DerivedClip:
         """Return all of a clip.
@@ -111,25 +127,31 @@ class SessionDeriver:
         light : str
             Light normalisation of the crops.
         """
-        keys, computed = self.keys(span), []
-        if not self.store.is_fresh(span.clip_id, "eye", keys["eye"]):
+        name, keys = span.clip_id, clip_keys(self.store.session_sha256, span, self.settings)
+        computed = []
+        if not self.store.is_fresh(name, "eye", keys["eye"]):
             computed.append("eye")
-        eye = self.eye(span)
+        eye, baseline = self.eye(span)
         crops = None
-        faces = self.store.read(span.clip_id, "faces", keys["faces"], lambda group: group["frames"][...])
+        faces = self.store.read(name, "faces", keys["faces"], lambda group: group["frames"][...])
         if faces is None:
-            faces, crops = self._compute_faces(span, n_crops, light)
+            faces, crops = self._compute_faces(span, keys["faces"], n_crops, light)
             computed.append("faces")
         elif n_crops:
-            crops = self._faces.crops(span, faces, n_crops, light)
-        return DerivedClip(span, *eye, faces, crops, tuple(computed))
+            crops = self._faces.crops(span, faces, n_crops, light) if len(faces) else no_faces(n_crops)[1]
+        features = self.store.read(name, "features", keys["features"], _read_features)
+        if features is None:
+            features = self._compute_features(span, keys["features"], eye, faces, baseline)
+            computed.append("features")
+        return DerivedClip(span, eye, baseline, faces, features, crops, tuple(computed))
 
     def eye(self, span: ClipSpan) -> tuple[EyeSignals, PupilBaseline]:
         """Return the eye signals of a clip and the pupil before stimuli, whatever there is of its faces."""
-        stored = self.store.read(span.clip_id, "eye", self.keys(span)["eye"], self._read_eye)
-        return self._compute_eye(span) if stored is None else stored
+        key = clip_keys(self.store.session_sha256, span, self.settings)["eye"]
+        stored = self.store.read(span.clip_id, "eye", key, self._read_eye)
+        return self._compute_eye(span, key) if stored is None else stored
 
-    def _compute_eye(self, span: ClipSpan) -> tuple[EyeSignals, PupilBaseline]:
+    def _compute_eye(self, span: ClipSpan, key: str) -> tuple[EyeSignals, PupilBaseline]:
         baseline = self._baselines.get(span.trial_id, PupilBaseline())
         eye = clip_eyes(self.session, span, self.settings, self.screen)
 
@@ -137,7 +159,7 @@ class SessionDeriver:
             write_fields(group, eye, given=(IVTParameters,))
             group.attrs["pupil_baseline_json"] = json.dumps([baseline.session_mm, baseline.trial_mm])
 
-        self.store.write(span.clip_id, "eye", self.keys(span)["eye"], self.settings.eye_json(), SIGNAL_VERSION, fill)
+        self.store.write(span.clip_id, "eye", key, self.settings.eye_json(), SIGNAL_VERSION, fill)
         return eye, baseline
 
     def _read_eye(self, group: h5py.Group) -> tuple[EyeSignals, PupilBaseline]:
@@ -145,7 +167,7 @@ class SessionDeriver:
         return eye, PupilBaseline(*json.loads(str(group.attrs["pupil_baseline_json"])))
 
     def _compute_faces(
-        self, span: ClipSpan, n_crops: int, light: str = "none"
+        self, span: ClipSpan, key: str, n_crops: int, light: str
     ) -> tuple[npt.NDArray[np.void], FaceCrops | None]:
         if self.session.video is None:
             rows, crops = no_faces(n_crops)
@@ -154,22 +176,40 @@ class SessionDeriver:
         self.store.write(
             span.clip_id,
             "faces",
-            self.keys(span)["faces"],
+            key,
             self.settings.faces.as_json(),
-            FACE_VERSION,
+            FACES_VERSION,
             lambda group: write_array(group, "frames", rows),
         )
         return rows, crops
+
+    def _compute_features(
+        self, span: ClipSpan, key: str, eye: EyeSignals, faces: npt.NDArray[np.void], baseline: PupilBaseline
+    ) -> ClipFeatures:
+        features = ClipFeatures(*summary_features(eye, faces, (span.t_start_us, span.t_end_us), baseline))
+
+        def fill(group: h5py.Group) -> None:
+            write_fields(group, features)
+            group.attrs["names_json"] = json.dumps(list(SUMMARY_FEATURE_NAMES))
+
+        self.store.write(span.clip_id, "features", key, {}, FEATURE_VERSION, fill)
+        return features
+
+
+def _read_features(group: h5py.Group) -> ClipFeatures:
+    return read_fields(group, ClipFeatures, {})
 
 
 def clip_keys(session_sha256: str, span: ClipSpan, settings: DerivedSettings) -> dict[str, str]:
     """Return the key of each part of a clip's derived data, from what can be known without opening the session."""
     eye: dict[str, Any] = settings.eye_json() | {"margin_s": MARGIN_S}
     faces = settings.faces.as_json() | {"n_frames": settings.faces.frames_of(span.duration_s)}
-    return {
+    keys = {
         "eye": part_key("eye", session_sha256, span.as_json(), eye, SIGNAL_VERSION),
-        "faces": part_key("faces", session_sha256, span.as_json(), faces, FACE_VERSION),
+        "faces": part_key("faces", session_sha256, span.as_json(), faces, FACES_VERSION),
     }
+    made_of: dict[str, Any] = keys | {"names": list(SUMMARY_FEATURE_NAMES)}
+    return keys | {"features": part_key("features", session_sha256, span.as_json(), made_of, FEATURE_VERSION)}
 
 
 def derive_clip(session: Session, clip: ClipSpan, settings: DerivedSettings, store: DerivedStore) -> DerivedClip:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +15,13 @@ from data_schema.session.video import SessionVideo
 from data_schema.signals.faces import (
     CROP_PX,
     FACE_FRAME_DTYPE,
-    FACE_VERSION,
+    AnyPicture,
     FaceTracker,
     align_face,
-    analyse_faces,
+    clip_faces,
     make_detector,
+    normalise_light,
 )
-
-__all__ = ["FACE_VERSION", "FaceCrops", "FaceReader", "face_slots", "no_faces"]
 
 Rows = npt.NDArray[np.void]
 
@@ -117,36 +115,43 @@ class FaceReader:
     def read(self, span: ClipSpan, n_crops: int, light: str) -> tuple[Rows, FaceCrops | None]:
         """Analyse the frames of a clip and, in the same pass, cut out `n_crops` faces."""
         times = self._video.frame_times_us
-        wanted = face_slots(times, span.t_start_us, span.t_end_us, self.parameters.frames_of(span.duration_s))
-        wanted = np.unique(wanted[wanted >= 0])
-        crops = _empty(n_crops) if n_crops else None
-        if crops is not None:
-            crops.row[:] = face_slots(times[wanted], span.t_start_us, span.t_end_us, n_crops)
+        looked_at = face_slots(times, span.t_start_us, span.t_end_us, self.parameters.frames_of(span.duration_s))
+        frames = np.unique(looked_at[looked_at >= 0])
+        if not len(frames):
+            return no_faces(n_crops)
         if self._tracker is None:
             detector = make_detector(self.parameters.detector, self.parameters.model_file)
             self._tracker = FaceTracker(detector, self.parameters.tracking)
-        self._tracker.reset()
-        rows = np.zeros(len(wanted), dtype=FACE_FRAME_DTYPE)
-        pictures = ((index, int(times[index]), picture) for index, picture in self._pictures(wanted))
-        for place, (row, picture) in enumerate(analyse_faces(pictures, self._tracker)):
-            rows[place] = row
-            if crops is not None:
-                _cut(crops, place, row, picture, light)
-        return rows, crops
+        slots = face_slots(times[frames], span.t_start_us, span.t_end_us, max(1, n_crops))
+        wanted = frames[slots[slots >= 0]] if n_crops else frames[:0]
+        pictures = ((index, int(times[index]), picture) for index, picture in self._pictures(frames))
+        found = clip_faces(pictures, self._tracker, wanted.tolist(), light=light)
+        if not n_crops:
+            return found.rows, None
+        crops = _empty(n_crops)
+        crops.row[:] = slots
+        used = slots >= 0
+        place = np.searchsorted(found.crop_frames, frames[slots[used]])
+        crops.faces[used], crops.mask[used] = found.crops[place], found.mask[place]
+        return found.rows, crops
 
     def crops(self, span: ClipSpan, rows: Rows, n_crops: int, light: str) -> FaceCrops:
         """Cut out `n_crops` faces where they are known to be: only frames with a face are decoded."""
         crops = _empty(n_crops)
         crops.row[:] = face_slots(rows["t_us"], span.t_start_us, span.t_end_us, n_crops)
         used = np.unique(crops.row[crops.row >= 0])
-        used = used[rows["found"][used]]
-        by_frame = dict(zip(rows["frame"][used].tolist(), used.tolist(), strict=True))
-        for index, picture in self._pictures(rows["frame"][used]):
-            _cut(crops, by_frame[index], rows[by_frame[index]], picture, light)
+        by_frame = {int(rows["frame"][place]): int(place) for place in used if rows["found"][place]}
+        for index, picture in self._pictures(np.array(sorted(by_frame), dtype=np.int64)):
+            if picture is None:
+                continue
+            at = crops.row == by_frame[index]
+            points = rows["points_px"][by_frame[index]].astype(np.float64)
+            crops.faces[at] = normalise_light(align_face(picture, points), light)
+            crops.mask[at] = True
         return crops
 
-    def _pictures(self, indices: npt.NDArray[Any]) -> Iterator[tuple[int, Any]]:
-        return self._video.decode_pictures(indices)
+    def _pictures(self, frames: npt.NDArray[np.int64]) -> Iterator[tuple[int, AnyPicture | None]]:
+        yield from self._video.decode_many(frames)
 
 
 def _empty(n_crops: int) -> FaceCrops:
@@ -155,11 +160,3 @@ def _empty(n_crops: int) -> FaceCrops:
         np.zeros(n_crops, dtype=np.bool_),
         np.full(n_crops, -1, dtype=np.int64),
     )
-
-
-def _cut(crops: FaceCrops, place: int, row: Any, picture: Any, light: str) -> None:
-    """Cut the face of one analysed frame out for the crops that want it."""
-    at = np.flatnonzero(crops.row == place)
-    if len(at) and row["found"]:
-        crops.faces[at] = align_face(picture, np.asarray(row["points_px"], dtype=np.float64))
-        crops.mask[at] = True

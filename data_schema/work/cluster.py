@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from importlib import import_module
+from typing import Any, TypeVar
 
 from data_schema.errors import EmerError, WorkerError
 from data_schema.work.running import attempt
@@ -24,13 +25,13 @@ def run_on_cluster(
     function: Callable[[Task], Result], tasks: Mapping[str, Task], scheduler: str, keep_going: bool
 ) -> Iterator[tuple[str, Result | EmerError]]:
     """Run `function` on the workers of a scheduler; see :func:`data_schema.work.run_tasks`."""
-    from distributed import Client, as_completed
-    from distributed.scheduler import KilledWorker
-
     if not tasks:
         return
+    # The library says nothing of its types.
+    distributed: Any = import_module("distributed")
+    killed: type[Exception] = distributed.scheduler.KilledWorker
     try:
-        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False, heartbeat_interval=5000)
+        client = distributed.Client(scheduler, timeout=CONNECT_S, set_as_default=False, heartbeat_interval=5000)
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkerError(
             f"--scheduler {scheduler}: no Dask scheduler answers there ({type(error).__name__}). Start one with "
@@ -43,14 +44,14 @@ def run_on_cluster(
             # Not pure: the same task may have to be done again, since its files may be gone. In the order of `tasks`.
             future = client.submit(attempt, function, task, name, keep_going, pure=False, priority=-place)
             futures[future.key] = (name, future)
-        for future in as_completed([future for _, future in futures.values()]):
+        for future in distributed.as_completed([future for _, future in futures.values()]):
             name, _ = futures.pop(future.key)
             try:
                 result: Result | EmerError = future.result()
-            except KilledWorker as error:
+            except killed as error:
                 lost = WorkerError(
-                    f"{name}: {error.allowed_failures + 1} workers of {scheduler} ended while they worked on it (out of "
-                    "memory?). Give the workers more memory and run the same command again: what is done is kept."
+                    f"{name}: one worker of {scheduler} after the other ended while it worked on it (out of memory?). "
+                    "Give the workers more memory and run the same command again: what is done is kept."
                 )
                 if not keep_going:
                     raise lost from error

@@ -89,7 +89,7 @@ def attempt(function: Callable[[Task], Result], task: Task, name: str, keep_goin
         return function(task)
     except EmerError as error:
         return error
-    except Exception as error:  # one odd recording must not end the work on a thousand others
+    except Exception as error:  # noqa: BLE001 - one odd recording must not end the work on a thousand others
         _log.debug("unexpected error in %s", name, exc_info=True)
         return WorkerError(
             f"{name}: failed in a way that we did not foresee ({type(error).__name__}: {error}). Please report it; "
