@@ -61,8 +61,18 @@ class PublishSection(Section):
         ("age_years", "gender", "dominant_eye", "vision_aid"),
         description="Facts about participants that are published.",
     )
+    age_bin_years: int = Field(
+        5, ge=1, le=50, description="Ages are published as the first year of bins of so many years; 1 for whole years."
+    )
     min_group: int = Field(
-        3, ge=1, description="A fact whose value fewer participants share is withheld; 1 publishes all."
+        3,
+        ge=1,
+        description="A fact is withheld if fewer participants share its value, or their combination of facts; 1 publishes all.",
+    )
+    consent: Literal["recorded", "elsewhere"] = Field(
+        "recorded",
+        description="recorded: who has no consent to sharing in the session files is not published; elsewhere: where files say "
+        "nothing (imported recordings), the lab has consent to sharing on paper. Pictures of faces need a recorded one.",
     )
     gated: bool = Field(True, description="Access on request, as the dataset's card asks of the platform.")
     date: str = Field(
