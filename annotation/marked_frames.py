@@ -16,9 +16,9 @@ from annotation.playback.frames import RgbImage
 from annotation.playback.session_clip import SessionClipFrames
 from annotation.sources.session_checks import SessionChecks
 from data_schema.atomic import partial_path, sync_folder, write_atomically
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_trial_index
 from data_schema.errors import EmerError, ExportError, MediaError
-from data_schema.labels.tables import read_log
+from data_schema.labels.tables import current_marks, read_log
 from data_schema.study.folder import StudyFolder
 
 #: Columns of ``frames.csv`` and what they mean, in order.
@@ -50,16 +50,6 @@ class WrittenFrames:
 
     n_images: int
     problems: list[str]
-
-
-def holding_marks(marks: pd.DataFrame, task: str | None = None, kinds: Iterable[str] = ()) -> pd.DataFrame:
-    """Return the marks of frames that were not taken back."""
-    removed = set(marks["removes"].dropna())
-    holds = marks[marks["removes"].isna() & ~marks["row_id"].isin(removed) & marks["frame_index"].notna()]
-    if task is not None:
-        holds = holds[holds["task"] == task]
-    wanted = set(kinds)
-    return holds[holds["kind"].isin(wanted)] if wanted else holds
 
 
 def write_marked_frames(
@@ -101,13 +91,13 @@ def write_marked_frames(
     if out.exists() and not (overwrite and _is_ours(out)):
         step = "Name another folder." if overwrite else "Name another folder, or replace it with --force."
         raise ExportError(f"{out}: there is something already, expected a new folder. {step}")
-    marks = holding_marks(read_log(places, "marks"), task, kinds).sort_values(["clip_id", "frame_index", "row_id"])
+    marks = current_marks(read_log(places, "marks"), task, kinds).sort_values(["clip_id", "frame_index", "row_id"])
     if not len(marks):
         raise ExportError(
             f"{study.root}: no frame is marked{f' in the {task.upper()} pass' if task else ''}. Annotators mark the apex "
             f"with M; labels that are still on their way are brought home with `emer annotate merge`."
         )
-    clips = load_clip_index(study.clip_index_path).set_index("clip_id")
+    clips = load_trial_index(study.clip_index_path).set_index("clip_id")
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(out)
     (partial / "images").mkdir(parents=True)

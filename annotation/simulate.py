@@ -28,7 +28,7 @@ from annotation.queue.gold import read_study_gold
 from annotation.queue.progress import share_right
 from annotation.queue.queues import read_all_queues
 from annotation.raters import PlantedTruth, SimulatedRater
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_trial_index
 from data_schema.errors import LabelError
 from data_schema.labels import TRAINING_VIEW, Label, LabelStore
 from data_schema.labels.sqlite_file import SIDE_FILES
@@ -124,7 +124,7 @@ def included_clips(study: StudyFolder) -> pd.DataFrame:
     LabelError
         If there is none.
     """
-    clips = load_clip_index(study.clip_index_path)
+    clips = load_trial_index(study.clip_index_path)
     chosen: pd.DataFrame = clips[clips["included"].astype(bool)].sort_values("clip_id")
     if chosen.empty:
         raise LabelError(

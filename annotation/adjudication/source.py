@@ -10,7 +10,7 @@ from annotation.queue.order import Role
 from annotation.queue.queues import QueuedClip
 from annotation.sources.study import StudySource
 from annotation.status import clip_hashes, label_places, read_study_labels
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_trial_index
 from data_schema.errors import LabelError
 from data_schema.labels import read_log
 from data_schema.study.folder import StudyFolder
@@ -52,7 +52,7 @@ def case_source(study: StudyFolder, task: str, adjudicator_id: str, cases: list[
     ExportError
         If the clip table is missing or damaged.
     """
-    clips = load_clip_index(study.clip_index_path).set_index("clip_id")
+    clips = load_trial_index(study.clip_index_path).set_index("clip_id")
     queue = []
     for position, case in enumerate(cases):
         clip = clips.loc[case.clip_id]

@@ -30,7 +30,7 @@ from annotation.identity import StudyIdentity, plain_code, study_identity
 from annotation.items import Block, Item
 from annotation.source import ClipSource, Guess
 from data_schema.atomic import sync_folder, write_atomically
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_trial_index
 from data_schema.errors import EmerError
 from data_schema.study import StudyFolder
 
@@ -163,7 +163,7 @@ def _write_items(
 ) -> tuple[dict[str, ClipPieces], dict[str, str]]:
     """Write the files of all items, in the order of their opaque names: not even the disk knows the queue's order."""
     with_guesses, only_shared = choices
-    clips = load_clip_index(study).set_index("clip_id")
+    clips = load_trial_index(study).set_index("clip_id")
     named = {identity.opaque(source.annotator_id, source.task, item.clip_id, item.repetition): item for item in items}
     done: dict[str, ClipPieces] = {}
     left_out: dict[str, str] = {}

@@ -20,7 +20,7 @@ from annotation.queue.design import share_clips, shuffled
 from annotation.queue.gold import GoldAnswers, read_study_gold
 from annotation.queue.order import Role, Slot, main_order
 from annotation.queue.places import LOST_TABLE, assignments_path
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_trial_index
 from data_schema.errors import LabelError, UsageError
 from data_schema.files import read_table, write_table
 from data_schema.labels import check_annotator_id
@@ -152,7 +152,7 @@ def _annotators(rules: AnnotationSection, old: pd.DataFrame, newcomers: Iterable
 
 def _clips(study: StudyFolder) -> dict[str, str]:
     """Return the clips to be judged and their target emotions."""
-    clips = load_clip_index(study)
+    clips = load_trial_index(study)
     chosen = clips[clips["included"].astype(bool)]
     if chosen.empty:
         raise LabelError(

@@ -22,7 +22,9 @@ from data_schema.vocabularies import TASKS
 
 _WHOSE = ("annotator_id", "task")
 _QUEUE = ("item_id", "block", "role", "clip_id", "repetition", "position")
-_CLIP = ("clip_id", "session_file", "session_sha256", "trial_id", "stimulus_id", "t_start_us", "t_end_us", "included")
+_CLIP = ("clip_id", "session_file", "session_sha256", "trial_id", "stimulus_id")
+#: The whole trial is judged, whatever part of it is the clip; an index of version 1 knows whole trials alone.
+_TRIAL = {"t_trial_start_us": "t_start_us", "t_trial_end_us": "t_end_us", "trial_included": "included"}
 # Looked up ten thousand times at each start, where calling an Enum takes as long as making the item.
 _BLOCK = {block.value: block for block in Block}
 _ROLE = {role.value: role for role in Role}
@@ -41,7 +43,7 @@ class QueuedClip:
     trial_id : int
     stimulus_id : str
     t_start_us, t_end_us : int
-        The clip on the session's host clock; the end is excluded.
+        The whole trial on the session's host clock; the end is excluded.
     """
 
     item: Item
@@ -159,22 +161,25 @@ def _clips(study: StudyFolder) -> dict[str, dict[str, Any]]:
     path = study.clip_index_path
     if not path.is_file():
         raise ExportError(f"{path}: there is no clip index here. Build it with: emer clips {study.root}")
-    rows = _read(path, _CLIP, "clip index", f"Build it with: emer clips {study.root}")
-    return {row["clip_id"]: row for row in rows}
+    next_step = f"Build it with: emer clips {study.root}"
+    table = _load(path, (*_CLIP, *_TRIAL.values()), "clip index", next_step, optional=tuple(_TRIAL))
+    rows = _as_rows(table, tuple(table.column_names))
+    return {row["clip_id"]: row | {name: row[wide] for wide, name in _TRIAL.items() if wide in row} for row in rows}
 
 
 def _read(path: Path, columns: tuple[str, ...], what: str, next_step: str) -> list[dict[str, Any]]:
     return _as_rows(_load(path, columns, what, next_step), columns)
 
 
-def _load(path: Path, columns: tuple[str, ...], what: str, next_step: str) -> pa.Table:
+def _load(path: Path, columns: tuple[str, ...], what: str, next_step: str, optional: tuple[str, ...] = ()) -> pa.Table:
     """Read some columns; filters of pyarrow and tables of pandas cost more to import than they save."""
     try:
         with pq.ParquetFile(path) as file:
             missing = [name for name in columns if name not in file.schema_arrow.names]
             if missing:
                 raise ExportError(f"{path}: the {what} lacks the column(s) {', '.join(missing)}. {next_step}")
-            return file.read(columns=list(columns))
+            there = [name for name in optional if name in file.schema_arrow.names]
+            return file.read(columns=[*columns, *there])
     except (OSError, pa.ArrowException) as error:
         raise ExportError(f"{path}: the {what} cannot be read: {error}. {next_step}") from error
 

@@ -1,4 +1,4 @@
-"""The clip index: which part of which recording is a clip, and whether it is good enough.
+"""Build the clip index: which part of which recording is a clip, and whether it is good enough.
 
 Everything later (labels, folds, exports) refers to a clip by its ``clip_id`` and to
 the recording that it was cut from by its SHA-256.
@@ -7,7 +7,7 @@ the recording that it was cut from by its SHA-256.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,47 +15,41 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data_schema.clips.apexes import Apex, clip_apex, marks_by_clip, read_apex_marks
+from data_schema.clips.columns import CLIP_COLUMNS, CLIP_DTYPES
+from data_schema.clips.rules import clip_part, exclusion_reason
+from data_schema.clips.table import (
+    IndexFacts,
+    SeenSession,
+    load_clip_index,
+    marks_hash,
+    read_index_facts,
+    resolved_rule,
+    write_clip_index,
+)
 from data_schema.errors import ExportError, SessionFileError
-from data_schema.files import read_table, write_table
 from data_schema.session import markers
 from data_schema.session.layout import FLIPS, GAZE, MARKERS, decode_text
 from data_schema.session.reader import Session, Trial, open_session
 from data_schema.signals.gaze import sample_interval_us
 from data_schema.study.folder import SessionName, StudyFolder, parse_session_name
-from data_schema.study.sections import QualitySection
+from data_schema.study.sections import ClipsSection, QualitySection
+
+__all__ = [
+    "CLIP_COLUMNS",
+    "BuiltIndex",
+    "SkippedSession",
+    "build_clip_index",
+    "clip_id",
+    "index_sessions",
+    "index_study",
+    "load_clip_index",
+    "session_clips",
+]
 
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
-
-#: Columns of ``clips.parquet`` and what they mean, in order.
-CLIP_COLUMNS: dict[str, str] = {
-    "clip_id": "Name of the clip: sub-P001_ses-01_trial-003. The runs of a resumed session share its name.",
-    "participant": "Pseudonym of the participant.",
-    "session": "Name of the session.",
-    "trial_id": "Number of the trial in the session.",
-    "stimulus_id": "The stimulus that was shown.",
-    "target_emotion": "Emotion that the stimulus is meant to induce. Never an input of a model.",
-    "session_file": "The session file (of this run), relative to the study folder, with forward slashes.",
-    "session_sha256": "SHA-256 of the session file when the index was built.",
-    "t_start_us": "Start of the clip on the host clock, microseconds.",
-    "t_end_us": "End of the clip (excluded).",
-    "n_face_frames": "Camera frames in the clip.",
-    "gaze_valid_share": "Share of the expected gaze samples that have gaze from either eye.",
-    "included": "True if the clip satisfies the study's quality rule.",
-    "exclusion_reason": "Why not; empty if included.",
-    "simulated": "True if a device of the recording was simulated or replayed.",
-}
-
-_DTYPES = {
-    "trial_id": "int32",
-    "t_start_us": "int64",
-    "t_end_us": "int64",
-    "n_face_frames": "int32",
-    "gaze_valid_share": "float64",
-    "included": "bool",
-    "simulated": "bool",
-}
 
 
 @dataclass(frozen=True)
@@ -71,47 +65,84 @@ def clip_id(participant: str, session: str, trial_id: int) -> str:
     return f"sub-{participant}_ses-{session}_trial-{trial_id:03d}"
 
 
-def index_sessions(study: StudyFolder, progress: Progress | None = None) -> tuple[pd.DataFrame, list[SkippedSession]]:
-    """Look at all sessions of a study and cut them into clips.
+@dataclass(frozen=True)
+class BuiltIndex:
+    """An index that is not written yet.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns :data:`CLIP_COLUMNS`, one row a clip, also excluded ones.
+    skipped : list of SkippedSession
+    facts : IndexFacts
+        What it was built from.
+    n_hashed : int
+        Session files that were read whole for their SHA-256; the others had not changed since the last index.
+    """
+
+    table: pd.DataFrame
+    skipped: list[SkippedSession]
+    facts: IndexFacts
+    n_hashed: int
+
+
+def index_study(study: StudyFolder, progress: Progress | None = None, *, hash_all: bool = False) -> BuiltIndex:
+    """Look at all sessions of a study and cut them into clips by the study's rule.
 
     A session that cannot be read, is still being recorded or was interrupted is
     passed over and returned with the reason: one bad file does not stop a study.
+
+    The hash of a session file is taken from the last index if the file has kept its size and the time that it was last
+    written, and had been at rest for three seconds when it was hashed. Whoever computes from a session hashes it again.
 
     Parameters
     ----------
     study : StudyFolder
     progress : callable, optional
         Called with sessions done, sessions in all, and the name of the next.
-
-    Returns
-    -------
-    clips : DataFrame
-        Columns :data:`CLIP_COLUMNS`, one row a clip, also excluded ones.
-    skipped : list of SkippedSession
+    hash_all : bool
+        Trust no hash of the last index.
 
     Raises
     ------
     ExportError
         If there are no sessions, or a file's name contradicts its content.
+    LabelError
+        If the rule asks for apexes and a label file cannot be read.
     """
     files = study.session_files()
     if not files:
         raise ExportError(
             f"{study.sessions_dir}: the study has no sessions yet. Record one: emer record rehearse {study.root} --headless"
         )
+    config = study.config
+    marks = read_apex_marks(study) if config.clips.rule == "apex" else None
+    last = None if hash_all else read_index_facts(study.clip_index_path)
+    known = {} if last is None else last.sessions
     rows: list[dict[str, Any]] = []
     skipped: list[SkippedSession] = []
+    seen: dict[str, SeenSession] = {}
+    n_hashed = 0
     for done, path in enumerate(files):
         if progress:
             progress(done, len(files), path.stem)
+        name = path.relative_to(study.root).as_posix()
         try:
             with open_session(path) as session:
                 _check_name(path, session)
-                found = session_clips(session, study.config.quality, path.relative_to(study.root).as_posix())
+                before = known.get(name)
+                kept = before.sha256 if before is not None and before.trusted and before.same_file(path) else ""
+                state = SeenSession.of(path, kept or session.sha256)
+                n_hashed += not kept
+                found = session_clips(
+                    session, config.quality, name, rule=config.clips, sha256=state.sha256, apex_marks=marks
+                )
                 status = session.status
         except SessionFileError as error:
+            seen[name] = SeenSession.of(path)
             skipped.append(SkippedSession(path, str(error)))
             continue
+        seen[name] = state
         if status in ("recording", "interrupted"):
             step = "wait until it is closed" if status == "recording" else f"run `emer repair {path}`"
             skipped.append(SkippedSession(path, f"{path.name}: the recording is not closed ({status}); {step}"))
@@ -122,34 +153,25 @@ def index_sessions(study: StudyFolder, progress: Progress | None = None) -> tupl
     if progress:
         progress(len(files), len(files), "")
     _check_unique(rows)
-    table = pd.DataFrame(rows, columns=list(CLIP_COLUMNS)).astype(_DTYPES)
-    return table, skipped
+    rows.sort(key=lambda row: (row["participant"], row["session"], row["trial_id"]))
+    table = pd.DataFrame(rows, columns=list(CLIP_COLUMNS)).astype(CLIP_DTYPES)
+    facts = IndexFacts(resolved_rule(config), seen, "" if marks is None else marks_hash(marks))
+    return BuiltIndex(table, skipped, facts, n_hashed)
+
+
+def index_sessions(study: StudyFolder, progress: Progress | None = None) -> tuple[pd.DataFrame, list[SkippedSession]]:
+    """Return the clips of a study and the sessions that gave none, see :func:`index_study`."""
+    built = index_study(study, progress)
+    return built.table, built.skipped
 
 
 def build_clip_index(study: StudyFolder, progress: Progress | None = None) -> pd.DataFrame:
     """Build the clip index and write ``clips.parquet``; sessions passed over are logged as warnings."""
-    table, skipped = index_sessions(study, progress)
-    for item in skipped:
+    built = index_study(study, progress)
+    for item in built.skipped:
         _log.warning("passed over: %s", item.reason)
-    write_table(study.clip_index_path, table)
-    return table
-
-
-def load_clip_index(path: Path | StudyFolder) -> pd.DataFrame:
-    """Read the clip index.
-
-    Parameters
-    ----------
-    path : Path or StudyFolder
-        ``clips.parquet``, or the study that has it.
-
-    Raises
-    ------
-    ExportError
-        If it is missing or damaged.
-    """
-    file = path.clip_index_path if isinstance(path, StudyFolder) else Path(path)
-    return read_table(file, tuple(CLIP_COLUMNS), "clip index", f"Build it with: emer clips {file.parent}")
+    write_clip_index(study.clip_index_path, built.table, built.facts)
+    return built.table
 
 
 def _check_name(path: Path, session: Session) -> None:
@@ -174,58 +196,127 @@ def _check_unique(rows: list[dict[str, Any]]) -> None:
             )
 
 
-def session_clips(session: Session, rule: QualitySection, session_file: str) -> list[dict[str, Any]]:
-    """Cut one session into clips: one whole stimulus is one clip.
+def session_clips(
+    session: Session,
+    quality: QualitySection,
+    session_file: str,
+    *,
+    rule: ClipsSection | None = None,
+    sha256: str | None = None,
+    apex_marks: pd.DataFrame | None = None,
+) -> list[dict[str, Any]]:
+    """Cut one session into clips: one stimulus, or the part of it that the rule takes, is one clip.
 
     Parameters
     ----------
     session : Session
-    rule : QualitySection
+    quality : QualitySection
         The study's quality rule.
     session_file : str
         Path to store.
+    rule : ClipsSection, optional
+        Whole trials by default.
+    sha256 : str, optional
+        Of the session file, if it is known.
+    apex_marks : DataFrame, optional
+        From :func:`~data_schema.clips.apexes.read_apex_marks`, for the rule apex.
     """
+    rule = rule or ClipsSection()
     cut, held = session.cut_trials(), session.held_trials()
     trials = [*session.trials(), *_unfinished(session, cut)]
     if not trials:
         return []
-    sha256 = session.sha256
-    frame_times = session.video.frame_times_us if session.video is not None else np.zeros(0, dtype=np.int64)
-    # A stream's own median interval says how much should be there, also for a replayed one.
-    frame_interval = sample_interval_us(frame_times)
-    gaze_interval = sample_interval_us(session.table(GAZE)[:20_000]["t_system_us"].astype(np.int64))
+    sha256 = sha256 or session.sha256
+    streams = _Streams.of(session)
+    names = {trial.trial_id: clip_id(session.participant, session.session, trial.trial_id) for trial in trials}
+    apexes = _apexes(session, sha256, names, apex_marks) if rule.rule == "apex" else {}
     rows = []
-    for trial in trials:
-        start, end = trial.t_onset_us, trial.t_offset_us
-        n_frames = int(np.searchsorted(frame_times, end) - np.searchsorted(frame_times, start))
-        share = gaze_valid_share(session, start, end, gaze_interval)
-        expected = (end - start) / frame_interval if frame_interval > 0 else 0.0
-        reason = exclusion_reason(trial, share, n_frames, expected, rule)
+    for trial in sorted(trials, key=lambda trial: trial.trial_id):
+        apex = apexes.get(trial.trial_id)
+        part = clip_part(trial.t_onset_us, trial.t_offset_us, rule, apex.t_us if apex else None)
+        whole = streams.measure(trial, trial.t_onset_us, trial.t_offset_us, quality)
+        same = (part.t_start_us, part.t_end_us) == (trial.t_onset_us, trial.t_offset_us)
+        mine = whole if same else streams.measure(trial, part.t_start_us, part.t_end_us, quality)
         if trial.trial_id in cut:
-            reason = f"the trial was cut off: {cut[trial.trial_id]}"
+            damage = f"the trial was cut off: {cut[trial.trial_id]}"
         elif trial.trial_id in held:
             seconds = held[trial.trial_id]
-            reason = f"the clip was held for {seconds:.1f} s while the participant was asked whether to stop"
+            damage = f"the clip was held for {seconds:.1f} s while the participant was asked whether to stop"
+        else:
+            damage = ""
+        reason = damage or part.problem or mine.reason
         rows.append(
             {
-                "clip_id": clip_id(session.participant, session.session, trial.trial_id),
+                "clip_id": names[trial.trial_id],
                 "participant": session.participant,
                 "session": session.session,
+                "run": session.continues_run + 1,
                 "trial_id": trial.trial_id,
                 "stimulus_id": trial.stimulus_id,
                 "target_emotion": trial.target_emotion,
                 "session_file": session_file,
                 "session_sha256": sha256,
-                "t_start_us": start,
-                "t_end_us": end,
-                "n_face_frames": n_frames,
-                "gaze_valid_share": share,
+                "t_trial_start_us": trial.t_onset_us,
+                "t_trial_end_us": trial.t_offset_us,
+                "t_start_us": part.t_start_us,
+                "t_end_us": part.t_end_us,
+                "t_apex_us": apex.t_us if apex else -1,
+                "n_apex": apex.n_annotators if apex else 0,
+                "apex_spread_s": apex.spread_s if apex else float("nan"),
+                "n_face_frames": mine.n_frames,
+                "gaze_valid_share": mine.gaze_share,
+                "trial_included": not (damage or whole.reason),
                 "included": not reason,
                 "exclusion_reason": reason,
                 "simulated": session.simulated,
             }
         )
     return rows
+
+
+def _apexes(session: Session, sha256: str, names: Mapping[int, str], marks: pd.DataFrame | None) -> dict[int, Apex]:
+    """Return the apexes of a session's trials that have one."""
+    if marks is None or not len(marks) or session.video is None:
+        return {}
+    of_clip = marks_by_clip(marks, names.values())
+    if not of_clip:
+        return {}
+    frames = session.video.frames[:]
+    times, pts = frames["t_capture_us"].astype(np.int64), frames["pts"].astype(np.int64)
+    found = {number: clip_apex(of_clip[name], sha256, times, pts) for number, name in names.items() if name in of_clip}
+    return {number: apex for number, apex in found.items() if apex is not None}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """How good a stretch of a trial is."""
+
+    gaze_share: float
+    n_frames: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """A session's streams, and the median interval of each: it says how much should be there, also for a replayed one."""
+
+    session: Session
+    frame_times: Any
+    frame_interval: float
+    gaze_interval: float
+
+    @classmethod
+    def of(cls, session: Session) -> _Streams:
+        times = session.video.frame_times_us if session.video is not None else np.zeros(0, dtype=np.int64)
+        gaze_interval = sample_interval_us(session.table(GAZE)[:20_000]["t_system_us"].astype(np.int64))
+        return cls(session, times, sample_interval_us(times), gaze_interval)
+
+    def measure(self, trial: Trial, start: int, end: int, quality: QualitySection) -> _Measured:
+        n_frames = int(np.searchsorted(self.frame_times, end) - np.searchsorted(self.frame_times, start))
+        share = gaze_valid_share(self.session, start, end, self.gaze_interval)
+        expected = (end - start) / self.frame_interval if self.frame_interval > 0 else 0.0
+        reason = exclusion_reason(end - start, trial.completed, share, n_frames, expected, quality)
+        return _Measured(share, n_frames, reason)
 
 
 def _unfinished(session: Session, cut: dict[int, str]) -> list[Trial]:
@@ -256,24 +347,3 @@ def gaze_valid_share(session: Session, t_start_us: int, t_end_us: int, interval_
     expected = (t_end_us - t_start_us) / interval_us if interval_us > 0 else 0.0
     # A clip holds one sample more or less than its length says: that is no loss.
     return float(min(1.0, valid / max(len(rows), expected - 1.0)))
-
-
-def exclusion_reason(
-    trial: Trial, gaze_share: float, n_frames: int, frames_expected: float, rule: QualitySection
-) -> str:
-    """Return why a clip is left out, or an empty text.
-
-    A study without a camera sets ``min_frames_share = 0``, one without a tracker
-    ``max_gaze_loss = 1``: then what is missing is masked instead.
-    """
-    if trial.t_offset_us <= trial.t_onset_us:
-        return "the stimulus has no duration"
-    if not trial.completed:
-        return "the stimulus did not play to its end"
-    if 1.0 - gaze_share > rule.max_gaze_loss:
-        return f"gaze lost in {1.0 - gaze_share:.0%} of the samples (at most {rule.max_gaze_loss:.0%})"
-    frames_share = n_frames / frames_expected if frames_expected > 0 else 0.0
-    # One frame of rounding at the clip's edges is no loss.
-    if rule.min_frames_share > 0 and n_frames + 1 < rule.min_frames_share * max(frames_expected, 2.0):
-        return f"{frames_share:.0%} of the camera frames (at least {rule.min_frames_share:.0%})"
-    return ""

@@ -162,6 +162,27 @@ def current_votes(labels: pd.DataFrame) -> pd.DataFrame:
     return votes
 
 
+def current_marks(marks: pd.DataFrame, task: str | None = None, kinds: Iterable[str] = ()) -> pd.DataFrame:
+    """Return the marks of frames that were not taken back.
+
+    Parameters
+    ----------
+    marks : DataFrame
+        From `read_log`.
+    task : {'fer', 'er'}, optional
+        Only this pass.
+    kinds : iterable of str
+        Only these, such as apex; all by default.
+    """
+    removed = set(marks["removes"].dropna())
+    holds = marks[marks["removes"].isna() & ~marks["row_id"].isin(removed) & marks["frame_index"].notna()]
+    if task is not None:
+        holds = holds[holds["task"] == task]
+    wanted = set(kinds)
+    chosen: pd.DataFrame = holds[holds["kind"].isin(wanted)] if wanted else holds
+    return chosen
+
+
 def _frame(rows: Iterable[Sequence[Any]], columns: Sequence[LabelColumn]) -> pd.DataFrame:
     import pandas as pd
 
