@@ -22,7 +22,7 @@ import bootstrap
 # Which extras the pins of a Python version must cover. 3.10 is the recording PC and has no torch.
 TARGETS = {
     "py311": ((3, 11), "annotate,dev,train"),
-    "py310": ((3, 10), "annotate,dev,lab"),
+    "py310": ((3, 10), "annotate,lab,test"),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack
 from annotation.evidence.signals import EvidenceParameters, eye_evidence
-from annotation.evidence.stimulus import stimulus_box_norm, stimulus_track
+from annotation.evidence.stimulus import stimulus_track
 from annotation.evidence.storage import load_evidence, load_flips, save_evidence, save_flips
 
 __all__ = [
@@ -21,6 +21,5 @@ __all__ = [
     "load_flips",
     "save_evidence",
     "save_flips",
-    "stimulus_box_norm",
     "stimulus_track",
 ]

@@ -10,11 +10,6 @@ from annotation.evidence.eyes import EyeEvidence
 
 #: How much of the past the trail of the gaze shows.
 TRAIL_US = 300_000
-#: Shades of the map from low to high: matplotlib's "inferno" (Smith and van der Walt 2015, CC0), whose lightness
-#: rises evenly, so that it reads the same with any colour vision and in grey.
-_SHADES = np.array(
-    [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], dtype=np.float64
-)
 
 
 @dataclass
@@ -125,29 +120,6 @@ def fixations_until(eyes: EyeEvidence, time_us: int) -> np.ndarray:
     begun = eyes.fixations[eyes.fixations[:, 0] <= time_us].copy()
     begun[:, 1] = np.minimum(begun[:, 1], time_us)
     return begun
-
-
-def map_image(fixation_map: np.ndarray) -> np.ndarray:
-    """Return a fixation map as an image that lets through what lies below where nobody looked.
-
-    Parameters
-    ----------
-    fixation_map : ndarray of float32, shape (height, width)
-        0 to 1.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width, 4)
-        Red, green, blue and opacity.
-    """
-    value = np.clip(np.nan_to_num(fixation_map.astype(np.float64)), 0.0, 1.0)
-    place = np.linspace(0.0, 1.0, len(_SHADES))
-    image = np.empty((*value.shape, 4), dtype=np.uint8)
-    for channel in range(3):
-        image[..., channel] = np.interp(value, place, _SHADES[:, channel]).round()
-    # The square root makes short looks visible; nothing is opaque, since one has to see at what they looked.
-    image[..., 3] = (np.sqrt(value) * 215).round()
-    return image
 
 
 def value_range(values: np.ndarray, smallest: float) -> tuple[float, float]:

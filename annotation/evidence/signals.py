@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 MAP_SHAPE = (90, 160)
 #: Read before and after the clip, so that velocities, fixations and blinks at its ends are whole.
 MARGIN_US = 500_000
-WHOLE_SCREEN = (0.0, 0.0, 1.0, 1.0)
 
 
 def _signal_parameters() -> SignalParameters:
@@ -84,9 +83,9 @@ def eye_evidence(
     ConfigError
         If the session does not say on which screen it was recorded.
     """
-    from annotation.evidence.stimulus import stimulus_box_norm
-    from data_schema.exports.session_quality import recorded_screen
     from data_schema.session.layout import GAZE, OPENNESS
+    from data_schema.session.screen import recorded_screen
+    from data_schema.signals.coordinates import WHOLE_SCREEN, stimulus_box_norm
     from data_schema.signals.eye_signals import prepare_eye_signals
 
     parameters = parameters or EvidenceParameters()

@@ -20,24 +20,6 @@ if TYPE_CHECKING:
 ROUNDING_US = 500
 
 
-def stimulus_box_norm(screen_px: tuple[int, int], stimulus_px: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return where a stimulus stood: as large as fits, its own shape kept, in the middle, as the presenter shows it.
-
-    Parameters
-    ----------
-    screen_px, stimulus_px : tuple of int
-        Width and height.
-
-    Returns
-    -------
-    tuple of float
-        Left, top, width and height, shares of the screen.
-    """
-    scale = min(screen_px[0] / stimulus_px[0], screen_px[1] / stimulus_px[1])
-    width, height = stimulus_px[0] * scale / screen_px[0], stimulus_px[1] * scale / screen_px[1]
-    return ((1.0 - width) / 2.0, (1.0 - height) / 2.0, width, height)
-
-
 def shown_frames(frames: FrameSource, clip_time_us: Times) -> Times:
     """Return the frame that each flip showed, from the time inside the file that the presenter stored for it.
 

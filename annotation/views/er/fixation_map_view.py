@@ -9,11 +9,11 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPixmap
 
 from annotation.desk.eye_scene import EyeScene
 from annotation.desk.state import PLAYBACK
-from annotation.evidence.drawing import map_image
 from annotation.evidence.eyes import EyeEvidence
 from annotation.texts import Texts
 from annotation.views.er.screen_canvas import ScreenCanvas, as_image
 from annotation.views.theme import Theme
+from data_schema.signals.maps import map_image
 
 #: Seconds between two pictures behind the map while the clip plays.
 WHILE_PLAYING_S = 0.2

@@ -13,10 +13,10 @@ from annotation.evidence.drawing import (
     column_ranges,
     fixations_until,
     gaze_trail,
-    map_image,
     value_range,
 )
 from annotation.evidence.eyes import EyeEvidence
+from data_schema.signals.maps import map_image
 
 
 @given(st.integers(1, 300), st.integers(0, 2**32 - 1), st.floats(0, 0.9))

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotation.evidence import EvidenceParameters, eye_evidence, stimulus_box_norm
+from annotation.evidence import EvidenceParameters, eye_evidence
 from annotation.evidence.signals import draw_map
 from data_schema.session import SessionWriter
 from data_schema.session.layout import GAZE, OPENNESS
 from data_schema.session.reader import open_session
 from data_schema.session.synthetic import synthetic_config
+from data_schema.signals.coordinates import stimulus_box_norm
 
 RATE_HZ = 500
 ONSET_US = 10_000_000
