@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.signals.blinks import BlinkParameters, blink_mask, closed_by_openness, find_blinks
-from data_schema.signals.fixations import EyeMovements, IVTParameters, classify
+from data_schema.signals.fixations import EyeMovements, IVTParameters, find_eye_movements
 from data_schema.signals.gaze import Float, GazeSignal, Int, ScreenGeometry, sample_interval_us, select_eye
 from data_schema.signals.luminance import LightEffect
 from data_schema.signals.pupil import PupilParameters, clean_pupil
@@ -137,6 +137,6 @@ def prepare_eye_signals(
         pupil_mm=pupil_mm,
         pupil_light_free_mm=pupil_mm - light_mm,
         openness_mm=openness,
-        movements=classify(gaze.t_us, gaze.gaze_mm, gaze.eye_mm, gaze.gaze_norm, parameters.fixations),
+        movements=find_eye_movements(gaze_rows, screen, parameters.fixations),
         blinks=blinks,
     )

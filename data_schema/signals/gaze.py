@@ -16,7 +16,7 @@ tracker; display area from (0, 0) at the top left to (1, 1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -157,10 +157,82 @@ def combine_eyes(left: npt.ArrayLike, right: npt.ArrayLike, eye: str) -> Float:
     raise ValueError(f"eye must be one of {', '.join(EYE_SELECTIONS)}, got '{eye}'")
 
 
+@dataclass(frozen=True)
+class OneEye:
+    """What the tracker says of one eye; NaN where it is not valid.
+
+    Parameters
+    ----------
+    gaze_norm : ndarray of float64, shape (n, 2)
+        Share of the display area.
+    gaze_mm, eye_mm : ndarray of float64, shape (n, 3)
+        Gaze point and eye position, mm, in one coordinate system.
+    pupil_mm : ndarray of float64, shape (n,)
+        Pupil diameter.
+    """
+
+    gaze_norm: Float
+    gaze_mm: Float
+    eye_mm: Float
+    pupil_mm: Float
+
+    @property
+    def direction(self) -> Float:
+        """Unit vectors from the eye to its gaze point, shape (n, 3); NaN where either is missing."""
+        ray = self.gaze_mm - self.eye_mm
+        length = np.sqrt(np.einsum("ni,ni->n", ray, ray))
+        return np.asarray(ray / np.where(length > 0, length, np.nan)[:, None], dtype=np.float64)
+
+    def filled(self, t_us: Int, max_gap_ms: float) -> OneEye:
+        """Return the eye with its short losses bridged, gaze and position alike; the pupil is left as it is."""
+        if max_gap_ms <= 0:
+            return self
+        columns = np.concatenate([self.gaze_norm, self.gaze_mm, self.eye_mm], axis=1)
+        # A value that the tracker gave beside a loss of another is kept: only what is missing is bridged.
+        bridged = np.where(np.isfinite(columns), columns, fill_gaps(t_us, columns, max_gap_ms))
+        return replace(self, gaze_norm=bridged[:, :2], gaze_mm=bridged[:, 2:5], eye_mm=bridged[:, 5:])
+
+
 def _masked(rows: npt.NDArray[Any], value: str, valid: str) -> Float:
     out = rows[value].astype(np.float64)
     out[rows[valid] != 1] = np.nan
     return out
+
+
+def both_eyes(rows: npt.NDArray[Any], screen: ScreenGeometry | None = None) -> tuple[OneEye, OneEye]:
+    """Take the left and the right eye out of rows of ``/eye/gaze``.
+
+    Parameters
+    ----------
+    rows : structured ndarray, shape (n,)
+        Rows with the columns of ``data_schema.session.layout.GAZE``.
+    screen : ScreenGeometry, optional
+        Where the tracker gave three-dimensional gaze points or eye positions for less than half of its gaze, all of
+        them are computed from the gaze on the display area, for an eye straight in front of the screen's centre.
+        The two are never mixed within a recording: their coordinate systems differ.
+    """
+    eyes: list[OneEye] = []
+    n_seen = n_solid = 0
+    for side in ("left", "right"):
+        gaze_norm = _masked(rows, f"{side}_gaze_norm", f"{side}_gaze_valid")
+        gaze_norm[~finite_rows(gaze_norm)] = np.nan
+        gaze_mm = _masked(rows, f"{side}_gaze_user_mm", f"{side}_gaze_valid")
+        eye_mm = _masked(rows, f"{side}_origin_user_mm", f"{side}_origin_valid")
+        seen = finite_rows(gaze_norm)
+        n_seen += int(seen.sum())
+        n_solid += int((seen & finite_rows(gaze_mm) & finite_rows(eye_mm)).sum())
+        eyes.append(OneEye(gaze_norm, gaze_mm, eye_mm, _masked(rows, f"{side}_pupil_mm", f"{side}_pupil_valid")))
+    if screen is not None and 2 * n_solid < n_seen:
+        before_mm = np.array([0.0, 0.0, screen.distance_mm])
+        eyes = [
+            replace(
+                eye,
+                gaze_mm=screen.gaze_3d_mm(eye.gaze_norm),
+                eye_mm=np.where(finite_rows(eye.gaze_norm)[:, None], before_mm, np.nan),
+            )
+            for eye in eyes
+        ]
+    return eyes[0], eyes[1]
 
 
 def select_eye(rows: npt.NDArray[Any], eye: str = "average", screen: ScreenGeometry | None = None) -> GazeSignal:
@@ -173,34 +245,21 @@ def select_eye(rows: npt.NDArray[Any], eye: str = "average", screen: ScreenGeome
     eye : str
         See :func:`combine_eyes`.
     screen : ScreenGeometry, optional
-        Where the tracker gave no three-dimensional gaze points or eye positions
-        at all, they are computed from the gaze on the display area, for an eye
-        straight in front of the screen's centre.
+        Stands in for three-dimensional fields that are missing, see :func:`both_eyes`.
 
     Returns
     -------
     GazeSignal
     """
-    parts: dict[str, Float] = {}
-    for name, column, valid in (
-        ("gaze_norm", "gaze_norm", "gaze_valid"),
-        ("gaze_mm", "gaze_user_mm", "gaze_valid"),
-        ("eye_mm", "origin_user_mm", "origin_valid"),
-        ("pupil_mm", "pupil_mm", "pupil_valid"),
-    ):
-        sides = [_masked(rows, f"{side}_{column}", f"{side}_{valid}") for side in ("left", "right")]
-        parts[name] = combine_eyes(sides[0], sides[1], eye)
-    seen = finite_rows(parts["gaze_norm"])
-    parts["gaze_norm"][~seen] = np.nan
-    has_3d = finite_rows(parts["gaze_mm"]) & finite_rows(parts["eye_mm"])
-    if screen is not None and seen.any() and not has_3d.any():
-        parts["gaze_mm"] = screen.gaze_3d_mm(parts["gaze_norm"])
-        parts["eye_mm"] = np.where(seen[:, None], np.array([0.0, 0.0, screen.distance_mm]), np.nan)
+    left, right = both_eyes(rows, screen)
     return GazeSignal(
         t_us=rows["t_system_us"].astype(np.int64),
+        gaze_norm=combine_eyes(left.gaze_norm, right.gaze_norm, eye),
+        gaze_mm=combine_eyes(left.gaze_mm, right.gaze_mm, eye),
+        eye_mm=combine_eyes(left.eye_mm, right.eye_mm, eye),
+        pupil_mm=combine_eyes(left.pupil_mm, right.pupil_mm, eye),
         left_valid=rows["left_gaze_valid"] == 1,
         right_valid=rows["right_gaze_valid"] == 1,
-        **parts,
     )
 
 
@@ -254,47 +313,39 @@ def contiguous_runs(t_us: Int, valid: Bool, max_step: float = 2.0) -> tuple[Int,
     return np.sort(np.concatenate([starts, holes + 1])), np.sort(np.concatenate([ends, holes]))
 
 
-def angular_velocity(t_us: Int, gaze_mm: Float, eye_mm: Float, window_ms: float = 20.0) -> Float:
-    """Compute the angular velocity of gaze at each sample.
-
-    The velocity at a sample is the angle between the gaze points at both ends of
-    a window centred on it, seen from the eye position of the sample itself,
-    divided by the time between the ends. At an end of the data or beside a loss
-    the window is cut to the samples that are there.
+def fill_gaps(t_us: Int, values: Float, max_gap_ms: float) -> Float:
+    """Bridge short losses by straight lines.
 
     Parameters
     ----------
     t_us : ndarray of int64, shape (n,)
         Microseconds, increasing.
-    gaze_mm, eye_mm : ndarray of float64, shape (n, 3)
+    values : ndarray of float64, shape (n, k)
         NaN where missing.
-    window_ms : float
-        Length of the window; at least one sample on each side is used.
+    max_gap_ms : float
+        Losses longer than this, from the last valid to the next valid sample, stay; 0 fills nothing.
 
     Returns
     -------
-    ndarray of float64, shape (n,)
-        Degrees per second; NaN where there is no gaze or no neighbour.
+    ndarray of float64, shape (n, k)
 
     References
     ----------
-    Olsen (2012), section "Velocity calculator" (default window 20 ms).
+    Olsen (2012), section 3.1.1 "Gap fill-in interpolation": each lost sample lies on the line between the samples before
+    and after the gap, where its own time stands between theirs.
     """
-    n = len(t_us)
-    velocity = np.full(n, np.nan)
-    if n < 2:
-        return velocity
-    half = max(1, int(np.floor(window_ms * 1000.0 / (2.0 * sample_interval_us(t_us)) + 0.5)))
-    valid = finite_rows(gaze_mm) & finite_rows(eye_mm)
-    starts, ends = contiguous_runs(t_us, valid)
-    if not len(starts):
-        return velocity
+    filled: Float = values.copy()
+    missing = ~finite_rows(values)
+    starts, ends = true_runs(missing)
+    if max_gap_ms <= 0 or not len(starts):
+        return filled
+    inside = (starts > 0) & (ends < len(t_us) - 1)
+    starts, ends = starts[inside], ends[inside]
+    short = t_us[ends + 1] - t_us[starts - 1] <= max_gap_ms * 1000.0
+    starts, ends = starts[short], ends[short]
     lengths = ends - starts + 1
-    index = np.flatnonzero(valid)
-    first = np.maximum(index - half, np.repeat(starts, lengths))
-    last = np.minimum(index + half, np.repeat(ends, lengths))
-    index, first, last = index[last > first], first[last > first], last[last > first]
-    angle = angle_between_deg(gaze_mm[first], gaze_mm[last], eye_mm[index])
-    seconds = (t_us[last] - t_us[first]) / 1e6
-    velocity[index] = np.where(seconds > 0, angle / np.where(seconds > 0, seconds, 1.0), np.nan)
-    return velocity
+    before, after = np.repeat(starts - 1, lengths), np.repeat(ends + 1, lengths)
+    index = before + 1 + np.arange(len(before)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    share = (t_us[index] - t_us[before]) / (t_us[after] - t_us[before])
+    filled[index] = values[before] + share[:, None] * (values[after] - values[before])
+    return filled

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from data_schema.study.sections.base import Section
 
@@ -49,7 +49,7 @@ class EyeMovementsSection(Section):
         0.0, ge=0, description="Longest loss bridged by a straight line; 0 bridges none. The white paper says 75."
     )
     noise_reduction: Literal["none", "moving_average", "median"] = Field(
-        "none", description="Noise reduction before the velocity is computed."
+        "median", description="Noise reduction before the velocity is computed."
     )
     noise_window_samples: int = Field(3, ge=1, description="Samples in the window of the noise reduction; odd.")
     velocity_window_ms: float = Field(20.0, gt=0, description="Length of the velocity window.")
@@ -58,6 +58,13 @@ class EyeMovementsSection(Section):
     merge_max_time_ms: float = Field(75.0, ge=0, description="Longest time between fixations that are joined.")
     merge_max_angle_deg: float = Field(0.5, ge=0, description="Largest angle between fixations that are joined.")
     min_fixation_ms: float = Field(60.0, ge=0, description="Shorter fixations are discarded; 0 keeps all.")
+
+    @field_validator("noise_window_samples")
+    @classmethod
+    def _window_has_a_middle(cls, samples: int) -> int:
+        if samples % 2 == 0:
+            raise ValueError("the window has to have a middle sample; give an odd number")
+        return samples
 
 
 class BlinksSection(Section):

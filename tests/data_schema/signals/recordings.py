@@ -35,8 +35,16 @@ def gaze_rows(t_us: np.ndarray, gaze_norm: np.ndarray, pupil_mm: float | np.ndar
     return rows
 
 
+#: Tobii's words for what the eye does, as numbers of SampleKind.
+TOBII_KINDS = {"Unclassified": 0, "Fixation": 1, "Saccade": 2, "EyesNotFound": 3}
+
+
 def prolab_ivt(folder: Path) -> dict[str, np.ndarray]:
-    """Return the 300 Hz Pro Lab recording: times, gaze and eye per side in mm, Tobii's own classes."""
+    """Return the 300 Hz Pro Lab recording: times, gaze, eye and direction per side, and Tobii's own classes.
+
+    Everything is in the display's coordinates (mm, origin at its top left, z towards the viewer); directions have five
+    decimals and are finer than the positions, which have one.
+    """
     table = pd.read_csv(folder / "tobii_prolab_ivt" / "ivt_300Hz.tsv.gz", sep="\t", decimal=",", low_memory=False)
     table = table[table["Sensor"] == "Eye Tracker"]
     out = {"t_us": table["Eyetracker timestamp [μs]"].to_numpy().astype(np.int64)}
@@ -44,11 +52,30 @@ def prolab_ivt(folder: Path) -> dict[str, np.ndarray]:
         valid = (table[f"Validity {side}"] == "Valid").to_numpy()
         gaze = table[[f"Gaze point {side} {axis} [DACS mm]" for axis in "XY"]].to_numpy(dtype=float)
         eye = table[[f"Eye position {side} {axis} [DACS mm]" for axis in "XYZ"]].to_numpy(dtype=float)
+        direction = table[[f"Gaze direction {side} {axis} [DACS norm]" for axis in "XYZ"]].to_numpy(dtype=float)
         out[f"{side}_gaze_mm"] = np.where(valid[:, None], np.column_stack([gaze, np.zeros(len(gaze))]), np.nan)
         out[f"{side}_eye_mm"] = np.where(valid[:, None], eye, np.nan)
-    classes = {"Unclassified": 0, "Fixation": 1, "Saccade": 2, "EyesNotFound": 3}
-    out["kind"] = table["Eye movement type"].map(classes).to_numpy()
+        out[f"{side}_direction"] = np.where(valid[:, None], direction, np.nan)
+    out["kind"] = table["Eye movement type"].map(TOBII_KINDS).to_numpy()
     return out
+
+
+def prolab_rows(real: dict[str, np.ndarray], flat: bool = False) -> np.ndarray:
+    """Return the same as rows of /eye/gaze; a gaze point is where its ray meets the display.
+
+    With `flat` the three-dimensional fields are missing, as from a tracker that gives gaze on the display alone.
+    """
+    rows = GAZE.empty(len(real["t_us"]))
+    rows["t_system_us"] = rows["t_device_us"] = rows["t_received_us"] = real["t_us"]
+    for side in ("left", "right"):
+        gaze, eye, direction = (real[f"{side}_{name}"] for name in ("gaze_mm", "eye_mm", "direction"))
+        seen = np.isfinite(gaze[:, 0])
+        rows[f"{side}_gaze_norm"] = gaze[:, :2] / (527.0, 296.5)
+        reach = -eye[:, 2:] / direction[:, 2:]
+        rows[f"{side}_gaze_user_mm"] = np.nan if flat else eye + reach * direction
+        rows[f"{side}_origin_user_mm"] = np.nan if flat else eye
+        rows[f"{side}_gaze_valid"] = rows[f"{side}_origin_valid"] = seen
+    return rows
 
 
 def spectrum_600hz(folder: Path) -> np.ndarray:

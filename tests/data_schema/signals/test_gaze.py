@@ -6,11 +6,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data_schema.signals.gaze import (
     angle_between_deg,
-    angular_velocity,
     combine_eyes,
     contiguous_runs,
     select_eye,
 )
+from data_schema.signals.velocity import angular_velocity
 
 from .recordings import SCREEN, gaze_rows, stamps
 
