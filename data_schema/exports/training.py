@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 
 from data_schema.atomic import sync_folder
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_current_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports.columns import SESSION_QUALITY, dtypes
 from data_schema.exports.data_card import data_card
@@ -138,7 +138,7 @@ def export_training(
         folds are then as they were.
     """
     out = Path(out)
-    index = load_clip_index(study)
+    index = load_current_clip_index(study)
     clips = index[index["included"]].sort_values("clip_id", ignore_index=True)
     _refuse_nothing(study, index, clips)
     _check_target(out, force)

@@ -15,7 +15,7 @@ from datetime import date
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_current_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports.folds import load_folds
 from data_schema.publishing.dates import shifted
@@ -258,7 +258,7 @@ def open_publication(
     settings = settings or study.config.publish
     if force_faces is not None:
         settings = settings.model_copy(update={"faces": force_faces})
-    index = load_clip_index(study)
+    index = load_current_clip_index(study)
     if not len(index):
         raise ExportError(
             f"{study.clip_index_path.name} lists no clip. Record sessions, then run: emer clips {study.root}"

@@ -222,7 +222,12 @@ _FACE = (
         "face_found_share", "share", "Share of the clip's analysed camera frames with a face, found or followed."
     ),
     EyeFeature("face_size_mean", "px", "Mean distance between the eyes in the picture, over frames with a face."),
-    EyeFeature("face_sharpness_mean", "as in the face rows", "Mean sharpness of the face, over frames with a face."),
+    EyeFeature(
+        "face_sharpness_mean",
+        "grey levels squared",
+        "Mean variance of the Laplacian of the aligned face, over frames with a face.",
+    ),
+    EyeFeature("face_brightness_mean", "share", "Mean luma of the face, over frames with a face."),
     EyeFeature("head_yaw_mean", "deg", "Mean turn of the head to the side, over frames with a face."),
     EyeFeature("head_yaw_sd", "deg", "Population standard deviation of the turn to the side (two frames or more)."),
     EyeFeature("head_pitch_mean", "deg", "Mean nod of the head, over frames with a face."),

@@ -181,7 +181,7 @@ def _faces(faces: npt.NDArray[Any]) -> dict[str, float]:
     """Summarise the analysed frames of a clip, in the order of time."""
     seen = faces[faces["found"].astype(bool)]
     found = {"face_found_share": len(seen) / len(faces)}
-    for name, column in (("face_size", "size_px"), ("face_sharpness", "sharpness")):
+    for name, column in (("face_size", "size_px"), ("face_sharpness", "sharpness"), ("face_brightness", "brightness")):
         found[f"{name}_mean"] = _mean(seen[column].astype(np.float64))
     angles = np.stack([seen[f"{name}_deg"].astype(np.float64) for name in ("yaw", "pitch", "roll")], axis=1)
     for i, name in enumerate(("yaw", "pitch", "roll")):
