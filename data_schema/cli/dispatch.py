@@ -34,6 +34,7 @@ EXTRA_OF_MODULE: dict[str, str] = {
     "jinja2": "pages",
     "matplotlib": "pages",
     "pylsl": "lsl",
+    "mlcroissant": "croissant",
     "distributed": "cluster",
     "dask": "cluster",
     "PyQt5": "annotate",

@@ -1,0 +1,63 @@
+"""``emer export croissant``: tables with a description that machines read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from data_schema.publishing.numbers import Numbers
+    from data_schema.publishing.tables.declarations import PublishedTable
+
+
+def croissant(
+    study: Path = typer.Argument(..., help="The study folder."),
+    out: Optional[Path] = typer.Argument(None, help="Folder to make: Parquet tables with croissant.json."),  # noqa: UP045
+    tables: Optional[Path] = typer.Option(  # noqa: UP045
+        None, "--for", help="Describe this folder of emer export parquet instead, and write croissant.json into it."
+    ),
+    force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
+) -> None:
+    """Publish Parquet tables with their Croissant 1.1 description, checked by mlcroissant."""
+    from data_schema.cli.exports.parquet import say_unanswered
+    from data_schema.cli.talk import progress_bar
+    from data_schema.errors import UsageError
+    from data_schema.publishing.croissant import CROISSANT_NAME, add_croissant, check_croissant, write_croissant
+    from data_schema.publishing.datasheet import unanswered
+    from data_schema.publishing.folder import check_target
+    from data_schema.publishing.publication import open_publication
+    from data_schema.publishing.tables.parquet import export_parquet
+    from data_schema.study import find_study
+
+    if (out is None) == (tables is None):
+        raise UsageError("name either a folder to make, or with --for a folder that emer export parquet has made.")
+    import mlcroissant  # noqa: F401  (before the work, not after it)
+
+    if out is not None:
+        check_target(out, "croissant", force)
+    publication = open_publication(find_study(study))
+    warnings: list[str] = []
+
+    def describe(folder: Path, numbers: Numbers, declared: tuple[PublishedTable, ...]) -> None:
+        write_croissant(publication, numbers, declared, folder)
+        warnings.extend(check_croissant(folder / CROISSANT_NAME))
+
+    if out is not None:
+        with progress_bar("recordings") as progress:
+            export_parquet(
+                publication,
+                out,
+                force=force,
+                kind="croissant",
+                progress=progress,
+                more=describe,
+            )
+        path = out / CROISSANT_NAME
+    else:
+        path = add_croissant(publication, Path(str(tables)), warnings)
+    for warning in warnings:
+        typer.echo(f"warning: mlcroissant: {warning}", err=True)
+    say_unanswered(unanswered(publication))
+    typer.echo(str(path))

@@ -1,0 +1,42 @@
+"""``emer export parquet``: tables that the Hugging Face hub, pandas and Arrow read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def parquet(
+    study: Path = typer.Argument(..., help="The study folder."),
+    out: Path = typer.Argument(..., help="Folder to make."),
+    gaze: bool = typer.Option(True, "--gaze/--no-gaze", help="Write every gaze sample, too."),
+    force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
+) -> None:
+    """Publish the study as Parquet tables with a dataset card: the layout of the Hugging Face hub, without a script."""
+    from data_schema.cli.talk import progress_bar
+    from data_schema.publishing.datasheet import unanswered
+    from data_schema.publishing.folder import check_target
+    from data_schema.publishing.publication import open_publication
+    from data_schema.publishing.tables.parquet import export_parquet
+    from data_schema.study import find_study
+
+    check_target(out, "parquet", force)
+    publication = open_publication(find_study(study))
+    with progress_bar("recordings") as progress:
+        result = export_parquet(publication, out, force=force, gaze=gaze, progress=progress)
+    numbers = result.numbers
+    typer.echo(
+        f"{out}: {len(result.tables)} tables, {sum(numbers.rows.values())} rows; {numbers.clips} clips of "
+        f"{numbers.participants} participants"
+    )
+    for item in publication.withheld:
+        typer.echo(f"  held back: {item.what}: {item.count} ({item.why})", err=True)
+    say_unanswered(unanswered(publication))
+    typer.echo(f"Read {out / 'README.md'}; next: emer export croissant {study} --for {out}", err=True)
+
+
+def say_unanswered(keys: list[str]) -> None:
+    """Name what the study has not said of its dataset."""
+    if keys:
+        typer.echo(f"note: datasheet and card say that these are not said yet: [publish] {', '.join(keys)}", err=True)
