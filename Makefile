@@ -10,6 +10,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.11 python3.12 python3.10 pytho
 BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error No Python was found. Install one, for example: sudo apt-get install -y python3 python3-venv)) tools/bootstrap.py
 BIN = .venv/bin
 LAB = .venv-lab/bin
+FACES = .venv-faces/bin
 
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
@@ -17,11 +18,13 @@ PYTEST_JOBS ?= 2
 # What meets the recording PC's own libraries; LAB_TESTS=tests runs all that this environment can.
 LAB_TESTS ?= tests/collection/devices tests/collection/console tests/collection/live tests/collection/presenter \
   tests/collection/runner tests/contracts tests/data_schema/study tests/lab
+# Where MediaPipe is looked through, and what lies below it on another generation of NumPy and OpenCV.
+FACES_TESTS ?= tests/data_schema/signals tests/data_schema/session/test_video.py tests/data_schema/session/test_pictures.py
 
 # One thread for every numerical library: the tests run side by side.
 TEST_ENV = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen SDL_AUDIODRIVER=dummy PYTHONUTF8=1
 
-.PHONY: help demo test lint format pytest test-lab benchmarks docs screenshots constraints clean clean-env
+.PHONY: help demo test lint format pytest test-lab test-faces benchmarks docs screenshots constraints clean clean-env
 
 help:  ## show this list
 	@echo "make TARGET, where TARGET is one of"
@@ -60,6 +63,10 @@ test-lab:  ## the recording PC's environment (Python 3.10: psychopy, PyQt5, Tobi
 	  echo "make test-lab: no CPython 3.10 on this machine, the only version that the Tobii SDK has wheels for;" \
 	    "nothing was run. Install one (pyenv install 3.10) or name one: EMER_PYTHON=/path/to/python3.10"; \
 	fi
+
+test-faces:  ## the environment of mediapipe (NumPy below 2), and the tests of faces, signals and sessions in it
+	@$(BOOTSTRAP) faces
+	@$(TEST_ENV) $(FACES)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile -m "not hardware and not gpu and not lab" $(PYTEST_ARGS) $(FACES_TESTS)
 
 benchmarks:  ## print every figure with its baseline, one JSON line each
 	@$(BOOTSTRAP) test

@@ -3,6 +3,7 @@
     python tools/bootstrap.py demo     .venv      base + train
     python tools/bootstrap.py test     .venv      base + train + dev
     python tools/bootstrap.py lab      .venv-lab  base + lab + annotate + test (Python 3.10, no torch)
+    python tools/bootstrap.py faces    .venv-faces  base + mediapipe + test (NumPy below 2, no torch)
 
 Runs on any CPython >= 3.8 and uses the standard library alone. A second run
 finds the stamp of the first and returns at once; a run that was interrupted is
@@ -50,6 +51,7 @@ class Environment(NamedTuple):
     extras: Tuple[str, ...]
     probes: Tuple[str, ...]
     programs: Tuple[str, ...] = ()  # that its tests call, by name; Linux alone
+    pins: str = ""  # its own file in constraints/; by default that of the Python version
 
 
 BASE_PROBES = ("numpy", "h5py", "pandas", "pyarrow", "av", "cv2", "pydantic", "sqlalchemy", "typer")
@@ -70,6 +72,13 @@ ENVIRONMENTS: Dict[str, Environment] = {
         BASE_PROBES + ("PyQt5.QtWidgets", "psychopy", "pytest"),
         # A screen that is not there, someone who clicks and types on it, a camera on the network, Chinese letters.
         ("Xvfb", "xdotool", "ffmpeg", "fc-list :lang=zh"),
+    ),
+    "faces": Environment(
+        ".venv-faces",
+        ((3, 11), (3, 10), (3, 12)),
+        ("mediapipe", "test"),
+        BASE_PROBES + ("mediapipe", "pytest"),
+        pins="faces",
     ),
 }
 
@@ -159,12 +168,12 @@ def find_python(versions: Sequence[Version]) -> Tuple[str, Version]:
 # ---------------------------------------------------------------- stamp
 
 
-def constraints_file(version: Version) -> Path:
-    """Return the pins for a Python version: 3.10 has its own, since many packages dropped it."""
-    return ROOT / "constraints" / ("py310.txt" if version == (3, 10) else "py311.txt")
+def constraints_file(version: Version, pins: str = "") -> Path:
+    """Return the pins of an environment, or for a Python version: 3.10 has its own, since many packages dropped it."""
+    return ROOT / "constraints" / ((pins or ("py310" if version == (3, 10) else "py311")) + ".txt")
 
 
-def requirements_digest(version: Version) -> str:
+def requirements_digest(version: Version, pins: str = "") -> str:
     """Hash what decides the content of an environment: requirements, entry points, pins, place."""
     parser = configparser.ConfigParser()
     parser.read(str(ROOT / "setup.cfg"), encoding="utf-8")
@@ -172,7 +181,7 @@ def requirements_digest(version: Version) -> str:
     for section in sorted(parser.sections()):
         if section == "metadata" or section.startswith("options"):
             digest.update(repr((section, sorted(parser.items(section)))).encode())
-    digest.update(constraints_file(version).read_bytes())
+    digest.update(constraints_file(version, pins).read_bytes())
     digest.update(str(ROOT).encode())  # scripts and the editable install hold the folder's path
     return digest.hexdigest()
 
@@ -196,7 +205,7 @@ def is_current(folder: Path, environment: Environment) -> bool:
     return (
         version in environment.pythons
         and set(environment.extras) <= set(stamp.get("extras", ()))  # type: ignore[call-overload]
-        and stamp.get("digest") == requirements_digest(version)
+        and stamp.get("digest") == requirements_digest(version, environment.pins)
         and interpreter(folder).exists()
         and not (folder / UNFINISHED).exists()
     )
@@ -421,7 +430,7 @@ def build(name: str, fresh: bool = False) -> None:
         )
     install(folder, version, environment)
     extras = sorted(set(environment.extras) | set(read_stamp(folder).get("extras", ())))  # type: ignore[call-overload]
-    stamp = {"digest": requirements_digest(version), "extras": extras, "python": list(version)}
+    stamp = {"digest": requirements_digest(version, environment.pins), "extras": extras, "python": list(version)}
     (folder / STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
     say("{} is ready".format(environment.folder))
 
@@ -464,7 +473,7 @@ def install(folder: Path, version: Version, environment: Environment) -> None:
             "--progress-bar",
             "off",
             "-c",
-            str(constraints_file(version)),
+            str(constraints_file(version, environment.pins)),
             "-e",
             "{}[{}]".format(ROOT, ",".join(environment.extras)),
         ],

@@ -1,6 +1,6 @@
-"""Freeze the pinned dependencies into constraints/py310.txt and py311.txt.
+"""Freeze the pinned dependencies into constraints/py310.txt, py311.txt and faces.txt.
 
-    python tools/lock.py py311        or py310, or nothing for both
+    python tools/lock.py py311        or py310, faces, or nothing for all
 
 Builds a throw-away environment from setup.cfg and the choices in the .in file
 beside the result, asks pip what it took, and writes that down. Takes one to
@@ -23,6 +23,7 @@ import bootstrap
 TARGETS = {
     "py311": ((3, 11), "annotate,dev,train"),
     "py310": ((3, 10), "annotate,lab,test"),
+    "faces": ((3, 11), "mediapipe,test"),
 }
 
 
