@@ -19,6 +19,7 @@ what to do next. The command line prints the message alone and exits with
     ├── MediaError                  1   a video that cannot be decoded
     ├── LabelError                  1   a label or a label file
     ├── ExportError                 1   clips, folds, exports
+    ├── DataImportError             1   a recording of another system
     ├── WorkerError                 1   worker processes and clusters
     └── TrainingError               1   training, checkpoints, evaluation
 """
@@ -128,6 +129,10 @@ class LabelError(EmerError):
 
 class ExportError(EmerError):
     """Clips, folds or an export are incomplete or inconsistent."""
+
+
+class DataImportError(EmerError):
+    """A recording of another system cannot be turned into a session file."""
 
 
 class WorkerError(EmerError):
