@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from data_schema.cli.exports.croissant import croissant
-from data_schema.cli.exports.parquet import parquet
 from data_schema.cli.exports.bids import bids
+from data_schema.cli.exports.croissant import croissant
+from data_schema.cli.exports.csv import csv
+from data_schema.cli.exports.parquet import parquet
 from data_schema.cli.exports.training import training
 
 app = typer.Typer(no_args_is_help=True, help="Write exports: arrays for training, datasets for publication.")
@@ -14,6 +15,7 @@ app.command()(training)
 app.command()(bids)
 app.command()(parquet)
 app.command()(croissant)
+app.command()(csv)
 
 
 @app.callback()
