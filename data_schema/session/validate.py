@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from data_schema.errors import ConfigError, SessionFileError
 from data_schema.session import markers
@@ -28,11 +29,11 @@ from data_schema.session.layout import (
     Table,
     decode_text,
 )
-from data_schema.session.reader import Session, open_session
+from data_schema.session.reader import Session, TableView, open_session
 from data_schema.session.video import SessionVideo
 from data_schema.study.folder import parse_session_name
 
-_BLOCK_ROWS = 262_144
+_BLOCK_ROWS = 65_536
 
 #: A stream that begins later, ends earlier or pauses longer than this is worth a warning. Chosen by
 #: us: as long as the silence after which the recorder raises its alarm.
@@ -186,18 +187,14 @@ def _check_coverage(session: Session) -> list[Finding]:
         view = session.table(table.path)
         if not len(view):
             continue
-        times = np.concatenate(
-            [view[start : start + _BLOCK_ROWS][table.time_column] for start in range(0, len(view), _BLOCK_ROWS)]
-        )
-        spans[table.path] = (int(times[0]), int(times[-1]))
-        steps_s = np.diff(times) / 1e6
-        holes = steps_s[steps_s > COVERAGE_TOLERANCE_S]
-        if len(holes):
+        first, last, holes_s = _span_and_holes(view, table.time_column)
+        spans[table.path] = (first, last)
+        if len(holes_s):
             findings.append(
                 Finding(
                     "warning",
                     table.path,
-                    f"{len(holes)} holes of more than {COVERAGE_TOLERANCE_S:g} s, the longest {holes.max():.1f} s",
+                    f"{len(holes_s)} holes of more than {COVERAGE_TOLERANCE_S:g} s, the longest {holes_s.max():.1f} s",
                 )
             )
     trials = session.trials()
@@ -216,6 +213,18 @@ def _check_coverage(session: Session) -> list[Finding]:
             if late_s > COVERAGE_TOLERANCE_S:
                 findings.append(Finding("warning", path, said.format(late_s) + ", against what else the session holds"))
     return findings
+
+
+def _span_and_holes(view: TableView, column: str) -> tuple[int, int, npt.NDArray[np.float64]]:
+    """Return first and last time and the steps, in seconds, that are too long; block by block, for long recordings."""
+    first, last = int(view[0][column]), int(view[0][column])
+    holes: list[npt.NDArray[np.float64]] = []
+    for start in range(0, len(view), _BLOCK_ROWS):
+        times = view[start : start + _BLOCK_ROWS][column].astype(np.int64)
+        steps_s = np.diff(times, prepend=last) / 1e6
+        holes.append(steps_s[steps_s > COVERAGE_TOLERANCE_S])
+        last = int(times[-1])
+    return first, last, np.concatenate(holes)
 
 
 def _check_table(session: Session, table: Table) -> list[Finding]:
