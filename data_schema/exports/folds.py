@@ -1,23 +1,23 @@
-"""Folds: which participants train, validate and test.
+"""Folds: which participants, and which stimuli, train, validate and test.
 
 Subject-independent: all clips of a participant are in one fold. Frozen: once a
 participant has a fold, it stays, whoever joins later, so that results stay
-comparable. Fold k tests, fold (k + 1) mod n validates, the rest train.
+comparable. Fold k tests, fold (k + 1) mod n validates, the rest train. Stimuli have
+folds of their own; :mod:`data_schema.exports.splits` makes schemes of both.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from data_schema.errors import ExportError
+from data_schema.exports.stratify import draw_folds
 from data_schema.files import read_json, write_bytes, write_json
 from data_schema.locks import sole_writer
 from data_schema.wording import counted
@@ -41,20 +41,27 @@ class Split:
 
 @dataclass(frozen=True)
 class Folds:
-    """A frozen assignment of participants to folds.
+    """A frozen assignment of participants, and of stimuli, to folds.
 
     Parameters
     ----------
     seed : int
         Seed of the draw.
     n_folds : int
+        Of participants.
     assignment : dict of str to int
         Fold of each participant.
+    n_stimulus_folds : int
+        0 as long as there were fewer than three stimuli.
+    stimuli : dict of str to int
+        Fold of each stimulus.
     """
 
     seed: int
     n_folds: int
     assignment: dict[str, int]
+    n_stimulus_folds: int = 0
+    stimuli: dict[str, int] = field(default_factory=dict)
 
     def splits(self, fold: int, participants: Iterable[str] | None = None) -> Split:
         """Return who trains, validates and tests when `fold` is the test fold.
@@ -86,13 +93,26 @@ class Folds:
         return split
 
     def as_json(self) -> dict[str, Any]:
-        """Return the content of ``folds.json``."""
-        return {"seed": self.seed, "n_folds": self.n_folds, "assignment": dict(sorted(self.assignment.items()))}
+        """Return the content of ``folds.json``; without stimuli that have a fold it is that of earlier versions."""
+        content: dict[str, Any] = {
+            "seed": self.seed,
+            "n_folds": self.n_folds,
+            "assignment": dict(sorted(self.assignment.items())),
+        }
+        if self.n_stimulus_folds:
+            content["n_stimulus_folds"] = self.n_stimulus_folds
+            content["stimuli"] = dict(sorted(self.stimuli.items()))
+        return content
 
-    def restricted(self, participants: Iterable[str]) -> Folds:
-        """Return the folds of some participants alone."""
-        wanted = set(participants)
-        return Folds(self.seed, self.n_folds, {k: v for k, v in self.assignment.items() if k in wanted})
+    def restricted(self, participants: Iterable[str], stimuli: Iterable[str] | None = None) -> Folds:
+        """Return the folds of some participants (and stimuli) alone."""
+        people = set(participants)
+        shown = set(self.stimuli) if stimuli is None else set(stimuli)
+        return replace(
+            self,
+            assignment={k: v for k, v in self.assignment.items() if k in people},
+            stimuli={k: v for k, v in self.stimuli.items() if k in shown},
+        )
 
 
 def check_split(split: Split) -> None:
@@ -121,12 +141,6 @@ def check_split(split: Split) -> None:
         )
 
 
-def _draw(seed: int, *names: str) -> int:
-    """Return a number that depends on seed and names alone, not on who else is there."""
-    digest = hashlib.sha256("\0".join([str(seed), *names]).encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big")
-
-
 def assign_folds(
     participants: Iterable[str],
     n_folds: int,
@@ -136,8 +150,8 @@ def assign_folds(
 ) -> Folds:
     """Give each participant a fold; those who have one keep it.
 
-    New participants go, one after the other, into one of the folds with the fewest
-    participants; among these into the one where the labels stay most even.
+    Folds have as many participants as each other, give or take one, and of each class
+    about as many clips; see :func:`~data_schema.exports.stratify.draw_folds`.
 
     Parameters
     ----------
@@ -177,44 +191,28 @@ def assign_folds(
             else f"only {counted(len(present), 'participant')} with usable clips; subject-independent folds need at "
             f"least {MIN_FOLDS}. Record more participants."
         )
-    counts = _count_table(present, label_counts)
-    assignment = dict(kept)
-    sizes = np.zeros(n_folds, dtype=np.int64)
-    labels = np.zeros((n_folds, counts.shape[1]))
-    for name in present:
-        if name in assignment:
-            sizes[assignment[name]] += 1
-            labels[assignment[name]] += counts.loc[name].to_numpy(dtype=np.float64)
-    new = [name for name in present if name not in assignment]
-    # The participants with the most labels first: the small ones then even things out.
-    for name in sorted(new, key=lambda code: (-float(counts.loc[code].sum()), _draw(seed, code))):
-        own = counts.loc[name].to_numpy(dtype=np.float64)
-        smallest = np.flatnonzero(sizes == sizes.min())
-        uneven = [_unevenness(labels, int(fold), own) for fold in smallest]
-        order = [(score, _draw(seed, name, str(fold)), fold) for score, fold in zip(uneven, smallest, strict=True)]
-        best = int(min(order)[2])
-        assignment[name] = best
-        sizes[best] += 1
-        labels[best] += own
-    return Folds(seed, n_folds, assignment)
+    return Folds(seed, n_folds, draw_folds(present, n_folds, seed, kept, label_counts))
 
 
-def _count_table(participants: list[str], label_counts: pd.DataFrame | None) -> pd.DataFrame:
-    if label_counts is None:
-        empty: pd.DataFrame = pd.DataFrame(index=participants)
-        return empty
-    counts: pd.DataFrame = label_counts.reindex(participants).fillna(0)
-    return counts
+def add_stimulus_folds(folds: Folds, target_emotions: Mapping[str, str]) -> Folds:
+    """Give each stimulus a fold, spreading target emotions; those who have one keep it.
 
+    Nothing is drawn before there are three stimuli. There are as many folds as of participants, or as stimuli at the first draw
+    if these are fewer; the number stays.
 
-def _unevenness(labels: Any, fold: int, own: Any) -> float:
-    """Return how uneven the classes would be over the folds with `own` added to `fold` (0 is even)."""
-    if not labels.shape[1]:
-        return 0.0
-    after = labels.copy()
-    after[fold] += own
-    total = np.maximum(after.sum(axis=0), 1.0)
-    return round(float(((after / total) ** 2).sum()), 12)
+    Parameters
+    ----------
+    folds : Folds
+    target_emotions : mapping of str to str
+        Target emotion of each stimulus that was shown.
+    """
+    if not folds.n_stimulus_folds and len(target_emotions) < MIN_FOLDS:
+        return folds
+    n = folds.n_stimulus_folds or min(folds.n_folds, len(target_emotions))
+    names = sorted(target_emotions)
+    counts = pd.get_dummies(pd.Series([target_emotions[name] for name in names], index=names, dtype=object)).astype(int)
+    # Another draw than that of people, so that a stimulus named like a participant tells nothing.
+    return replace(folds, n_stimulus_folds=n, stimuli=draw_folds(names, n, folds.seed + 1, folds.stimuli, counts))
 
 
 def load_folds(path: Path) -> Folds:
@@ -235,11 +233,19 @@ def load_folds(path: Path) -> Folds:
     for participant, fold in assignment.items():
         if not _is_integer(fold):
             raise ExportError(f"{path}: the fold of {participant} is {fold!r}, expected an integer. {_RESTORE}")
-    folds = Folds(int(str(seed)), int(str(n_folds)), assignment)
+    folds = Folds(int(str(seed)), int(str(n_folds)), assignment, *_stimulus_folds(path, content))
     outside = sorted(name for name, fold in assignment.items() if not 0 <= fold < folds.n_folds)
     if outside:
         raise ExportError(f"{path}: {', '.join(outside)} has a fold outside 0 to {folds.n_folds - 1}. {_RESTORE}")
     return folds
+
+
+def _stimulus_folds(path: Path, content: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
+    n, stimuli = content.get("n_stimulus_folds", 0), content.get("stimuli", {})
+    fine = _is_integer(n) and isinstance(stimuli, dict)
+    if not fine or not all(_is_integer(fold) and 0 <= fold < n for fold in stimuli.values()):
+        raise ExportError(f"{path}: stimuli is {stimuli!r}, expected a fold from 0 to {n} - 1 for each. {_RESTORE}")
+    return n, stimuli
 
 
 def _is_integer(value: object) -> bool:
@@ -278,9 +284,27 @@ def refuse_lost_folds(path: Path, exports: Iterable[Path]) -> None:
 
 
 def frozen_folds(
-    path: Path, participants: Iterable[str], n_folds: int, seed: int, label_counts: pd.DataFrame | None = None
+    path: Path,
+    participants: Iterable[str],
+    n_folds: int,
+    seed: int,
+    label_counts: pd.DataFrame | None = None,
+    target_emotions: Mapping[str, str] | None = None,
 ) -> Folds:
     """Return the study's folds, with newcomers added; nothing is written (see :func:`freeze_folds`).
+
+    Parameters
+    ----------
+    path : Path
+        The study's ``folds.json``.
+    participants : iterable of str
+        All who have clips now.
+    n_folds, seed : int
+        As study.toml says.
+    label_counts : DataFrame, optional
+        See :func:`assign_folds`.
+    target_emotions : mapping of str to str, optional
+        See :func:`add_stimulus_folds`; without it no stimulus gets a fold.
 
     Raises
     ------
@@ -288,7 +312,7 @@ def frozen_folds(
         If the file has another number of folds than the study now asks for, or
         there are too few participants.
     """
-    existing: dict[str, int] = {}
+    frozen: Folds | None = None
     if path.is_file():
         frozen = load_folds(path)
         if frozen.n_folds != n_folds:
@@ -297,8 +321,11 @@ def frozen_folds(
                 f"cannot be compared: set [folds] n back to {frozen.n_folds}, or, to draw anew, "
                 f"delete {path} and move the exports with the old folds away."
             )
-        existing, seed = frozen.assignment, frozen.seed
-    return assign_folds(participants, n_folds, seed, existing, label_counts)
+        seed = frozen.seed
+    folds = assign_folds(participants, n_folds, seed, frozen.assignment if frozen else None, label_counts)
+    if frozen is not None:
+        folds = replace(folds, n_stimulus_folds=frozen.n_stimulus_folds, stimuli=frozen.stimuli)
+    return folds if target_emotions is None else add_stimulus_folds(folds, target_emotions)
 
 
 @contextmanager
@@ -323,14 +350,20 @@ def freeze_folds(path: Path, folds: Folds) -> Iterator[None]:
     with sole_writer(path, "another export is writing the folds. Try again when it has ended.", _FOLDS_WAIT_S):
         before = path.read_bytes() if path.is_file() else None
         kept = load_folds(path) if before is not None else folds
-        moved = sorted(name for name, fold in kept.assignment.items() if folds.assignment.get(name, fold) != fold)
-        if moved or kept.n_folds != folds.n_folds:
+        moved = _moved(kept.assignment, folds.assignment) + _moved(kept.stimuli, folds.stimuli)
+        other_n = kept.n_stimulus_folds and kept.n_stimulus_folds != folds.n_stimulus_folds
+        if moved or kept.n_folds != folds.n_folds or other_n:
             raise ExportError(
                 f"{path}: another export froze other folds meanwhile (of {', '.join(moved) or 'all'}). Run the same "
                 "command again: what is done already is kept."
             )
-        merged = Folds(kept.seed, kept.n_folds, {**folds.assignment, **kept.assignment})
-        if before is None or merged.assignment != kept.assignment:
+        merged = replace(
+            folds,
+            seed=kept.seed,
+            assignment={**folds.assignment, **kept.assignment},
+            stimuli={**folds.stimuli, **kept.stimuli},
+        )
+        if before is None or merged.as_json() != kept.as_json():
             write_json(path, merged.as_json())
         try:
             yield
@@ -340,3 +373,7 @@ def freeze_folds(path: Path, folds: Folds) -> Iterator[None]:
             elif path.read_bytes() != before:
                 write_bytes(path, before)
             raise
+
+
+def _moved(kept: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+    return sorted(name for name, fold in kept.items() if now.get(name, fold) != fold)

@@ -10,17 +10,18 @@ from types import TracebackType
 from typing import Any
 
 import h5py
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from data_schema.errors import ExportError
-from data_schema.exports.arrays import ARRAY_NAMES, CLIP_ID
+from data_schema.exports.arrays import ARRAY_NAMES, ARRAYS, CLIP_ID
+from data_schema.exports.clip_arrays import ShardArrays
 from data_schema.exports.columns import EXPORTED_CLIPS, meanings
 from data_schema.exports.folds import Folds, load_folds
 from data_schema.exports.label_tables import TARGET_COLUMNS
 from data_schema.exports.manifest import read_manifest, verify_files
 from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.splits import ClipSplit, clip_splits
 from data_schema.files import read_table
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class TrainingExport:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self.manifest = manifest
-        self._shards: OrderedDict[str, tuple[h5py.File, dict[str, h5py.Dataset]]] = OrderedDict()
+        self._shards: OrderedDict[str, ShardArrays] = OrderedDict()
 
     @classmethod
     def open(cls, path: Path | str, verify: bool = True) -> TrainingExport:
@@ -104,8 +105,7 @@ class TrainingExport:
     def close(self) -> None:
         """Close the shards; reading opens them again."""
         while self._shards:
-            _, (file, _) = self._shards.popitem()
-            file.close()
+            self._shards.popitem()[1].close()
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -150,6 +150,16 @@ class TrainingExport:
         """The frozen folds, with :meth:`~data_schema.exports.folds.Folds.splits`."""
         return load_folds(self.path / "folds.json")
 
+    def splits(self, scheme: str = "subject") -> list[ClipSplit]:
+        """Return which clips train, validate and test, under one of :data:`~data_schema.exports.splits.SCHEMES`.
+
+        Raises
+        ------
+        ExportError
+            If there is no such scheme, or the export has too few stimuli or participants for it.
+        """
+        return clip_splits(self.fold_assignment, self.clips, scheme)
+
     def clips_of(self, protocol: str) -> list[str]:
         """Return the clips that have all targets of a protocol.
 
@@ -171,15 +181,25 @@ class TrainingExport:
             for name, shard, row in zip(clips["clip_id"], clips["shard"], clips["row"], strict=True)
         }
 
-    def _datasets(self, shard: str) -> dict[str, h5py.Dataset]:
+    @cached_property
+    def array_names(self) -> tuple[str, ...]:
+        """The arrays that this export has: those of its format."""
+        try:
+            major, minor = (int(part) for part in str(self.manifest["format_version"]).split(".")[:2])
+        except (KeyError, ValueError):
+            return ARRAY_NAMES
+        return tuple(array.name for array in ARRAYS if array.since <= (major, minor))
+
+    def _shard(self, shard: str) -> ShardArrays:
         if shard in self._shards:
             self._shards.move_to_end(shard)
-            return self._shards[shard][1]
+            return self._shards[shard]
         try:
             file = h5py.File(self.path / shard, "r")
         except OSError as error:
             raise ExportError(f"{self.path / shard}: cannot be opened: {error}. {_NEXT}") from error
-        missing = [name for name in ARRAY_NAMES if name not in file]
+        arrays = ShardArrays(file)
+        missing = [name for name in self.array_names if name not in arrays]
         if missing:
             file.close()
             raise ExportError(f"{self.path / shard}: lacks {', '.join(missing)}. {_NEXT}")
@@ -189,12 +209,10 @@ class TrainingExport:
             except ExportError:
                 file.close()
                 raise
-        datasets = {name: file[name] for name in ARRAY_NAMES}
-        self._shards[shard] = (file, datasets)
+        self._shards[shard] = arrays
         if len(self._shards) > _OPEN_SHARDS:
-            _, (oldest, _) = self._shards.popitem(last=False)
-            oldest.close()
-        return datasets
+            self._shards.popitem(last=False)[1].close()
+        return arrays
 
     def _check_rows(self, shard: str, names: list[str]) -> None:
         """Refuse a shard whose rows are not the clips that ``clips.parquet`` says."""
@@ -203,20 +221,20 @@ class TrainingExport:
                 held = names[row] if row < len(names) else "nothing"
                 raise ExportError(f"{self.path / shard}: row {row} holds {held}, expected {clip_id}. {_NEXT}")
 
-    def read(self, clip_id: str, names: tuple[str, ...] = ARRAY_NAMES) -> dict[str, npt.NDArray[Any]]:
+    def read(self, clip_id: str, names: tuple[str, ...] | None = None) -> dict[str, npt.NDArray[Any]]:
         """Read the arrays of one clip.
 
         Parameters
         ----------
         clip_id : str
         names : tuple of str
-            Which arrays; all by default.
+            Which arrays; :attr:`array_names`, all, by default.
 
         Returns
         -------
         dict of str to ndarray
-            ``faces`` uint8 (F, 112, 112, 3) RGB, ``face_mask`` bool (F,), ``eye``
-            float32 (C, E), ``eye_mask`` bool (C, E), ``fixations`` float32 (M, 4),
+            ``faces`` uint8 (F, 112, 112, 3) RGB, ``face_mask`` bool (F,), ``face_quality`` float32
+            (F, Q) (not in formats before 1.2), ``eye`` float32 (C, E), ``eye_mask`` bool (C, E), ``fixations`` float32 (M, 4),
             ``fixation_mask`` bool (M,), ``fixation_map`` float32 (32, 32),
             ``gaze_points`` float32 (C, 2), ``gaze_points_mask`` bool (C,).
 
@@ -228,8 +246,12 @@ class TrainingExport:
         if clip_id not in self._places:
             raise ExportError(f"{self.path}: no clip '{clip_id}'. clips.parquet lists them.")
         shard, row = self._places[clip_id]
-        datasets = self._datasets(shard)
+        arrays = self._shard(shard)
         try:
-            return {name: np.asarray(datasets[name][row]) for name in names}
-        except (OSError, ValueError, IndexError) as error:
+            return {name: arrays.read(name, row) for name in (self.array_names if names is None else names)}
+        except KeyError as error:
+            raise ExportError(
+                f"{self.path / shard}: has no array {error}. Known: {', '.join(self.array_names)}."
+            ) from None
+        except (OSError, RuntimeError, ValueError, IndexError) as error:
             raise ExportError(f"{self.path / shard}: row {row} cannot be read: {error}. {_NEXT}") from error
