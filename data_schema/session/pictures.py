@@ -25,6 +25,9 @@ _FULL_RANGE_FORMATS = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p",
 _FULL_RANGE = 2
 #: From video's 16 to 235 to the whole byte (ITU-R BT.601, BT.709).
 _WIDENED: Pixels = np.clip(np.rint((np.arange(256) - 16) * (255.0 / 219.0)), 0, 255).astype(np.uint8)
+#: AVCOL_SPC of libavutil/pixfmt.h: unspecified, BT.470BG and SMPTE 170M, which share BT.601's matrix; libswscale takes it for
+#: unspecified, too.
+_BT601 = frozenset({2, 5, 6})
 
 
 class FramePicture:
@@ -43,6 +46,7 @@ class FramePicture:
         # Counter-clockwise degrees; numpy turns that way, too.
         self._quarters = round(int(frame.rotation) / 90) % 4 if turned else 0
         self._full: Pixels | None = None
+        self._small: Pixels | None = None
 
     @property
     def width_px(self) -> int:
@@ -64,9 +68,8 @@ class FramePicture:
         plane, limited = self._luma()
         scale = width_px / self.width_px
         if scale < 1.0:
-            size = (max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale)))
-            plane = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        return self._turn(_WIDENED[plane] if limited else plane)
+            plane = self._small_luma(plane, (_even(plane.shape[1] * scale), _even(plane.shape[0] * scale)))
+        return self._turn(np.asarray(cv2.LUT(plane, _WIDENED), dtype=np.uint8) if limited else plane)
 
     def rgb(self, width_px: int | None = None) -> Pixels:
         """Return the picture, shrunk to `width_px` columns if it is wider.
@@ -80,24 +83,57 @@ class FramePicture:
                 self._full = self._turn(self.frame.to_ndarray(format="rgb24"))
             return self._full
         scale = width_px / self.width_px
-        small = self.frame.reformat(
-            width=max(1, round(self.frame.width * scale)),
-            height=max(1, round(self.frame.height * scale)),
-            format="rgb24",
-            interpolation="AREA",
-        )
-        return self._turn(small.to_ndarray())
+        size = _even(self.frame.width * scale), _even(self.frame.height * scale)
+        if self._plain_colours:
+            y, u, v = self._planes()
+            half = (size[0] // 2, size[1] // 2)
+            return self._turn(_to_rgb(self._small_luma(y, size), _shrunk(u, half), _shrunk(v, half)))
+        return self._turn(self.frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray())
 
     def grey_region(self, left: int, top: int, right: int, bottom: int) -> Pixels:
         """Return the luma of a rectangle inside the picture, shape (bottom - top, right - left)."""
         plane, limited = self._luma()
         region = np.ascontiguousarray(self._turn(plane)[top:bottom, left:right])
-        return _WIDENED[region] if limited else region
+        return np.asarray(cv2.LUT(region, _WIDENED), dtype=np.uint8) if limited else region
 
     def rgb_region(self, left: int, top: int, right: int, bottom: int) -> Pixels:
         """Return a rectangle inside the picture, shape (bottom - top, right - left, 3)."""
-        # Converting the rectangle alone saves 0.15 of 0.31 ms at 1280x720, and would be a second way to read colours.
-        return np.ascontiguousarray(self.rgb()[top:bottom, left:right])
+        if self._full is not None or self._quarters or not self._plain_colours:
+            return np.ascontiguousarray(self.rgb()[top:bottom, left:right])
+        # The colours lie in blocks of 2x2 px: take whole blocks, cut afterwards.
+        x, y = left // 2, top // 2
+        right_half, bottom_half = -(-right // 2), -(-bottom // 2)
+        luma, *colours = self._planes()
+        region = _to_rgb(
+            np.ascontiguousarray(luma[2 * y : 2 * bottom_half, 2 * x : 2 * right_half]),
+            *(plane[y:bottom_half, x:right_half] for plane in colours),
+        )
+        return np.ascontiguousarray(region[top - 2 * y : bottom - 2 * y, left - 2 * x : right - 2 * x])
+
+    @property
+    def _plain_colours(self) -> bool:
+        """Whether the frame is what our recorder writes: 4:2:0, limited range, the colours of BT.601 or not said."""
+        frame = self.frame
+        return (
+            frame.format.name == "yuv420p"
+            and int(frame.colorspace) in _BT601
+            and int(frame.color_range) != _FULL_RANGE
+            and frame.width % 2 == 0
+            and frame.height % 2 == 0
+        )
+
+    def _planes(self) -> tuple[Pixels, Pixels, Pixels]:
+        y, u, v = (
+            np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+            for plane in self.frame.planes
+        )
+        return y, u, v
+
+    def _small_luma(self, plane: Pixels, size: tuple[int, int]) -> Pixels:
+        """Shrink the luma, once a size: following and detecting look at the same."""
+        if self._small is None or self._small.shape != size[::-1]:
+            self._small = _shrunk(plane, size)
+        return self._small
 
     def _luma(self) -> tuple[Pixels, bool]:
         """Return the luma as decoded, not turned, and whether it is limited to 16 to 235."""
@@ -112,3 +148,16 @@ class FramePicture:
 
     def _turn(self, pixels: Pixels) -> Pixels:
         return np.ascontiguousarray(np.rot90(pixels, self._quarters)) if self._quarters else pixels
+
+
+def _to_rgb(y: Pixels, u: Pixels, v: Pixels) -> Pixels:
+    """Convert planes of 4:2:0 in limited range (BT.601): a third of the time that libswscale takes for a whole picture."""
+    return np.asarray(cv2.cvtColorTwoPlane(y, cv2.merge([u, v]), cv2.COLOR_YUV2RGB_NV12), dtype=np.uint8)
+
+
+def _shrunk(plane: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _even(pixels: float) -> int:
+    return max(2, 2 * round(pixels / 2))

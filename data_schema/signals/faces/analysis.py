@@ -168,7 +168,9 @@ def face_stream(
                     quality.overexposed_share,
                 )
                 if wanted is None or frame in wanted:
-                    crop = normalise_light(align_face(seen, points, size_px), light)
+                    # By the points as they are stored: whoever cuts the face out later gets the same picture.
+                    stored = row["points_px"].astype(np.float64)
+                    crop = normalise_light(align_face(seen, stored, size_px), light)
         yield FaceFrame(row, crop)
 
 

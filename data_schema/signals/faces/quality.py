@@ -22,7 +22,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from data_schema.signals.faces.alignment import CROP_PX, align_grey, crop_inside
+from data_schema.signals.faces.alignment import CROP_PX, align_grey, crop_corners, crop_inside
 from data_schema.signals.faces.pictures import Image, Picture
 from data_schema.signals.gaze import Bool, Float
 
@@ -104,7 +104,7 @@ def _ellipse() -> Bool:
 
 
 def _leaves(points_px: Float, picture: Picture) -> bool:
-    """Tell whether the crop may reach over the edge of the picture."""
-    centre, reach = points_px.mean(axis=0), 2.5 * max(float(np.ptp(points_px, axis=0).max()), 1.0)
+    """Tell whether the crop reaches over the edge of the picture."""
+    corners = crop_corners(points_px)
     size = np.array([picture.width_px, picture.height_px])
-    return bool((centre - reach < 0).any() or (centre + reach > size - 1).any())
+    return bool((corners < 0).any() or (corners > size - 1).any())
