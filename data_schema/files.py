@@ -13,9 +13,12 @@ from data_schema.atomic import write_atomically
 from data_schema.errors import ExportError
 
 
-def disk_problem(error: OSError, path: Path) -> ExportError:
+def disk_problem(error: OSError | RuntimeError, path: Path) -> ExportError:
     """Turn a failed write into a message with the next step."""
-    full = error.errno == errno.ENOSPC or "no space left" in str(error).lower()
+    # HDF5 tells of a full disk as a RuntimeError where it notices late; EFBIG is a quota on the size of a file.
+    code = getattr(error, "errno", None)
+    said = str(error).lower()
+    full = code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "no space left" in said or "file too large" in said
     if full:
         return ExportError(
             f"{path}: the disk is full. Nothing finished was changed. Free some space, or choose another disk, "

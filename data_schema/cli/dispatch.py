@@ -19,7 +19,7 @@ GROUP = "emer.commands"
 
 #: The order in which help lists the verbs: that of the work, from a new study to the paper.
 _ORDER = (
-    "init", "status", "doctor", "record", "import", "check", "repair", "describe", "quality", "clips", "maps",
+    "init", "status", "doctor", "record", "import", "check", "repair", "describe", "quality", "clips", "signals", "maps",
     "annotate", "export", "train", "evaluate", "report",
 )  # fmt: skip
 

@@ -151,7 +151,8 @@ class FaceReader:
         return crops
 
     def _pictures(self, frames: npt.NDArray[np.int64]) -> Iterator[tuple[int, AnyPicture | None]]:
-        yield from self._video.decode_many(frames)
+        # A damaged packet costs the frames up to the next key frame, not the session.
+        yield from self._video.pictures(frames, broken="none")
 
 
 def _empty(n_crops: int) -> FaceCrops:

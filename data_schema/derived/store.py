@@ -7,6 +7,7 @@ harm nothing. A damaged file is as good as none.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 import h5py
 
 from data_schema.atomic import partial_path, replace_durably
+from data_schema.errors import ExportError
 from data_schema.files import disk_problem
 from data_schema.locks import sole_writer
 
@@ -76,6 +78,7 @@ class DerivedStore:
         self._new: h5py.File | None = None
         self._partial: Path | None = None
         self._since = 0.0
+        self._failed = False
 
     def __enter__(self) -> DerivedStore:
         return self
@@ -83,21 +86,24 @@ class DerivedStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What was computed before an error is whole: the next run need not do it again. A disk that is full stays full.
-        if kind is None or not issubclass(kind, OSError):
-            try:
+        try:
+            # What was computed before an error is whole: the next run need not do it again.
+            if not self._failed:
                 self.commit()
-            except Exception:
-                if kind is None:
-                    raise
-                _log.debug("%s: not committed", self.path, exc_info=True)
-        self.close()
+        except ExportError:
+            # The first error is the one to tell.
+            if kind is None:
+                raise
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the files; what was not committed is lost."""
         self._close_old()
         if self._new is not None:
-            self._new.close()
+            # On a full disk it cannot be closed in good order, and is deleted anyway.
+            with contextlib.suppress(OSError, RuntimeError):
+                self._new.close()
             self._new = None
         if self._partial is not None:
             self._partial.unlink(missing_ok=True)
@@ -145,7 +151,8 @@ class DerivedStore:
             group.attrs["code_version"] = version
             # Last: without a key it is not there.
             group.attrs["key"] = key
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            self._failed = True
             raise disk_problem(error, self.path) from error
 
     def commit_now_and_then(self) -> None:
@@ -172,7 +179,8 @@ class DerivedStore:
                 self._new = None
                 replace_durably(partial, self.path)
                 self._partial = None
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            self._failed = True
             raise disk_problem(error, self.path) from error
 
     def _take_over(self, new: h5py.File) -> None:

@@ -26,6 +26,8 @@ class ArrayDeclaration:
     meaning : str
     features : tuple of EyeFeature
         What lies along the last axis; empty where that axis is no list of features.
+    since : tuple of int
+        First format of the export that has it.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ArrayDeclaration:
     axes: tuple[str, ...]
     meaning: str
     features: tuple[EyeFeature, ...] = ()
+    since: tuple[int, int] = (1, 0)
 
     def attributes(self) -> dict[str, str]:
         """Return the attributes of the dataset: ``meaning``, and as JSON ``axes`` and, if any, ``features``."""
@@ -47,6 +50,19 @@ _GAZE_POINT = (
     EyeFeature("y_norm", "share of screen height", "Mean vertical gaze of the chunk, 0 at the top edge."),
 )
 
+#: What is known of each face crop; names as in the rows of derived faces.
+FACE_QUALITY: tuple[EyeFeature, ...] = (
+    EyeFeature("time_s", "s", "Time of the frame after the start of the clip."),
+    EyeFeature("confidence", "share", "The detector's confidence when it last found this face."),
+    EyeFeature("size_px", "px", "Distance of the eyes in the camera's picture."),
+    EyeFeature("yaw_deg", "deg", "Turn of the head, positive to the viewer's right, relative to the camera."),
+    EyeFeature("pitch_deg", "deg", "Nod of the head, positive upwards, relative to the camera."),
+    EyeFeature("roll_deg", "deg", "Lean of the head, positive clockwise in the picture."),
+    EyeFeature("sharpness", "grey levels squared", "Variance of the Laplacian of the aligned face."),
+    EyeFeature("brightness", "share", "Mean luma of the face, 0 to 1."),
+    EyeFeature("contrast", "share", "Standard deviation of the face's luma."),
+)
+
 #: All arrays of a shard, in order.
 ARRAYS: tuple[ArrayDeclaration, ...] = (
     ArrayDeclaration(
@@ -56,6 +72,14 @@ ARRAYS: tuple[ArrayDeclaration, ...] = (
         "Face crops, RGB, 0 to 255, at the middles of equal parts of the clip; 0 where there is no face.",
     ),
     ArrayDeclaration("face_mask", "bool", ("clip", "time"), "True where a face was found."),
+    ArrayDeclaration(
+        "face_quality",
+        "float32",
+        ("clip", "time", "feature"),
+        "How well each face was seen; 0 where there is no face.",
+        FACE_QUALITY,
+        since=(1, 2),
+    ),
     ArrayDeclaration(
         "eye",
         "float32",
@@ -85,6 +109,22 @@ ARRAYS: tuple[ArrayDeclaration, ...] = (
     ArrayDeclaration("gaze_points_mask", "bool", ("clip", "chunk"), "True where there was gaze."),
 )
 ARRAY_NAMES: tuple[str, ...] = tuple(array.name for array in ARRAYS)
+
+#: What takes the place of ``faces`` where ``[export] faces`` is ``jpeg``.
+FACES_JPEG = ArrayDeclaration(
+    "faces_jpeg",
+    "uint8",
+    ("byte",),
+    "Face crops as JPEG files, one after the other, those of a clip together; nothing where there is no face.",
+    since=(1, 2),
+)
+FACES_JPEG_ENDS = ArrayDeclaration(
+    "faces_jpeg_ends",
+    "int64",
+    ("clip", "time"),
+    "Where in faces_jpeg each crop ends and the next one begins, byte.",
+    since=(1, 2),
+)
 
 #: The dataset that names the clip of each row.
 CLIP_ID = ArrayDeclaration("clip_id", "ASCII text", ("clip",), "The clip of each row, as in clips.parquet.")

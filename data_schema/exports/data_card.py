@@ -10,13 +10,22 @@ import numpy as np
 import pandas as pd
 
 from data_schema import __version__
+from data_schema.exports.arrays import FACE_QUALITY
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
 from data_schema.vocabularies import EMOTIONS, POLARITIES
 from data_schema.wording import counted
 
 
-def data_card(folder: Path, *, title: str, simulated: bool, counts: dict[str, int], settings: dict[str, Any]) -> str:
+def data_card(
+    folder: Path,
+    *,
+    title: str,
+    simulated: bool,
+    counts: dict[str, int],
+    settings: dict[str, Any],
+    about: dict[str, Any],
+) -> str:
     """Describe the tables of an export.
 
     Parameters
@@ -27,7 +36,7 @@ def data_card(folder: Path, *, title: str, simulated: bool, counts: dict[str, in
         Title of the study.
     simulated : bool
         Whether any clip was simulated.
-    counts, settings : dict
+    counts, settings, about : dict
         As in the manifest.
 
     Returns
@@ -43,10 +52,13 @@ def data_card(folder: Path, *, title: str, simulated: bool, counts: dict[str, in
     parts = [
         f"# {title}: training export",
         _simulated(clips, quality, labels) if simulated else "",
-        _contents(counts, clips),
+        _contents(counts, clips, settings),
+        _excluded(about["excluded"], len(clips)),
         _labels(labels, targets, settings),
         _protocols(targets),
         _quality(quality, clips, settings),
+        _faces(about, settings),
+        _signals(settings),
         _folds(folds, clips),
         _arrays(settings),
         _features(),
@@ -81,7 +93,78 @@ def _simulated(clips: pd.DataFrame, quality: pd.DataFrame, labels: pd.DataFrame)
     return "\n>\n".join(lines)
 
 
-def _contents(counts: dict[str, int], clips: pd.DataFrame) -> str:
+def _clip_rule(rule: dict[str, Any]) -> str:
+    """Say in words which part of a trial a clip is."""
+    words = {
+        "whole": "A clip is one whole stimulus",
+        "last": f"A clip is the last {rule['last_s']:g} s of a stimulus",
+        "apex": (
+            f"A clip is the time from {rule['apex_before_s']:g} s before to {rule['apex_after_s']:g} s after the apex that "
+            "annotators marked"
+        ),
+    }
+    return words[str(rule["rule"])]
+
+
+def _excluded(excluded: dict[str, int], n_clips: int) -> str:
+    n = sum(excluded.values())
+    lines = ["## Left out", "", f"{n} of {n + n_clips} clips of the study are not in here."]
+    if n:
+        rows = [[reason, count] for reason, count in sorted(excluded.items(), key=lambda item: (-item[1], item[0]))]
+        lines += ["", _table(["reason (N stands for a number)", "clips"], rows)]
+    return "\n".join(lines)
+
+
+def _faces(about: dict[str, Any], settings: dict[str, Any]) -> str:
+    """Say how faces were found, and how well they were seen."""
+    seen, detector = about["faces"], about["face_detector"]
+    n = seen["n_frames"]
+
+    def text(name: str, form: str) -> str:
+        return "unknown" if seen[name] is None else format(seen[name], form)
+
+    rows = [
+        ["frames that were looked at", n],
+        ["with the face", f"{seen['n_found']} ({seen['n_found'] / n:.1%})" if n else 0],
+        ["found by the detector itself, the others by following", seen["n_detected"]],
+        ["not decodable", seen["n_undecoded"]],
+        ["longest loss in a clip, s (median)", text("longest_loss_s", ".2f")],
+        ["distance of the eyes, px (median of clips)", text("size_px", ".0f")],
+        ["yaw, pitch, roll, deg", ", ".join(text(f"{axis}_deg", ".1f") for axis in ("yaw", "pitch", "roll"))],
+        ["sharpness, grey levels squared", text("sharpness", ".0f")],
+        ["brightness and contrast, 0 to 1", f"{text('brightness', '.2f')} and {text('contrast', '.2f')}"],
+    ]
+    return "\n".join(
+        [
+            "## Faces",
+            "",
+            (
+                f"Detector {detector['name']} {detector['version']} (code {detector['licence']}; model "
+                f"{detector['model_licence']}), at {settings['faces_rate_hz']:g} frames a second, followed in between by "
+                "optical flow."
+            ),
+            "",
+            _table(["", ""], rows),
+        ]
+    )
+
+
+def _signals(settings: dict[str, Any]) -> str:
+    """List the parameters of all signals, as study.toml names them."""
+    signals = settings["signals"]
+    titles = {"fixations": "eye_movements", "blinks": "blinks", "pupil": "pupil"}
+    rows = [
+        [f"`[{title}]`", ", ".join(f"{key} = {value}" for key, value in signals[part].items())]
+        for part, title in titles.items()
+    ]
+    rows.append(["pupil's baseline", f"median of {settings['pupil_baseline_s']:g} s before each stimulus"])
+    rows.append(["stimulus' light", settings["luminance"]])
+    rows.append(["`[faces]`", ", ".join(f"{key} = {value}" for key, value in settings["tracking"].items())])
+    rows.append(["light of the crops", settings["light"]])
+    return "\n".join(["## Parameters of the signals", "", _table(["section", "values"], rows)])
+
+
+def _contents(counts: dict[str, int], clips: pd.DataFrame, settings: dict[str, Any]) -> str:
     duration = clips["duration_s"]
     return "\n".join(
         [
@@ -89,8 +172,8 @@ def _contents(counts: dict[str, int], clips: pd.DataFrame) -> str:
             "",
             (
                 f"{counted(counts['clips'], 'clip')} of {counted(counts['participants'], 'participant')} in "
-                f"{counted(counts['sessions'], 'session')}; stimuli: {counts['stimuli']}. A clip is one whole stimulus "
-                f"and lasts {duration.min():.1f} to "
+                f"{counted(counts['sessions'], 'session')}; stimuli: {counts['stimuli']}. "
+                f"{_clip_rule(settings['clip_rule'])} and lasts {duration.min():.1f} to "
                 f"{duration.max():.1f} s (median {duration.median():.1f} s), {duration.sum() / 60:.1f} minutes in all. "
                 f"Clips per participant: {clips['participant'].value_counts().min()} to "
                 f"{clips['participant'].value_counts().max()}."
@@ -213,7 +296,8 @@ def _folds(folds: dict[str, Any], clips: pd.DataFrame) -> str:
 
 def _arrays(settings: dict[str, Any]) -> str:
     frames, chunks, fixations = settings["face_frames"], settings["eye_chunks"], settings["max_fixations"]
-    side, detector = settings["face_size_px"], settings["face_detector"]
+    side = settings["face_size_px"]
+    stored = "as arrays" if settings["faces"] == "arrays" else f"as JPEG of quality {settings['jpeg_quality']}"
     return "\n".join(
         [
             "## Arrays of a clip",
@@ -224,8 +308,12 @@ def _arrays(settings: dict[str, Any]) -> str:
             ),
             "",
             (
-                f"- `faces` uint8 ({frames}, {side}, {side}, 3), RGB, at equally spaced times; detector "
-                f"{detector['name']} ({detector['licence']}), aligned to the ArcFace template; `face_mask` ({frames})"
+                f"- `faces` uint8 ({frames}, {side}, {side}, 3), RGB, at equally spaced times, stored {stored}; aligned to "
+                f"the ArcFace template; `face_mask` ({frames})"
+            ),
+            (
+                f"- `face_quality` float32 ({frames}, {len(FACE_QUALITY)}): "
+                f"{', '.join(f'{item.name} ({item.unit})' for item in FACE_QUALITY)} of each face"
             ),
             (
                 f"- `eye` float32 ({chunks}, {len(EYE_FEATURES)}): the features below over {chunks} equal chunks of "

@@ -15,16 +15,35 @@ from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
 
 FORMAT_NAME = "emer-training-export"
 #: major.minor: a reader opens every export of its own major version.
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 MANIFEST_NAME = "manifest.json"
 #: What file managers leave behind in any folder; nobody's work.
 _CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def make_manifest(
-    folder: Path, *, study_title: str, simulated: bool, settings: dict[str, Any], counts: dict[str, Any]
+    folder: Path,
+    *,
+    study_title: str,
+    simulated: bool,
+    settings: dict[str, Any],
+    counts: dict[str, Any],
+    about: dict[str, Any],
 ) -> dict[str, Any]:
-    """Describe an export's folder, hashing each file in it."""
+    """Describe an export's folder, hashing each file in it.
+
+    Parameters
+    ----------
+    folder : Path
+    study_title : str
+    simulated : bool
+        Whether any clip was simulated.
+    settings, counts : dict
+        All that decided what is in the export; how much of what it holds.
+    about : dict
+        ``sources`` (what the export was made of, so that it can be told when it is out of date), ``excluded`` (clips left
+        out, by reason), ``faces`` (how well faces were seen), ``face_detector`` (which, and its licences).
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     return {
         "format": FORMAT_NAME,
@@ -35,6 +54,7 @@ def make_manifest(
         "simulated": simulated,
         "settings": settings,
         "counts": counts,
+        **about,
         "eye_features": [asdict(feature) for feature in EYE_FEATURES],
         "fixation_features": [asdict(feature) for feature in FIXATION_FEATURES],
         "files": {

@@ -20,7 +20,7 @@ from data_schema.exports.columns import EXPORTED_CLIPS, meanings
 from data_schema.exports.folds import Folds, load_folds
 from data_schema.exports.label_tables import TARGET_COLUMNS
 from data_schema.exports.manifest import read_manifest, verify_files
-from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.protocols import PROTOCOLS, ProtocolClips, protocol_clips
 from data_schema.exports.splits import ClipSplit, clip_splits
 from data_schema.files import read_table
 
@@ -160,8 +160,18 @@ class TrainingExport:
         """
         return clip_splits(self.fold_assignment, self.clips, scheme)
 
-    def clips_of(self, protocol: str) -> list[str]:
-        """Return the clips that have all targets of a protocol.
+    def clips_of(self, protocol: str, min_raters: int | None = None) -> list[str]:
+        """Return the clips that take part in a protocol, see :meth:`protocol_clips`."""
+        return list(self.protocol_clips(protocol, min_raters).clip_ids)
+
+    def protocol_clips(self, protocol: str, min_raters: int | None = None) -> ProtocolClips:
+        """Return which clips take part in a protocol, why others do not, and what is wrong with them.
+
+        Parameters
+        ----------
+        protocol : str
+        min_raters : int, optional
+            Another number of raters than the protocol's.
 
         Raises
         ------
@@ -170,8 +180,20 @@ class TrainingExport:
         """
         if protocol not in PROTOCOLS:
             raise ExportError(f"there is no protocol '{protocol}'. There are: {', '.join(PROTOCOLS)}.")
-        complete = self.targets[list(PROTOCOLS[protocol].targets)].notna().all(axis=1)
-        return [str(name) for name in self.targets.loc[complete, "clip_id"]]
+        clips = self.clips
+        simulated = dict(zip(clips["clip_id"].astype(str), clips["simulated"].astype(bool), strict=True))
+        return protocol_clips(PROTOCOLS[protocol], self.targets, simulated, min_raters)
+
+    def targets_of(self, protocol: str) -> pd.DataFrame:
+        """Return the targets, with those of the protocol missing for clips that do not take part in it.
+
+        The other targets stay: a model may learn from them beside the protocol's.
+        """
+        table = self.targets.copy()
+        out = ~table["clip_id"].isin(self.clips_of(protocol))
+        for name in PROTOCOLS[protocol].targets:
+            table[name] = table[name].mask(out, float("nan") if table[name].dtype.kind == "f" else None)
+        return table
 
     @cached_property
     def _places(self) -> dict[str, tuple[str, int]]:

@@ -1,8 +1,8 @@
 """Arrays of one session's clips, in one HDF5 file: a shard of a training export.
 
-A shard depends on its session, its clips, the settings and the code's feature
-version, and on nothing else: its key is the hash of these, so that an unchanged
-session is not computed again. It holds no label and nothing that was planted.
+A shard depends on its session, its clips, the settings and the code's versions, and on nothing else: its key is the hash
+of these, so that an unchanged session is not computed again. It holds no label and nothing that was planted. Signals come
+from the session's derived data, which are completed on the way: one pass over the video gives landmarks and crops.
 """
 
 from __future__ import annotations
@@ -13,45 +13,44 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from data_schema.atomic import partial_path, replace_durably
-from data_schema.errors import ExportError
-from data_schema.exports.arrays import ARRAYS, CLIP_ID
+from data_schema.derived import ClipSpan, DerivedClip, DerivedSettings, DerivedStore, SessionDeriver
+from data_schema.derived.clips import clip_keys
+from data_schema.derived.faces import FaceCrops, face_slots
+from data_schema.derived.sessions import check_unchanged
+from data_schema.exports.arrays import ARRAYS, CLIP_ID, FACE_QUALITY, FACES_JPEG, FACES_JPEG_ENDS
 from data_schema.exports.session_quality import measure_session
 from data_schema.files import disk_problem
-from data_schema.session.layout import GAZE, OPENNESS
 from data_schema.session.reader import Session, open_session
-from data_schema.session.screen import recorded_screen
-from data_schema.signals.blinks import blink_mask, find_blinks
-from data_schema.signals.eye_signals import SignalParameters, prepare_eye_signals
-from data_schema.signals.faces import CROP_PX, FaceTracker, MtcnnDetector, TrackingParameters, face_crops
+from data_schema.signals.eye_signals import SIGNAL_VERSION
+from data_schema.signals.faces import CROP_PX, FACES_VERSION, summarise_faces
 from data_schema.signals.features import (
     EYE_FEATURE_NAMES,
     FEATURE_VERSION,
     FIXATION_FEATURES,
-    PupilBaseline,
     eye_features,
     fixation_sequence,
 )
-from data_schema.signals.gaze import ScreenGeometry, select_eye
+from data_schema.signals.gaze import ScreenGeometry
 from data_schema.signals.maps import SIGMA_DEG, fixation_map
-from data_schema.signals.pupil import baseline_mm, clean_pupil
+
+__all__ = ["ClipSpan", "ShardSettings", "ShardSummary", "ShardTask", "compute_shard", "face_slots", "read_summary"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 #: Raise it whenever a shard changes in another way than by a feature: its arrays, attributes or measured quality.
 #: Readers do not depend on it.
-SHARD_VERSION = 2
+SHARD_VERSION = 3
 SHARD_FORMAT = "emer-training-export-shard"
 #: Cells of a fixation map, rows and columns.
 MAP_SHAPE = (32, 32)
-#: Seconds of gaze read before and after a clip, so that events at its ends are whole.
-_MARGIN_S = 0.5
-#: Length of the pupil's pre-stimulus window: our choice within the 0.2 to 1 s that is usual (Mathôt et al. 2018).
-_BASELINE_S = 0.5
+#: Bytes of a chunk of packed JPEG crops: about those of one clip.
+_JPEG_CHUNK_BYTES = 32_768
 
 
 @dataclass(frozen=True)
@@ -68,38 +67,48 @@ class ShardSettings:
         Chunks of eye features.
     max_fixations : int
         Fixations kept, from the clip's start.
-    signals : SignalParameters
-    tracking : TrackingParameters
+    faces : str
+        ``arrays`` or ``jpeg``.
+    jpeg_quality : int
+    light : str
+        Light normalisation of the crops.
+    derived : DerivedSettings
+        The signals that all is made of.
     """
 
     face_frames: int = 8
     face_size_px: int = CROP_PX
     eye_chunks: int = 32
     max_fixations: int = 32
-    signals: SignalParameters = field(default_factory=SignalParameters)
-    tracking: TrackingParameters = field(default_factory=TrackingParameters)
+    faces: str = "arrays"
+    jpeg_quality: int = 95
+    light: str = "none"
+    derived: DerivedSettings = field(default_factory=DerivedSettings)
 
     def as_json(self) -> dict[str, Any]:
         """Return all parameters and versions, for the manifest and the key."""
+        own = asdict(self)
+        del own["derived"]
+        faces = self.derived.faces
         return {
-            **asdict(self),
+            **own,
+            "signals": asdict(self.derived.signals),
+            "pupil_baseline_s": self.derived.baseline_s,
+            "luminance": "regress" if self.derived.luminance else "off",
+            "tracking": asdict(faces.tracking),
+            "faces_rate_hz": faces.rate_hz,
+            "face_detector": {
+                "name": faces.detector,
+                "version": faces.detector_version,
+                "model_sha256": faces.model_sha256,
+            },
             "map_sigma_deg": SIGMA_DEG,
             "map_shape": list(MAP_SHAPE),
-            "pupil_baseline_s": _BASELINE_S,
-            "face_detector": {"name": MtcnnDetector.name, "licence": MtcnnDetector.licence},
+            "signal_version": SIGNAL_VERSION,
+            "faces_version": FACES_VERSION,
             "feature_version": FEATURE_VERSION,
             "shard_version": SHARD_VERSION,
         }
-
-
-@dataclass(frozen=True)
-class ClipSpan:
-    """One clip to compute."""
-
-    clip_id: str
-    trial_id: int
-    t_start_us: int
-    t_end_us: int
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,8 @@ class ShardTask:
     settings : ShardSettings
     target : str
         The shard file to write.
+    derived : str
+        The session's file of derived data.
     """
 
     session_path: str
@@ -123,16 +134,25 @@ class ShardTask:
     clips: tuple[ClipSpan, ...]
     settings: ShardSettings
     target: str
+    derived: str
 
     @property
     def key(self) -> str:
         """Hash of all that the shard depends on."""
+        settings = self.settings
         content = {
             "session": self.session_sha256,
-            "clips": [asdict(clip) for clip in self.clips],
-            "settings": self.settings.as_json(),
+            "clips": [[clip.as_json(), clip_keys(self.session_sha256, clip, settings.derived)] for clip in self.clips],
+            "settings": {
+                key: value for key, value in settings.as_json().items() if key != "jpeg_quality" or self.is_jpeg
+            },
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Tell whether faces are stored as JPEG."""
+        return self.settings.faces == "jpeg"
 
 
 def array_shapes(settings: ShardSettings) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -142,6 +162,7 @@ def array_shapes(settings: ShardSettings) -> dict[str, tuple[tuple[int, ...], st
     return {
         "faces": ((frames, side, side, 3), "u1"),
         "face_mask": ((frames,), "?"),
+        "face_quality": ((frames, len(FACE_QUALITY)), "<f4"),
         "eye": ((chunks, n_eye), "<f4"),
         "eye_mask": ((chunks, n_eye), "?"),
         "fixations": ((settings.max_fixations, n_fixation), "<f4"),
@@ -153,79 +174,21 @@ def array_shapes(settings: ShardSettings) -> dict[str, tuple[tuple[int, ...], st
 
 
 def bytes_per_clip(settings: ShardSettings) -> int:
-    """Return how many bytes a clip takes in a shard."""
+    """Return how many bytes a clip takes in a shard at most."""
     return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in array_shapes(settings).values())
 
 
-def face_slots(
-    frame_times_us: npt.NDArray[np.int64], t_start_us: int, t_end_us: int, n_frames: int
-) -> npt.NDArray[np.int64]:
-    """Choose the camera frame for each equally spaced time of a clip.
-
-    Parameters
-    ----------
-    frame_times_us : ndarray of int64, shape (n,)
-        Capture times of the whole session, increasing.
-    t_start_us, t_end_us : int
-        The clip.
-    n_frames : int
-        Times: the middles of as many equal parts of the clip.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_frames,)
-        Index of the nearest frame inside the clip; -1 where none lies within half a part.
-    """
-    part_us = (t_end_us - t_start_us) / n_frames
-    times = t_start_us + (np.arange(n_frames) + 0.5) * part_us
-    first, last = np.searchsorted(frame_times_us, [t_start_us, t_end_us])
-    slots = np.full(n_frames, -1, dtype=np.int64)
-    if last <= first:
-        return slots
-    inside = frame_times_us[first:last]
-    right = np.clip(np.searchsorted(inside, times), 0, len(inside) - 1)
-    left = np.clip(right - 1, 0, None)
-    nearest = np.where(np.abs(inside[left] - times) <= np.abs(inside[right] - times), left, right)
-    close = np.abs(inside[nearest] - times) <= part_us / 2.0
-    slots[close] = nearest[close] + first
-    return slots
-
-
-def clip_faces(session: Session, clip: ClipSpan, settings: ShardSettings, tracker: FaceTracker) -> Arrays:
-    """Cut the face out of a clip's frames; all masked where there is no video."""
-    n = settings.face_frames
-    crops = np.zeros((n, settings.face_size_px, settings.face_size_px, 3), dtype=np.uint8)
-    mask = np.zeros(n, dtype=np.bool_)
-    video = session.video
-    if video is not None and len(video):
-        times = video.frame_times_us
-        slots = face_slots(times, clip.t_start_us, clip.t_end_us, n)
-        wanted = np.unique(slots[slots >= 0])
-        frames = ((int(times[index]), image) for index, image in video.decode_many(wanted))
-        found, seen = face_crops(frames, tracker, len(wanted), settings.face_size_px)
-        place = np.searchsorted(wanted, slots[slots >= 0])
-        crops[slots >= 0], mask[slots >= 0] = found[place], seen[place]
-    return {"faces": crops, "face_mask": mask}
-
-
-def clip_eyes(
-    session: Session, clip: ClipSpan, settings: ShardSettings, screen: ScreenGeometry, baseline: PupilBaseline
-) -> Arrays:
-    """Compute the eye arrays of a clip; all masked where there is no gaze."""
-    margin_us = round(_MARGIN_S * 1e6)
-    low, high = clip.t_start_us - margin_us, clip.t_end_us + margin_us
-    signals = prepare_eye_signals(
-        session.table(GAZE).between(low, high), session.table(OPENNESS).between(low, high), screen, settings.signals
-    )
-    span = (clip.t_start_us, clip.t_end_us)
-    eye, eye_mask = eye_features(signals, *span, settings.eye_chunks, baseline)
-    fixations = fixation_sequence(signals, *span)
+def clip_arrays(derived: DerivedClip, settings: ShardSettings, screen: ScreenGeometry) -> Arrays:
+    """Bring what was derived of a clip into the fixed shapes of the export; masked where there is nothing."""
+    span = (derived.span.t_start_us, derived.span.t_end_us)
+    eye, eye_mask = eye_features(derived.eye, *span, settings.eye_chunks, derived.baseline)
+    fixations = fixation_sequence(derived.eye, *span)
     kept = fixations[: settings.max_fixations]
     padded = np.zeros((settings.max_fixations, len(FIXATION_FEATURES)), dtype=np.float32)
     padded[: len(kept)] = kept
     columns = [EYE_FEATURE_NAMES.index(name) for name in ("gaze_x_mean", "gaze_y_mean")]
     drawn = fixation_map(fixations[:, :2], fixations[:, 3], screen.deg_to_norm(SIGMA_DEG), MAP_SHAPE)
-    return {
+    arrays = {
         "eye": eye,
         "eye_mask": eye_mask,
         "fixations": padded,
@@ -234,26 +197,25 @@ def clip_eyes(
         "gaze_points": eye[:, columns],
         "gaze_points_mask": np.asarray(eye_mask[:, columns].all(axis=1)),
     }
+    if derived.crops is not None:
+        arrays |= {
+            "faces": derived.crops.faces,
+            "face_mask": derived.crops.mask,
+            "face_quality": _face_quality(derived, derived.crops),
+        }
+    return arrays
 
 
-def pupil_baselines(session: Session, settings: ShardSettings) -> dict[int, PupilBaseline]:
-    """Measure the participant's pupil before each stimulus; of all trials, without any label.
-
-    Returns
-    -------
-    dict of int to PupilBaseline
-        By trial.
-    """
-    before: dict[int, float] = {}
-    for trial in session.trials():
-        rows = session.table(GAZE).between(trial.t_onset_us - round(_BASELINE_S * 1e6), trial.t_onset_us)
-        gaze = select_eye(rows, settings.signals.fixations.eye)
-        blinks = find_blinks(gaze.t_us, ~(gaze.left_valid | gaze.right_valid), settings.signals.blinks)
-        blinking = blink_mask(gaze.t_us, blinks)
-        before[trial.trial_id] = baseline_mm(clean_pupil(gaze.t_us, gaze.pupil_mm, blinking, settings.signals.pupil))
-    known = [value for value in before.values() if np.isfinite(value)]
-    session_mm = float(np.median(known)) if known else float("nan")
-    return {trial: PupilBaseline(session_mm, value) for trial, value in before.items()}
+def _face_quality(derived: DerivedClip, crops: FaceCrops) -> npt.NDArray[np.float32]:
+    """Return what is known of each crop, 0 where there is no face."""
+    values = np.zeros((len(crops.mask), len(FACE_QUALITY)), dtype=np.float32)
+    rows = derived.faces[crops.row[crops.mask]]
+    for column, feature in enumerate(FACE_QUALITY):
+        if feature.name == "time_s":
+            values[crops.mask, column] = (rows["t_us"] - derived.span.t_start_us) / 1e6
+        else:
+            values[crops.mask, column] = np.nan_to_num(rows[feature.name])
+    return values
 
 
 @dataclass(frozen=True)
@@ -268,6 +230,8 @@ class ShardSummary:
         Frames looked at, over all clips.
     quality : dict
         From ``SessionQuality.as_json``.
+    faces : list of dict
+        From ``summarise_faces``, per clip, over all frames that were looked at; None for NaN.
     reused : bool
         True if the shard was there already.
     """
@@ -275,21 +239,8 @@ class ShardSummary:
     n_faces: list[int]
     n_frames: int
     quality: dict[str, Any]
+    faces: list[dict[str, Any]]
     reused: bool = False
-
-
-def check_unchanged(path: Path, sha256: str, indexed_sha256: str) -> None:
-    """Refuse a session that is not the one that the clip index was built from.
-
-    Raises
-    ------
-    ExportError
-        If the hashes differ.
-    """
-    if sha256 != indexed_sha256:
-        raise ExportError(
-            f"{path.name}: the file has changed since the clip index was built. Run `emer clips` and export again."
-        )
 
 
 def compute_shard(task: ShardTask) -> ShardSummary:
@@ -307,9 +258,9 @@ def compute_shard(task: ShardTask) -> ShardSummary:
     with open_session(path) as session:
         check_unchanged(path, session.sha256, task.session_sha256)
         try:
-            with h5py.File(partial, "w") as file:
-                summary = _fill(session, task, file)
-        except OSError as error:
+            with DerivedStore(Path(task.derived), task.session_sha256) as store, h5py.File(partial, "w") as file:
+                summary = _fill(session, task, file, store)
+        except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
             raise disk_problem(error, target) from error
         except BaseException:
@@ -323,30 +274,27 @@ def compute_shard(task: ShardTask) -> ShardSummary:
     return summary
 
 
-def _fill(session: Session, task: ShardTask, file: h5py.File) -> ShardSummary:
-    settings, n = task.settings, len(task.clips)
-    datasets = {
-        name: file.create_dataset(name, shape=(n, *shape), dtype=kind, chunks=(1, *shape))
-        for name, (shape, kind) in array_shapes(settings).items()
-    }
-    for array in ARRAYS:
-        datasets[array.name].attrs.update(array.attributes())
-    # Fixed length, not variable: the same clips then give the same bytes.
-    names = file.create_dataset(CLIP_ID.name, data=np.array([clip.clip_id.encode("ascii") for clip in task.clips]))
-    names.attrs.update(CLIP_ID.attributes())
-    screen = recorded_screen(session)
-    tracker = FaceTracker(MtcnnDetector(), settings.tracking)
-    baselines = pupil_baselines(session, settings)
+def _fill(session: Session, task: ShardTask, file: h5py.File, store: DerivedStore) -> ShardSummary:
+    settings = task.settings
+    datasets = _create(file, task)
+    deriver = SessionDeriver(session, settings.derived, store)
     n_faces: list[int] = []
-    n_frames = 0
-    for row, clip in enumerate(task.clips):
-        arrays = clip_faces(session, clip, settings, tracker)
-        arrays |= clip_eyes(session, clip, settings, screen, baselines.get(clip.trial_id, PupilBaseline()))
-        for name, values in arrays.items():
-            datasets[name][row] = values
-        n_faces.append(int(arrays["face_mask"].sum()))
-        n_frames += settings.face_frames
-    summary = ShardSummary(n_faces, n_frames, measure_session(session, screen).as_json())
+    faces: list[dict[str, Any]] = []
+    try:
+        for row, clip in enumerate(task.clips):
+            derived = deriver.clip(clip, settings.face_frames, settings.light)
+            arrays = clip_arrays(derived, settings, deriver.screen)
+            if task.is_jpeg:
+                _append_jpeg(file, row, arrays.pop("faces"), arrays["face_mask"], settings.jpeg_quality)
+            for name, values in arrays.items():
+                datasets[name][row] = values
+            n_faces.append(int(arrays["face_mask"].sum()))
+            faces.append(_without_nan(asdict(summarise_faces(derived.faces))))
+            store.commit_now_and_then()
+    finally:
+        deriver.close()
+    quality = measure_session(session, deriver.screen).as_json()
+    summary = ShardSummary(n_faces, settings.face_frames * len(task.clips), quality, faces)
     file.attrs["format"] = SHARD_FORMAT
     file.attrs["shard_version"] = SHARD_VERSION
     file.attrs["participant"], file.attrs["session"] = session.participant, session.session
@@ -354,6 +302,60 @@ def _fill(session: Session, task: ShardTask, file: h5py.File) -> ShardSummary:
     file.attrs["key"] = task.key
     file.attrs["summary_json"] = json.dumps(asdict(summary), sort_keys=True)
     return summary
+
+
+def _create(file: h5py.File, task: ShardTask) -> dict[str, h5py.Dataset]:
+    """Create the datasets: one uncompressed chunk a clip, JPEG crops packed one after the other."""
+    n = len(task.clips)
+    shapes = array_shapes(task.settings)
+    if task.is_jpeg:
+        del shapes["faces"]
+        ends = file.create_dataset(FACES_JPEG_ENDS.name, data=np.zeros((n, task.settings.face_frames), dtype="<i8"))
+        ends.attrs.update(FACES_JPEG_ENDS.attributes())
+        packed = file.create_dataset(
+            FACES_JPEG.name, shape=(0,), maxshape=(None,), dtype="u1", chunks=(_JPEG_CHUNK_BYTES,)
+        )
+        packed.attrs.update(FACES_JPEG.attributes())
+        packed.attrs["size_px"] = task.settings.face_size_px
+    datasets = {
+        name: file.create_dataset(name, shape=(n, *shape), dtype=kind, chunks=(1, *shape))
+        for name, (shape, kind) in shapes.items()
+    }
+    for array in ARRAYS:
+        if array.name in datasets:
+            datasets[array.name].attrs.update(array.attributes())
+    # Fixed length, not variable: the same clips then give the same bytes.
+    names = file.create_dataset(CLIP_ID.name, data=np.array([clip.clip_id.encode("ascii") for clip in task.clips]))
+    names.attrs.update(CLIP_ID.attributes())
+    return datasets
+
+
+def _append_jpeg(
+    file: h5py.File, row: int, faces: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], quality: int
+) -> None:
+    """Store the crops of a clip behind those of the clip before."""
+    packed, ends = file[FACES_JPEG.name], file[FACES_JPEG_ENDS.name]
+    begin = int(packed.shape[0])
+    pictures: list[bytes] = []
+    for face, seen in zip(faces, mask, strict=True):
+        # 4:4:4, since colour in half resolution would cost more of a crop of 112 px than of a photograph.
+        options = [
+            cv2.IMWRITE_JPEG_QUALITY,
+            quality,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        ]
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(face, cv2.COLOR_RGB2BGR), options)[1] if seen else None
+        pictures.append(b"" if encoded is None else encoded.tobytes())
+    ends[row] = begin + np.cumsum([len(picture) for picture in pictures])
+    packed.resize((int(ends[row, -1]),))
+    packed[begin:] = np.frombuffer(b"".join(pictures), dtype=np.uint8)
+
+
+def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in values.items()
+    }
 
 
 def read_summary(path: Path, key: str) -> ShardSummary | None:
@@ -365,11 +367,4 @@ def read_summary(path: Path, key: str) -> ShardSummary | None:
             content = json.loads(str(file.attrs["summary_json"]))
     except (OSError, KeyError, ValueError):
         return None
-    return ShardSummary(content["n_faces"], content["n_frames"], content["quality"], reused=True)
-
-
-def start_worker() -> None:
-    """Prepare a worker process: one thread each, since there are as many workers as cores."""
-    import cv2
-
-    cv2.setNumThreads(1)
+    return ShardSummary(content["n_faces"], content["n_frames"], content["quality"], content["faces"], reused=True)

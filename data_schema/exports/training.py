@@ -10,13 +10,8 @@ writes to OUT: it holds the lock beside it.
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +22,7 @@ from data_schema.atomic import sync_folder
 from data_schema.clips.table import load_current_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports.columns import SESSION_QUALITY, dtypes
+from data_schema.exports.computing import Progress, clean, compute_shards, shard_settings, shard_tasks
 from data_schema.exports.data_card import data_card
 from data_schema.exports.folds import Folds, freeze_folds, frozen_folds, refuse_lost_folds
 from data_schema.exports.label_tables import (
@@ -42,31 +38,20 @@ from data_schema.exports.manifest import (
     foreign_files,
     is_export,
     make_manifest,
-    read_manifest,
     verify_files,
 )
 from data_schema.exports.reading import EXPORTED_CLIP_COLUMNS
 from data_schema.exports.session_quality import QUALITY_COLUMNS, quality_row
-from data_schema.exports.shards import (
-    ClipSpan,
-    ShardSettings,
-    ShardSummary,
-    ShardTask,
-    bytes_per_clip,
-    check_unchanged,
-    compute_shard,
-    read_summary,
-    start_worker,
-)
+from data_schema.exports.shards import ShardSettings, ShardSummary, ShardTask, bytes_per_clip, compute_shard
+from data_schema.exports.sources import excluded_clips, export_sources, faces_seen, label_places
 from data_schema.files import disk_problem, write_bytes, write_json, write_table
 from data_schema.labels.tables import label_frame, read_labels, read_log
 from data_schema.locks import sole_writer
-from data_schema.session.reader import file_sha256, open_session
+from data_schema.session.reader import open_session
+from data_schema.signals.faces import describe_detector, make_detector
 from data_schema.study.folder import StudyFolder
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -90,22 +75,12 @@ class ExportResult:
     seconds: float
 
 
-def shard_settings(study: StudyFolder) -> ShardSettings:
-    """Return the array settings that ``study.toml`` asks for."""
-    export = study.config.export
-    return ShardSettings(
-        face_frames=export.face_frames,
-        face_size_px=export.face_size_px,
-        eye_chunks=export.eye_chunks,
-        max_fixations=export.max_fixations,
-    )
-
-
 def export_training(
     study: StudyFolder,
     out: Path | str,
     *,
     workers: int = 1,
+    scheduler: str = "",
     force: bool = False,
     accept_changed: bool = False,
     progress: Progress | None = None,
@@ -119,6 +94,8 @@ def export_training(
         Folder to make.
     workers : int
         Processes; 0 for one a core.
+    scheduler : str
+        Address of a Dask scheduler whose workers compute instead of processes here.
     force : bool
         Replace a finished export; its unchanged shards are taken over.
     accept_changed : bool
@@ -145,7 +122,7 @@ def export_training(
     with sole_writer(out, "another export is writing there. Wait until it has ended, or name another folder."):
         # Again: the other export may have ended since.
         _check_target(out, force)
-        return _export(study, out, index, clips, workers, accept_changed, progress)
+        return _export(study, out, index, clips, workers, scheduler, accept_changed, progress)
 
 
 def _export(
@@ -154,6 +131,7 @@ def _export(
     index: pd.DataFrame,
     clips: pd.DataFrame,
     workers: int,
+    scheduler: str,
     accept_changed: bool,
     progress: Progress | None,
 ) -> ExportResult:
@@ -176,20 +154,25 @@ def _export(
         study.config.folds.n,
         study.config.study.seed,
         class_counts(clips, targets),
+        dict(zip(clips["stimulus_id"], clips["target_emotion"], strict=True)),
     )
-    present = folds.restricted(clips["participant"])
+    present = folds.restricted(clips["participant"], clips["stimulus_id"])
     _check_folds(present, clips)
-    tasks = _tasks(study, clips, settings, partial)
+    tasks = shard_tasks(study, clips, settings, partial)
+    # Before the work: what is labelled meanwhile is not in this export.
+    sources = export_sources(study, index)
     _check_room(out, len(clips), settings)
     try:
         (partial / "shards").mkdir(parents=True, exist_ok=True)
-        _clean(partial, tasks)
-        summaries = _compute(tasks, out, workers, progress)
+        clean(partial, set(tasks))
+        summaries = compute_shards(compute_shard, tasks, out, workers, scheduler, progress)
+        clean(partial, set(tasks))
         labels = label_table(holds, reports, names, decisions)
         counts = _write_tables(partial, clips, tasks, summaries, labels, targets)
         counts["labels_of_unknown_clips"] = _n_unknown(study, index)
         write_json(partial / "folds.json", present.as_json())
-        _finish(study, partial, settings, counts, simulated=bool(clips["simulated"].any()))
+        about = {"sources": sources, "excluded": excluded_clips(index), "faces": faces_seen(summaries)}
+        _finish(study, partial, settings, counts, about, simulated=bool(clips["simulated"].any()))
         with freeze_folds(study.folds_path, folds):
             _swap(partial, out)
     except OSError as error:
@@ -265,25 +248,19 @@ def _check_room(out: Path, n_clips: int, settings: ShardSettings) -> None:
 
 
 def _all_labels(study: StudyFolder) -> pd.DataFrame:
-    places = _label_places(study)
+    places = label_places(study)
     if not places:
         _log.warning("the study has no label files: the export will have no annotators' targets")
         return label_frame([])
     return read_labels(places)
 
 
-def _label_places(study: StudyFolder) -> list[Path | str]:
-    """Return where labels lie: the files, and the database if the study has one."""
-    database = study.config.labels.database
-    return [*study.label_files(), *([database] if database else [])]
-
-
 def _all_decisions(study: StudyFolder) -> pd.DataFrame:
-    return read_log(_label_places(study), "decisions")
+    return read_log(label_places(study), "decisions")
 
 
 def _n_unknown(study: StudyFolder, index: pd.DataFrame) -> int:
-    labels = read_labels(_label_places(study))
+    labels = read_labels(label_places(study))
     return int((~labels["clip_id"].isin(index["clip_id"])).sum())
 
 
@@ -295,108 +272,6 @@ def _reports(study: StudyFolder, clips: pd.DataFrame) -> list[dict[str, Any]]:
             wanted = {int(row["trial_id"]): str(row["clip_id"]) for _, row in group.iterrows()}
             reports += self_reports(session, wanted, session.simulated)
     return reports
-
-
-def _tasks(study: StudyFolder, clips: pd.DataFrame, settings: ShardSettings, partial: Path) -> dict[str, ShardTask]:
-    """Return one task a session, by the shard's path within the export."""
-    tasks = {}
-    for name, group in clips.groupby("session_file", sort=True):
-        ordered = group.sort_values("trial_id")
-        spans = tuple(
-            ClipSpan(str(row["clip_id"]), int(row["trial_id"]), int(row["t_start_us"]), int(row["t_end_us"]))
-            for _, row in ordered.iterrows()
-        )
-        path = study.root / str(name)
-        shard = f"shards/{path.stem}.h5"
-        sha256 = str(group["session_sha256"].iloc[0])
-        tasks[shard] = ShardTask(str(path.resolve()), sha256, spans, settings, str((partial / shard).resolve()))
-    return tasks
-
-
-def _clean(partial: Path, tasks: dict[str, ShardTask]) -> None:
-    """Remove what an interrupted export left and this one does not want."""
-    for path in sorted(partial.rglob("*")):
-        if path.is_file() and path.relative_to(partial).as_posix() not in tasks:
-            path.unlink()
-
-
-def _compute(
-    tasks: dict[str, ShardTask], out: Path, workers: int, progress: Progress | None
-) -> dict[str, ShardSummary]:
-    """Bring all shards into OUT.partial, taking over what is there."""
-    total = sum(len(task.clips) for task in tasks.values())
-    summaries: dict[str, ShardSummary] = {}
-    done = 0
-
-    def finished(shard: str, summary: ShardSummary) -> None:
-        nonlocal done
-        summaries[shard] = summary
-        done += len(tasks[shard].clips)
-        if progress:
-            progress(done, total, Path(shard).stem)
-
-    if progress:
-        progress(0, total, "")
-    known = _old_files(out)
-    waiting = {}
-    for shard, task in tasks.items():
-        reused = _take_over(task, shard, out, known)
-        if reused is None:
-            waiting[shard] = task
-        else:
-            finished(shard, reused)
-    for shard, summary in _run(waiting, workers):
-        finished(shard, summary)
-    return summaries
-
-
-def _old_files(out: Path) -> dict[str, Any]:
-    """Return the files of the export that is being replaced, by the manifest."""
-    if not (out / MANIFEST_NAME).is_file():
-        return {}
-    return dict(read_manifest(out)["files"])
-
-
-def _take_over(task: ShardTask, shard: str, out: Path, known: dict[str, Any]) -> ShardSummary | None:
-    """Use a shard of the interrupted or of the earlier export, if it is the one that is wanted and whole."""
-    target, old = Path(task.target), out / shard
-    summary = read_summary(target, task.key) if target.is_file() else None
-    if summary is None and shard in known and old.is_file():
-        summary = read_summary(old, task.key)
-        if summary is not None and file_sha256(old) == known[shard].get("sha256"):
-            shutil.copyfile(old, target)
-        else:
-            summary = None
-    if summary is not None:
-        # A shard that is computed has this checked where the session is open anyway.
-        check_unchanged(Path(task.session_path), file_sha256(Path(task.session_path)), task.session_sha256)
-    return summary
-
-
-def _run(tasks: dict[str, ShardTask], workers: int) -> Iterator[tuple[str, ShardSummary]]:
-    """Compute shards, in this process or in several."""
-    n = min(workers if workers > 0 else os.cpu_count() or 1, len(tasks))
-    if n <= 1:
-        for shard, task in tasks.items():
-            yield shard, compute_shard(task)
-        return
-    # Spawned, not forked: works on Windows too, and HDF5 and OpenCV dislike forks.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n, mp_context=context, initializer=start_worker) as pool:
-        # The longest first, so that no worker ends alone with a long one.
-        order = sorted(tasks, key=lambda shard: -len(tasks[shard].clips))
-        futures = {pool.submit(compute_shard, tasks[shard]): shard for shard in order}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise ExportError(
-                "a worker process ended on its own (out of memory?). Run the same command again with fewer --workers: "
-                "what is done already is kept."
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _write_tables(
@@ -442,22 +317,36 @@ def _check_folds(folds: Folds, clips: pd.DataFrame) -> None:
         folds.splits(fold, clips["participant"])
 
 
-def _finish(
-    study: StudyFolder, partial: Path, settings: ShardSettings, counts: dict[str, int], simulated: bool
-) -> None:
-    """Write the data card and, last, the manifest."""
+def export_settings(study: StudyFolder, settings: ShardSettings) -> dict[str, Any]:
+    """Return all of ``study.toml`` that decides what is in an export, for the manifest."""
     config = study.config
-    stored = {
+    return {
         **settings.as_json(),
         "er_source": config.labels.er_source,
         "consensus": config.labels.consensus,
-        "clip_rule": config.clips.rule,
+        "clip_rule": config.clips.model_dump(),
         "quality_rule": config.quality.model_dump(),
     }
-    card = data_card(partial, title=config.study.title, simulated=simulated, counts=counts, settings=stored)
+
+
+def _finish(
+    study: StudyFolder,
+    partial: Path,
+    settings: ShardSettings,
+    counts: dict[str, int],
+    about: dict[str, Any],
+    simulated: bool,
+) -> None:
+    """Write the data card and, last, the manifest."""
+    title = study.config.study.title
+    stored = export_settings(study, settings)
+    detector = make_detector(settings.derived.faces.detector, settings.derived.faces.model_file)
+    about["face_detector"] = describe_detector(detector)
+    detector.close()
+    card = data_card(partial, title=title, simulated=simulated, counts=counts, settings=stored, about=about)
     write_bytes(partial / "data_card.md", card.encode("utf-8"))
     manifest = make_manifest(
-        partial, study_title=config.study.title, simulated=simulated, settings=stored, counts=counts
+        partial, study_title=title, simulated=simulated, settings=stored, counts=counts, about=about
     )
     write_json(partial / MANIFEST_NAME, manifest)
     verify_files(partial, manifest, hashes=False)

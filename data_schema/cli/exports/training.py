@@ -11,6 +11,9 @@ def training(
     study: Path = typer.Argument(..., help="The study folder."),
     out: Path = typer.Argument(..., help="Folder to make."),
     workers: int = typer.Option(0, min=0, help="Processes; 0 for one a core."),
+    scheduler: str = typer.Option(
+        "", help="Dask scheduler whose workers compute, such as tcp://host:8786 (extra cluster)."
+    ),
     force: bool = typer.Option(False, "--force", help="Replace a finished export; unchanged sessions are taken over."),
     accept_changed: bool = typer.Option(
         False, "--accept-changed-recordings", help="Take labels that were given to another version of a recording."
@@ -24,7 +27,13 @@ def training(
 
     with progress_bar("clips") as progress:
         result = export_training(
-            find_study(study), out, workers=workers, force=force, accept_changed=accept_changed, progress=progress
+            find_study(study),
+            out,
+            workers=workers,
+            scheduler=scheduler,
+            force=force,
+            accept_changed=accept_changed,
+            progress=progress,
         )
     counts = result.counts
     typer.echo(

@@ -133,11 +133,19 @@ def test_a_full_disk_leaves_the_old_export_alone(copied, monkeypatch):
 # ---------------------------------------------------------------- bad input
 
 
+def change_in_place(path: Path) -> None:
+    """Change one answer in a recording without changing the file's size: only its hash tells."""
+    size = path.stat().st_size
+    with h5py.File(path, "r+") as file:
+        row = file["/responses/items"][0]
+        row["value"] += 1
+        file["/responses/items"][0] = row
+    assert path.stat().st_size == size
+
+
 def test_a_changed_recording_is_refused(copied):
     study, out = copied
-    path = study.session_path("P002", "01")
-    with h5py.File(path, "r+") as file:
-        file.attrs["note"] = "changed"
+    change_in_place(study.session_path("P002", "01"))
     text = study.config_path.read_text(encoding="utf-8")
     study.config_path.write_text(text.replace("[folds]", "[export]\neye_chunks = 16\n[folds]"), encoding="utf-8")
     with pytest.raises(ExportError, match="has changed since the clip index"):
@@ -150,8 +158,7 @@ def test_a_changed_recording_is_refused(copied):
 
 def test_a_recording_changed_after_the_index_is_not_taken_over_silently(copied):
     study, out = copied
-    with h5py.File(study.session_path("P002", "01"), "r+") as file:
-        file.attrs["note"] = "changed"
+    change_in_place(study.session_path("P002", "01"))
     with pytest.raises(ExportError, match="has changed since the clip index"):
         export_training(study, out, force=True)
 
