@@ -27,7 +27,7 @@ from data_schema.publishing.bids.description import (
 from data_schema.publishing.bids.eye_movements import ClipSpan
 from data_schema.publishing.bids.names import RunName, labels, task_label
 from data_schema.publishing.bids.participants import write_dates, write_participants
-from data_schema.publishing.bids.run import EYE_MOVEMENTS, SIMULATED, RunFacts, RunTask, write_run
+from data_schema.publishing.bids.run import EYE_MOVEMENTS, FACES, SIMULATED, RunFacts, RunTask, write_run
 from data_schema.publishing.bids.tsv import write_json, write_text, write_tsv
 from data_schema.publishing.publication import Publication
 from data_schema.work import run_tasks
@@ -85,7 +85,7 @@ def write_bids(
     _write_behaviour(publication, names, root, subjects)
     write_participants(root, publication.participants, subjects, publication.simulated)
     write_stimuli(root, publication)
-    derivatives = _write_derivatives(publication, names, root)
+    derivatives = _write_derivatives(publication, names, root, any(run.n_landmarks for run in facts))
     days: dict[RunName, date | None] = {
         names[item.participant, item.session, item.run]: item.acquired for item in publication.recordings
     }
@@ -165,11 +165,15 @@ def _write_behaviour(
     write_phenotype(root, responses, subjects, sessions, publication.simulated)
 
 
-def _write_derivatives(publication: Publication, names: Mapping[_Key, RunName], root: Path) -> list[str]:
+def _write_derivatives(
+    publication: Publication, names: Mapping[_Key, RunName], root: Path, with_faces: bool
+) -> list[str]:
     writer = DerivativeWriter(root, publication, names, str(task_fields(publication)["TaskName"]))
     written = [EYE_MOVEMENTS]
     writer.features()
     written += [folder for task, folder in ANNOTATIONS.items() if writer.annotations(task)]
+    if with_faces:
+        written.append(FACES)
     for part in written:
         folder = root / "derivatives" / part
         what = derivative_text(part)

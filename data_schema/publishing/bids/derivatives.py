@@ -51,7 +51,7 @@ def _note(column: Column) -> dict[str, Any]:
 def _per_run(table: pd.DataFrame, clips: pd.DataFrame) -> list[tuple[tuple[str, str, int], pd.DataFrame]]:
     """Join a table of clips with its clips and split it by run, sorted by the start of the clips."""
     timing = clips[["participant", "session", "run", "trial_id", "stimulus_id", "t_start_s", "duration_s"]]
-    joined = table.join(timing, on="clip_id", rsuffix="_of_clip", how="inner")
+    joined = table.join(timing, on="clip_id", how="inner")
     joined = joined.sort_values("t_start_s", kind="stable")
     return [
         ((str(key[0]), str(key[1]), int(key[2])), group)

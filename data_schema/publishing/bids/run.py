@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,15 @@ from data_schema.publishing.bids.names import RunName
 from data_schema.publishing.bids.physio import CHUNK_ROWS, EYES, GazeFacts, OpennessAt, column_notes, write_eyes
 from data_schema.publishing.bids.tsv import GzipRows, seconds, write_json, write_tsv
 from data_schema.publishing.bids.video import write_video
+from data_schema.publishing.consent import FACE_LEVELS
+from data_schema.publishing.derived_views import LANDMARK_COLUMNS
 from data_schema.publishing.sessions import PublishedRecording, PublishedSession
 from data_schema.session import markers
 from data_schema.session.layout import (
     CALIBRATION_ATTEMPTS,
     CALIBRATION_TARGETS,
     FLIPS,
+    FRAMES,
     GAZE,
     MARKERS,
     OPENNESS,
@@ -48,6 +51,8 @@ from data_schema.signals.eye_signals import SignalParameters
 
 #: Name of the derivatives that hold eye movements.
 EYE_MOVEMENTS = "eyemovements"
+#: Name of the derivatives that hold landmarks of the face.
+FACES = "faces"
 SIMULATED = "SIMULATED DATA: a device of this recording was simulated or replayed. No person took part as shown. "
 
 #: Markers that tell about the samples themselves; they stand among the messages of the tracker's events.
@@ -110,8 +115,8 @@ class RunFacts:
         Length of the face video; 0 if none is published.
     files : tuple of str
         Recordings of the run, relative to the session's folder.
-    kinds : frozenset of str
-        What occurs among the events.
+    n_landmarks : int
+        Camera frames with landmarks; 0 if none are published.
     """
 
     name: RunName
@@ -121,7 +126,7 @@ class RunFacts:
     n_movements: int
     video_s: float
     files: tuple[str, ...]
-    kinds: frozenset[str] = field(default_factory=frozenset)
+    n_landmarks: int
 
 
 def write_run(task: RunTask) -> RunFacts:
@@ -136,7 +141,7 @@ def write_run(task: RunTask) -> RunFacts:
     """
     with task.recording.open() as session:
         resolution = (session.screen.width_px, session.screen.height_px)
-        kinds = _write_events(task, session)
+        _write_events(task, session)
         _write_flips(task, session)
         gaze, watch = _write_gaze(task, session, resolution)
         if gaze is not None:
@@ -147,7 +152,7 @@ def write_run(task: RunTask) -> RunFacts:
         files = sorted(name for name in written if name.endswith(("_physio.tsv.gz", "_events.tsv", "_stim.tsv.gz")))
         return RunFacts(
             task.name, gaze, session.tracker.rate_hz, session.tracker.name, len(watch.events[CHOSEN]), video_s,
-            tuple(files), frozenset(kinds),
+            tuple(files), _write_landmarks(task, session),
         )  # fmt: skip
 
 
@@ -160,13 +165,12 @@ def _all_rows(session: PublishedSession, table: Table) -> npt.NDArray[Any]:
     return np.concatenate(chunks) if chunks else table.empty(0)
 
 
-def _write_events(task: RunTask, session: PublishedSession) -> set[str]:
+def _write_events(task: RunTask, session: PublishedSession) -> None:
     table = event_table(_all_rows(session, PRESENTATIONS), _all_rows(session, MARKERS))
     kinds = {str(kind) for kind in table["trial_type"]}
     write_tsv(task.name.file(task.root, "events", ".tsv"), {name: table[name] for name, _, _ in EVENT_COLUMNS})
     about = event_sidecar(session.screen, session.refresh_hz, _told(task), kinds, "")
     write_json(task.name.file(task.root, "events", ".json"), about)
-    return kinds
 
 
 def _told(task: RunTask) -> dict[str, Any]:
@@ -289,3 +293,33 @@ def _write_movements(task: RunTask, session: PublishedSession, watch: ClipWatch,
         task.name.file(derived, "events", ".json", desc=EYE_MOVEMENTS),
         {"TaskName": task.task["TaskName"], "Simulated": True if task.recording.simulated else None, **notes},
     )
+
+
+def _write_landmarks(task: RunTask, session: PublishedSession) -> int:
+    """Write the landmarks of the face, where they may leave; return how many frames were looked at."""
+    allowed = FACE_LEVELS.index(session.faces) >= FACE_LEVELS.index("landmarks")
+    if not allowed or not session.n_rows(FRAMES) or not task.clips:
+        return 0
+    table = session.landmarks()
+    if not len(table):
+        return 0
+    trials = {clip_id: str(int(clip_id.rpartition("-")[2])) for clip_id in table["clip_id"].unique()}
+    cells: dict[str, Any] = {
+        "timestamp": seconds(np.round(table["t_s"].to_numpy() * 1e6)),
+        "trial": table["clip_id"].map(trials),
+    }
+    notes: dict[str, Any] = {
+        "TaskName": task.task["TaskName"],
+        "Simulated": True if task.recording.simulated else None,
+        "Description": "Landmarks of the face in the camera's pictures that were looked at, clip by clip.",
+        "timestamp": {"Description": "Time of the picture on the run's clock.", "Units": "s"},
+        "trial": {"Description": "Number of the trial, as in the events."},
+    }
+    for column in LANDMARK_COLUMNS:
+        if column.name not in ("clip_id", "t_s"):
+            cells[column.name] = table[column.name]
+            notes[column.name] = {"Description": column.meaning} | ({"Units": column.unit} if column.unit else {})
+    derived = task.root / "derivatives" / FACES
+    write_tsv(task.name.file(derived, "beh", ".tsv", desc="landmarks"), cells)
+    write_json(task.name.file(derived, "beh", ".json", desc="landmarks"), notes)
+    return len(table)
