@@ -189,7 +189,7 @@ class TrainingExport:
 
         The other targets stay: a model may learn from them beside the protocol's.
         """
-        table = self.targets.copy()
+        table: pd.DataFrame = self.targets.copy()
         out = ~table["clip_id"].isin(self.clips_of(protocol))
         for name in PROTOCOLS[protocol].targets:
             table[name] = table[name].mask(out, float("nan") if table[name].dtype.kind == "f" else None)

@@ -110,7 +110,7 @@ def train(
     threads = threads or default_threads()
     run = RunFolder(out)
     with ExitStack() as held, TrainingExport.open(export_path) as export:
-        splits = export_splits(export)
+        splits, labels = export_splits(export), export.targets_of(config.protocol)
         wanted = [splits[k] for k in parse_folds(folds, len(splits))]
         resolved = _resolved(config, export_path, export, run, len(splits), chosen, threads)
         if run.config_path.is_file():  # a run is there: only one process may look at its folds and go on
@@ -120,7 +120,7 @@ def train(
         if waiting:
             store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
             with isolate_rng():
-                check_folds(store, export.targets, waiting, config)
+                check_folds(store, labels, waiting, config)
         if not run.config_path.is_file():
             held.enter_context(run.lock())
             if _waiting(run, wanted, resolved, overwrite) != waiting:
@@ -139,7 +139,7 @@ def train(
                 for position, split in enumerate(waiting):
                     said = _fold_progress(progress, position, len(waiting), split.fold, config.epochs)
                     with isolate_rng():
-                        train_fold(store, export.targets, split, config, run, chosen, said)
+                        train_fold(store, labels, split, config, run, chosen, said)
                 return collect(run, export.targets)
         except BaseException:
             run.abandon()
