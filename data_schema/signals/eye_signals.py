@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_schema.signals.blinks import BlinkParameters, blink_mask, closed_by_openness, find_blinks
+from data_schema.signals.blinks import BlinkParameters, blink_mask, closed_by_loss, find_blinks, find_openness_blinks
 from data_schema.signals.fixations import EyeMovements, IVTParameters, find_eye_movements
-from data_schema.signals.gaze import Float, GazeSignal, Int, ScreenGeometry, sample_interval_us, select_eye
+from data_schema.signals.gaze import Float, GazeSignal, Int, ScreenGeometry, both_eyes, sample_interval_us, select_eye
 from data_schema.signals.luminance import LightEffect
-from data_schema.signals.pupil import PupilParameters, clean_pupil
+from data_schema.signals.pupil import PupilParameters, clean_pupils
 
 #: Raise it whenever a number of the signals changes: what was derived before is then computed anew.
 SIGNAL_VERSION = 2
@@ -117,10 +117,10 @@ def prepare_eye_signals(
     gaze = select_eye(gaze_rows, parameters.fixations.eye, screen)
     left, right = _openness(openness_rows, gaze.t_us)
     if np.isfinite(left).any() or np.isfinite(right).any():
-        closed = closed_by_openness(left, right, parameters.blinks.closed_share)
+        blinks = find_openness_blinks(gaze.t_us, left, right, parameters.blinks)
     else:
-        closed = ~(gaze.left_valid | gaze.right_valid)
-    blinks = find_blinks(gaze.t_us, closed, parameters.blinks)
+        closed = closed_by_loss(gaze.t_us, gaze.left_valid, gaze.right_valid, parameters.blinks.max_ms)
+        blinks = find_blinks(gaze.t_us, closed, parameters.blinks)
     disparity = np.where(
         gaze.left_valid & gaze.right_valid,
         gaze_rows["left_gaze_norm"][:, 0].astype(np.float64) - gaze_rows["right_gaze_norm"][:, 0],
@@ -128,7 +128,9 @@ def prepare_eye_signals(
     )
     open_left, open_right = np.isfinite(left), np.isfinite(right)
     openness = np.where(open_left & open_right, (left + right) / 2.0, np.where(open_left, left, right))
-    pupil_mm = clean_pupil(gaze.t_us, gaze.pupil_mm, blink_mask(gaze.t_us, blinks), parameters.pupil)
+    left_pupil, right_pupil = (eye.pupil_mm for eye in both_eyes(gaze_rows))
+    blinking = blink_mask(gaze.t_us, blinks)
+    pupil_mm = clean_pupils(gaze.t_us, left_pupil, right_pupil, blinking, parameters.fixations.eye, parameters.pupil)
     light_mm = np.full(len(gaze), np.nan) if luminance is None else luminance.at(gaze.t_us)
     return EyeSignals(
         gaze=gaze,

@@ -184,8 +184,9 @@ def test_blinks_come_from_openness_where_there_is_one():
         openness[f"{side}_openness_mm"] = np.where(closed, 1.0, 9.0)
         openness[f"{side}_valid"] = 1
     values, mask = eye_features(prepare_eye_signals(rows, openness, SCREEN), START, END, 32, BASELINE)
-    assert column(values, "blink_share").sum() * 4 / 32 == pytest.approx(0.2, abs=0.005)
-    assert column(values, "blink_rate").argmax() == 4
+    # The lids' speed is taken over 25 ms, so that a jump of the openness counts half of that on both sides.
+    assert column(values, "blink_share").sum() * 4 / 32 == pytest.approx(0.224, abs=0.005)
+    assert column(values, "blink_rate").argmax() == 3
     assert column(mask, "openness_mean").all()
     assert not column(mask, "pupil_change_mean")[5]
 
