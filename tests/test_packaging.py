@@ -214,7 +214,8 @@ def test_every_import_is_declared() -> None:
     base = _requirements(config["options"]["install_requires"])
     extras = {name: _requirements(text) for name, text in config["options.extras_require"].items()}
     allowed = {
-        "data_schema": base,
+        # Imported inside functions, and answered with the install line where they are missing.
+        "data_schema": base | extras["cluster"] | extras["croissant"] | extras["mediapipe"],
         "collection": base
         | extras["lab"]
         | extras["annotate"]

@@ -60,7 +60,9 @@ def test_a_missing_extra_is_named_with_its_install_line() -> None:
     assert done.returncode == 2, done.stderr
     assert 'pip install "emer-toolkit[train]"' in done.stderr
     assert "Traceback" not in done.stderr
-    assert set(EXTRA_OF_MODULE.values()) == {"train", "annotate", "lab", "lsl", "pages"}
+    assert set(EXTRA_OF_MODULE.values()) == {
+        "annotate", "cluster", "croissant", "lab", "lsl", "mediapipe", "pages", "train",
+    }  # fmt: skip
 
 
 def test_check_and_describe_print_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
