@@ -79,7 +79,7 @@ def write_bids(
         If two names would become one, or the disk is full.
     """
     names = run_names(publication)
-    tasks = _tasks(publication, names, root)
+    tasks = plan_runs(publication, names, root)
     facts = _write_runs(tasks, workers, scheduler, progress)
     subjects = labels(publication.participants["participant"], "participant")
     _write_behaviour(publication, names, root, subjects)
@@ -114,7 +114,14 @@ def run_names(publication: Publication) -> dict[_Key, RunName]:
     }
 
 
-def _tasks(publication: Publication, names: Mapping[_Key, RunName], root: Path) -> dict[str, RunTask]:
+def plan_runs(publication: Publication, names: Mapping[_Key, RunName], root: Path) -> dict[str, RunTask]:
+    """Return one task a run, by the recording's published name.
+
+    Raises
+    ------
+    ExportError
+        If there is no recording.
+    """
     parameters = signal_parameters(publication.study.config)
     spans: dict[_Key, list[ClipSpan]] = {}
     for clip in publication.clips.to_dict("records"):
