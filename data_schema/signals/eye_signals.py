@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.signals.blinks import BlinkParameters, blink_mask, closed_by_loss, find_blinks, find_openness_blinks
-from data_schema.signals.fixations import EyeMovements, IVTParameters, find_eye_movements
-from data_schema.signals.gaze import Float, GazeSignal, Int, ScreenGeometry, both_eyes, sample_interval_us, select_eye
+from data_schema.signals.fixations import EyeMovements, IVTParameters, eye_movements_of
+from data_schema.signals.gaze import Float, GazeSignal, Int, ScreenGeometry, both_eyes, combine_gaze, sample_interval_us
 from data_schema.signals.luminance import LightEffect
 from data_schema.signals.pupil import PupilParameters, clean_pupils
 
@@ -114,31 +114,32 @@ def prepare_eye_signals(
     EyeSignals
     """
     parameters = parameters or SignalParameters()
-    gaze = select_eye(gaze_rows, parameters.fixations.eye, screen)
+    left_eye, right_eye = both_eyes(gaze_rows, screen)
+    gaze = combine_gaze(gaze_rows, left_eye, right_eye, parameters.fixations.eye)
     left, right = _openness(openness_rows, gaze.t_us)
     if np.isfinite(left).any() or np.isfinite(right).any():
         blinks = find_openness_blinks(gaze.t_us, left, right, parameters.blinks)
     else:
         closed = closed_by_loss(gaze.t_us, gaze.left_valid, gaze.right_valid, parameters.blinks.max_ms)
         blinks = find_blinks(gaze.t_us, closed, parameters.blinks)
-    disparity = np.where(
-        gaze.left_valid & gaze.right_valid,
-        gaze_rows["left_gaze_norm"][:, 0].astype(np.float64) - gaze_rows["right_gaze_norm"][:, 0],
-        np.nan,
-    )
     open_left, open_right = np.isfinite(left), np.isfinite(right)
     openness = np.where(open_left & open_right, (left + right) / 2.0, np.where(open_left, left, right))
-    left_pupil, right_pupil = (eye.pupil_mm for eye in both_eyes(gaze_rows))
-    blinking = blink_mask(gaze.t_us, blinks)
-    pupil_mm = clean_pupils(gaze.t_us, left_pupil, right_pupil, blinking, parameters.fixations.eye, parameters.pupil)
+    pupil_mm = clean_pupils(
+        gaze.t_us,
+        left_eye.pupil_mm,
+        right_eye.pupil_mm,
+        blink_mask(gaze.t_us, blinks),
+        parameters.fixations.eye,
+        parameters.pupil,
+    )
     light_mm = np.full(len(gaze), np.nan) if luminance is None else luminance.at(gaze.t_us)
     return EyeSignals(
         gaze=gaze,
         gaze_deg=screen.norm_to_deg(gaze.gaze_norm),
-        disparity_norm=disparity,
+        disparity_norm=left_eye.gaze_norm[:, 0] - right_eye.gaze_norm[:, 0],
         pupil_mm=pupil_mm,
         pupil_light_free_mm=pupil_mm - light_mm,
         openness_mm=openness,
-        movements=find_eye_movements(gaze_rows, screen, parameters.fixations),
+        movements=eye_movements_of(gaze.t_us, left_eye, right_eye, parameters.fixations),
         blinks=blinks,
     )

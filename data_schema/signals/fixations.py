@@ -26,6 +26,7 @@ from data_schema.signals.gaze import (
     Bool,
     Float,
     Int,
+    OneEye,
     ScreenGeometry,
     both_eyes,
     combine_eyes,
@@ -157,8 +158,13 @@ def find_eye_movements(
     EyeMovements
     """
     parameters = parameters or IVTParameters()
-    t_us: Int = rows["t_system_us"].astype(np.int64)
-    left, right = (eye.filled(t_us, parameters.max_gap_ms) for eye in both_eyes(rows, screen))
+    left, right = both_eyes(rows, screen)
+    return eye_movements_of(rows["t_system_us"].astype(np.int64), left, right, parameters)
+
+
+def eye_movements_of(t_us: Int, left: OneEye, right: OneEye, parameters: IVTParameters) -> EyeMovements:
+    """Find fixations and saccades in what the tracker says of both eyes, see :func:`find_eye_movements`."""
+    left, right = (eye.filled(t_us, parameters.max_gap_ms) for eye in (left, right))
     direction = combine_eyes(left.direction, right.direction, parameters.eye)
     gaze_norm = combine_eyes(left.gaze_norm, right.gaze_norm, parameters.eye)
     return classify_directions(t_us, direction, gaze_norm, parameters)

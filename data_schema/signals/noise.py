@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_schema.signals.gaze import Bool, Float, Int, contiguous_runs
+from data_schema.signals.gaze import Bool, Float, Int, contiguous_runs, finite_rows
 
 #: Ways to reduce noise.
 NOISE_REDUCTIONS: tuple[str, ...] = ("none", "moving_average", "median")
@@ -81,7 +81,7 @@ def reduce_noise(t_us: Int, values: Float, method: str, window_samples: int) -> 
     smooth: Float = values.copy()
     if method == "none" or window_samples == 1 or not len(values):
         return smooth
-    reach = half_windows(t_us, np.asarray(np.isfinite(values).all(axis=1), dtype=np.bool_), window_samples)
+    reach = half_windows(t_us, finite_rows(values), window_samples)
     for half in range(1, window_samples // 2 + 1):
         index = np.flatnonzero(reach == half)
         if not len(index):
