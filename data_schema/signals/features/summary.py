@@ -20,7 +20,7 @@ from data_schema.signals.features.scanpath import (
     stationary_entropy,
     transition_entropy,
 )
-from data_schema.signals.gaze import Bool, Float, Int
+from data_schema.signals.gaze import Bool, Float, Int, sample_interval_us
 
 #: Length of the parts over which the pupil's peak and trough are looked for (our choice: a tenth of a dilation).
 _PEAK_PART_S = 0.25
@@ -73,7 +73,8 @@ def summary_features(
         name: float(value) if is_known else float("nan")
         for name, value, is_known in zip(EYE_FEATURE_NAMES, whole[0], known[0], strict=True)
     }
-    found |= _pupil_course(eye, span, baseline)
+    if np.isfinite(found["pupil_valid_share"]):
+        found |= _pupil_course(eye, span, baseline)
     if found["gaze_valid_share"] >= MIN_GAZE_SHARE:
         found |= _movements(eye, span)
     if np.isfinite(found["blink_rate"]):
@@ -88,8 +89,10 @@ def summary_features(
 def _pupil_course(eye: EyeSignals, span: tuple[int, int], baseline: PupilBaseline) -> dict[str, float]:
     start, end = span
     t_us = eye.gaze.t_us
-    quarters = chunk_statistics(t_us, eye.pupil_mm - baseline.session_mm, chunk_index(t_us, start, end, 4), 4)
-    found = {f"pupil_change_quarter_{i + 1}": float(value) for i, value in enumerate(quarters.mean)}
+    found: dict[str, float] = {}
+    if len(t_us) > 1 and (end - start) / 4 >= sample_interval_us(t_us):
+        quarters = chunk_statistics(t_us, eye.pupil_mm - baseline.session_mm, chunk_index(t_us, start, end, 4), 4)
+        found = {f"pupil_change_quarter_{i + 1}": float(value) for i, value in enumerate(quarters.mean)}
     n_parts = max(1, round((end - start) / 1e6 / _PEAK_PART_S))
     parts = chunk_statistics(t_us, eye.pupil_mm - baseline.trial_mm, chunk_index(t_us, start, end, n_parts), n_parts)
     part_s = (end - start) / 1e6 / n_parts

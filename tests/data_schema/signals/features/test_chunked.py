@@ -7,17 +7,20 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from data_schema.session.layout import OPENNESS
-from data_schema.signals.chunks import chunk_index, chunk_statistics, overlap_per_chunk
+from data_schema.signals.chunks import chunk_index, chunk_statistics, entropy_per_chunk, overlap_per_chunk
 from data_schema.signals.eye_signals import prepare_eye_signals
 from data_schema.signals.features import (
     EYE_FEATURE_NAMES,
     EYE_FEATURES,
+    FEATURE_SOURCES,
+    SUMMARY_FEATURE_NAMES,
+    SUMMARY_FEATURES,
     PupilBaseline,
     eye_features,
     fixation_sequence,
 )
 
-from .recordings import SCREEN, gaze_rows, spectrum_600hz, stamps
+from ..recordings import SCREEN, gaze_rows, spectrum_600hz, stamps
 
 START, END = 5_000_000, 9_000_000
 BASELINE = PupilBaseline(3.0, 2.9)
@@ -99,6 +102,21 @@ def test_overlaps_share_out_each_event(edges, n_chunks):
     assert (shares <= 600 / n_chunks + 1e-6).all()
 
 
+def test_entropy_of_a_chunk_is_that_of_its_histogram():
+    rng = np.random.default_rng(3)
+    index = np.repeat([0, 1, 2, -1], 64)
+    cells = np.concatenate([rng.integers(0, 4, 64), np.zeros(64), np.tile(np.arange(16), 4), np.zeros(64)]).astype(int)
+    cells[128:132] = -1  # cells 0 to 3 once less, and not counted
+    found = entropy_per_chunk(cells, 16, index, 4, 10)
+    share = np.bincount(cells[:64], minlength=4) / 64
+    assert found[0] == pytest.approx(-(share * np.log2(share)).sum())
+    assert found[1] == 0.0
+    last = np.bincount(cells[132:192], minlength=16) / 60
+    assert found[2] == pytest.approx(-(last * np.log2(last)).sum())
+    assert np.isnan(found[3])
+    assert np.isnan(entropy_per_chunk(cells, 16, index, 4, 61)[2])
+
+
 def test_an_empty_clip_is_refused():
     with pytest.raises(ValueError, match="ends after"):
         chunk_index(np.zeros(3, dtype=np.int64), 10, 10, 4)
@@ -109,7 +127,13 @@ def test_an_empty_clip_is_refused():
 
 def test_features_are_declared_once_with_unit_and_definition():
     assert len(set(EYE_FEATURE_NAMES)) == len(EYE_FEATURES) >= 30
-    assert all(feature.unit and feature.definition.endswith(".") for feature in EYE_FEATURES)
+    assert len(set(SUMMARY_FEATURE_NAMES)) == len(SUMMARY_FEATURES) >= 70
+    assert set(EYE_FEATURE_NAMES) <= set(SUMMARY_FEATURE_NAMES)
+    for feature in (*EYE_FEATURES, *SUMMARY_FEATURES):
+        assert feature.unit
+        assert feature.definition.endswith(".")
+        assert "{" not in feature.definition
+        assert all(source in FEATURE_SOURCES for source in feature.source.split("; ") if source)
 
 
 def test_known_behaviour_gives_known_features():
@@ -144,6 +168,34 @@ def test_masked_values_are_zero_and_nothing_is_nan():
     assert_array_equal(column(mask, "gaze_x_mean"), ~np.isin(np.arange(32), range(8, 16)))
     assert_array_equal(column(values, "gaze_valid_share")[8:16], 0.0)
     assert column(mask, "gaze_valid_share").all()
+    # Nobody saw what the eyes did meanwhile: no fixation is not the same as none known.
+    for name in ("fixation_rate", "fixation_share", "saccade_rate"):
+        assert_array_equal(column(mask, name), ~np.isin(np.arange(32), range(8, 16)))
+    assert column(mask, "blink_rate").all()
+
+
+def test_chunks_shorter_than_a_sample_interval_are_masked():
+    signals = prepare_eye_signals(wandering(60.0), None, SCREEN)
+    n_samples = 4 * 60
+    values, mask = eye_features(signals, START, END, n_samples // 2, BASELINE)
+    assert column(mask, "gaze_x_mean").all()
+    values, mask = eye_features(signals, START, END, n_samples * 2, BASELINE)
+    assert not mask.any()
+    assert not values.any()
+    # A clip of one sample: there is one, but nothing that varies over it.
+    _, mask = eye_features(signals, START, START + 20_000, 1, BASELINE)
+    assert column(mask, "gaze_x_mean").all()
+    assert not column(mask, "gaze_x_slope").any()
+
+
+def test_entropy_grows_with_the_places_looked_at():
+    still = wandering()
+    for side in ("left", "right"):
+        still[f"{side}_gaze_norm"] = 0.5
+    resting, _ = eye_features(prepare_eye_signals(still, None, SCREEN), START, END, 1, BASELINE)
+    moving, _ = eye_features(prepare_eye_signals(wandering(), None, SCREEN), START, END, 1, BASELINE)
+    assert column(resting, "gaze_entropy")[0] == 0.0
+    assert 2.0 < column(moving, "gaze_entropy")[0] < np.log2(11)
 
 
 def test_no_gaze_is_all_masked_and_no_baseline_masks_the_change_alone():
