@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from data_schema.cli.dispatch import build
+from data_schema.clips.columns import CLIP_INDEX, CLIP_INDEX_VERSION
 from data_schema.exports.arrays import ARRAYS, CLIP_ID
 from data_schema.exports.columns import (
     EXPORTED_CLIPS,
@@ -28,6 +29,7 @@ from data_schema.exports.columns import (
 )
 from data_schema.exports.manifest import FORMAT_VERSION as EXPORT_VERSION
 from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.splits import SCHEMES
 from data_schema.labels.csv import ENTRY_COLUMNS, LOG_COLUMNS, may_be_empty
 from data_schema.labels.models import LABEL_COLUMNS, TRACE_SAMPLE, GuessRow, MarkRow, columns_of
 from data_schema.labels.records import LOGS
@@ -40,7 +42,15 @@ from data_schema.session.layout import (
     Growth,
 )
 from data_schema.session.markers import MARKER_KINDS
-from data_schema.signals.features import EYE_FEATURES
+from data_schema.signals.features import (
+    EYE_FEATURES,
+    FEATURE_SOURCES,
+    FEATURE_VERSION,
+    FIXATION_FEATURES,
+    SUMMARY_FEATURES,
+    EyeFeature,
+)
+from data_schema.signals.features.chunked import MIN_GAZE_SHARE
 from data_schema.study.config import StudyConfig
 from data_schema.study.sections import Stimulus
 from data_schema.vocabularies import EMOTIONS, POLARITIES, SCALES, SKIP_REASONS, SUGGESTED_POLARITY
@@ -198,7 +208,9 @@ def export() -> str:
         text += f"\n## `{name}`\n\n{meaning}\n\n{_columns(columns)}"
     text += (
         "\n## `folds.json`\n\n`seed`, `n_folds`, and `assignment`: the fold of each participant. Fold k tests, fold "
-        "(k + 1) mod n_folds validates, the rest train. The study's own `folds.json` keeps the assignment for all "
+        "(k + 1) mod n_folds validates, the rest train. Where there are three stimuli or more, `n_stimulus_folds` and "
+        "`stimuli` say the same of them; [protocols.md](protocols.md) has the schemes made of both. The study's own "
+        "`folds.json` keeps the assignment for all "
         "exports; if it is lost while exports in `exports/` still have it, exporting stops and says which file to copy "
         "back.\n"
     )
@@ -226,11 +238,66 @@ def _columns(columns: tuple[Column, ...], title: str = "Column") -> str:
     return _table([title, "Type", "Unit", "Meaning"], [[f"`{c.name}`", c.dtype, c.unit, c.meaning] for c in columns])
 
 
-def eye_features() -> str:
-    """Return the page on eye features."""
-    text = "# Eye features\n\nOne row a feature of `/eye` in the training export, in order.\n\n"
-    rows = [[str(i), f"`{f.name}`", f.unit, f.definition] for i, f in enumerate(EYE_FEATURES)]
-    return text + _table(["Column", "Name", "Unit", "Definition"], rows)
+def features() -> str:
+    """Return the page on the features of eyes and faces."""
+    text = f"# Features\n\nNumbers for models, version {FEATURE_VERSION}. What was not measured is masked, never invented. "
+    text += (
+        "No feature knows a label.\n\n## Of a chunk\n\nOne row a feature of `/eye` in the training export, in order. A clip is "
+        "cut into chunks of equal duration; all of a clip are masked where chunks are shorter than the tracker's sample "
+        f"interval, and fixations and saccades where less than {MIN_GAZE_SHARE:.0%} of the samples have gaze.\n\n"
+    )
+    text += _features(EYE_FEATURES)
+    text += (
+        "\n## Of a clip\n\nOne row a summary feature: the features above over the whole clip, then what only a whole "
+    )
+    text += "clip has.\n\n" + _features(SUMMARY_FEATURES)
+    text += "\n## Of a fixation\n\nColumns of a clip's fixation sequence.\n\n" + _features(FIXATION_FEATURES)
+    text += "\n## Sources\n\n"
+    return text + "".join(f"- {name}: {title}\n" for name, title in FEATURE_SOURCES.items())
+
+
+def _features(declared: tuple[EyeFeature, ...]) -> str:
+    rows = [[str(i), f"`{f.name}`", f.unit, f.definition, f.source] for i, f in enumerate(declared)]
+    return _table(["Column", "Name", "Unit", "Definition", "Source"], rows)
+
+
+def clips() -> str:
+    """Return the page on the clip index."""
+    text = f"# The clip index `clips.parquet`\n\nVersion {CLIP_INDEX_VERSION}; `emer clips` builds it. One row a clip, sorted by "
+    text += (
+        "participant, session and trial. The file's metadata (key `emer_clip_index`, JSON) hold the rule and, of each session "
+        "file, size, time and SHA-256. An index of version 1 lacks the columns of the trial and the apex and is read as whole "
+        "trials.\n\n"
+    )
+    return text + _columns(CLIP_INDEX)
+
+
+def protocols() -> str:
+    """Return the page on protocols and schemes."""
+    text = "# Protocols and schemes\n\nA protocol says what is predicted, a scheme who is tested.\n\n## Protocols\n\n"
+    rows = [
+        [
+            f"`{p.name}`",
+            p.meaning,
+            ", ".join(f"`{target}`" for target in p.targets),
+            ", ".join(p.classes) or "continuous",
+            ", ".join(f"`{metric}`" for metric in p.metrics),
+            p.inclusion.in_words(),
+        ]
+        for p in PROTOCOLS.values()
+    ]
+    text += _table(["Protocol", "Meaning", "Targets", "Classes", "Figures", "Clips that take part"], rows)
+    text += (
+        "\nA tie, a skip and a missing answer are missing targets, so such clips do not take part. Where an export has clips of "
+        "people and simulated ones, the simulated ones do not take part either. Of a class with too few clips "
+        "`TrainingExport.protocol_clips` says so.\n"
+    )
+    text += "\n## Schemes\n\n`TrainingExport.splits(scheme)` gives the clips of each split.\n\n"
+    rows = [
+        [f"`{s.name}`", "yes" if s.new_people else "no", "yes" if s.new_stimuli else "no", s.question, s.how]
+        for s in SCHEMES.values()
+    ]
+    return text + _table(["Scheme", "New people", "New stimuli", "Question", "How"], rows)
 
 
 def command_line() -> str:
@@ -260,7 +327,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_toml.md": study_toml,
     "labels.md": vocabularies,
     "export.md": export,
-    "eye_features.md": eye_features,
+    "eye_features.md": features,
+    "clips.md": clips,
+    "protocols.md": protocols,
     "command_line.md": command_line,
 }
 

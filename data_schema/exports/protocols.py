@@ -49,7 +49,7 @@ class Inclusion:
     def in_words(self) -> str:
         """Return the rule for the reference page."""
         said = f"all targets, by {self.min_raters} rater{'' if self.min_raters == 1 else 's'} or more"
-        return said + (f"; {self.min_clips_per_class} clips or more a class" if self.min_clips_per_class else "")
+        return said + (f"; too few below {self.min_clips_per_class} a class" if self.min_clips_per_class else "")
 
 
 @dataclass(frozen=True)
