@@ -15,13 +15,28 @@ from data_schema.exports.columns import SESSION_QUALITY, meanings
 from data_schema.session.layout import FRAMES, GAZE, TIME_SYNC, Table
 from data_schema.session.reader import Session, Trial
 from data_schema.session.screen import recorded_screen
+from data_schema.session.table_view import TableView
 from data_schema.session.validate import check_session
-from data_schema.signals.gaze import ScreenGeometry
-from data_schema.signals.quality import FrameQuality, GazeQuality, Span, frame_quality, gaze_quality
+from data_schema.signals.gaps import Span
+from data_schema.signals.gaze import Bool, Int, ScreenGeometry, combine_eyes, finite_rows
+from data_schema.signals.quality import (
+    FrameQuality,
+    GazeQuality,
+    frame_quality,
+    gaze_of_eyes,
+    judge_gaze,
+    median_precision,
+    precision_windows,
+    window_samples,
+)
 from data_schema.study.folder import SessionName
 
 #: Columns of ``quality.parquet`` and what they mean, in order.
 QUALITY_COLUMNS: dict[str, str] = meanings(SESSION_QUALITY)
+
+_GAZE_COLUMNS = ("left_gaze_norm", "right_gaze_norm", "left_gaze_valid", "right_gaze_valid")
+#: Samples of gaze that are in memory at once: a minute or two.
+_PART_SAMPLES = 65_536
 
 
 @dataclass(frozen=True)
@@ -94,21 +109,20 @@ def measure_session(session: Session, screen: ScreenGeometry | None = None) -> S
     screen : ScreenGeometry, optional
         The one it was recorded on by default.
     """
-    gaze_rows = session.table(GAZE)[:]
+    gaze_us = session.table(GAZE).columns(("t_system_us",))["t_system_us"].astype(np.int64, copy=False)
     frame_rows = session.table(FRAMES)[:]
     trials = session.trials()
-    span_us = _span_us(gaze_rows, frame_rows, trials)
+    span_us = _span_us(gaze_us, frame_rows, trials)
     devices = session.devices
-    gaze = gaze_quality(
-        gaze_rows, screen or recorded_screen(session), span_us, _nominal_hz(devices, "eye_tracker", GAZE)
-    )
+    left, right, precision = _gaze_in_parts(session.table(GAZE), gaze_us, screen or recorded_screen(session))
+    gaze = judge_gaze(gaze_us, left, right, precision, span_us, _nominal_hz(devices, "eye_tracker", GAZE))
     frames = frame_quality(
         frame_rows["t_capture_us"].astype(np.int64),
         frame_rows["missed_before"],
         span_us,
         _nominal_hz(devices, "camera", FRAMES),
     )
-    drift, residual = _clock(session, gaze_rows)
+    drift, residual = _clock(session)
     return SessionQuality(
         participant=session.participant,
         session=session.session,
@@ -131,9 +145,24 @@ def measure_session(session: Session, screen: ScreenGeometry | None = None) -> S
     )
 
 
-def _span_us(gaze_rows: Any, frame_rows: Any, trials: list[Trial]) -> Span | None:
+def _gaze_in_parts(view: TableView, t_us: Int, screen: ScreenGeometry) -> tuple[Bool, Bool, tuple[float, float]]:
+    """Return when each eye had gaze, and the precision; the gaze itself is in memory a part at a time."""
+    size = window_samples(t_us)
+    # Cut at whole windows, so that they are those of the recording in one piece.
+    step = max(1, _PART_SAMPLES // size) * size
+    left, right = np.zeros(len(t_us), dtype=np.bool_), np.zeros(len(t_us), dtype=np.bool_)
+    windows = []
+    for start in range(0, len(t_us), step):
+        part = slice(start, min(len(t_us), start + step))
+        sides = gaze_of_eyes(view.columns(_GAZE_COLUMNS, part.start, part.stop))
+        left[part], right[part] = finite_rows(sides[0]), finite_rows(sides[1])
+        windows.append(precision_windows(screen.norm_to_deg(combine_eyes(*sides, "average")), size))
+    return left, right, median_precision(windows)
+
+
+def _span_us(gaze_us: Int, frame_rows: Any, trials: list[Trial]) -> Span | None:
     """Return the first and the last time of the session, or None for an empty one."""
-    times = [rows[name] for rows, name in ((gaze_rows, "t_system_us"), (frame_rows, "t_capture_us")) if len(rows)]
+    times = [column for column in (gaze_us, frame_rows["t_capture_us"]) if len(column)]
     ends = [int(end) for column in times for end in (column.min(), column.max())]
     ends += [time_us for trial in trials for time_us in (trial.t_onset_us, trial.t_offset_us)]
     return (min(ends), max(ends)) if ends else None
@@ -148,14 +177,15 @@ def _nominal_hz(devices: list[dict[str, Any]], role: str, table: Table) -> float
     return float("nan")
 
 
-def _clock(session: Session, gaze_rows: Any) -> tuple[float, float]:
+def _clock(session: Session) -> tuple[float, float]:
     """Fit the tracker's clock, from its synchronisation pairs or else from the gaze stamps."""
     pairs = session.table(TIME_SYNC)[:]
     if len(pairs) >= 3:
         device = pairs["t_device_us"].astype(np.int64)
         system = (pairs["t_request_us"].astype(np.int64) + pairs["t_response_us"]) // 2
     else:
-        device, system = gaze_rows["t_device_us"].astype(np.int64), gaze_rows["t_system_us"].astype(np.int64)
+        stamps = session.table(GAZE).columns(("t_device_us", "t_system_us"))
+        device, system = stamps["t_device_us"].astype(np.int64), stamps["t_system_us"].astype(np.int64)
     try:
         model = fit_clock(device, system)
     except ClockError:

@@ -11,12 +11,14 @@ reporting guideline", Behavior Research Methods 55.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from data_schema.signals.gaps import Span, count_gaps, expected_samples
 from data_schema.signals.gaze import (
     Bool,
     Float,
@@ -212,44 +214,41 @@ def windowed_precision_deg(t_us: Int, gaze_deg: Float, window_ms: float = 200.0)
     observers a gold standard in fixation detection?", Behavior Research Methods
     50 (moving-window precision of 200 ms); Niehorster et al. (2020).
     """
+    return median_precision([precision_windows(gaze_deg, window_samples(t_us, window_ms))])
+
+
+def window_samples(t_us: Int, window_ms: float = 200.0) -> int:
+    """Return how many samples a window of that length has, two at least."""
     interval_us = sample_interval_us(t_us)
-    size = max(2, round(window_ms * 1000.0 / interval_us)) if np.isfinite(interval_us) and interval_us > 0 else 2
-    n_windows = len(t_us) // size
-    if n_windows == 0:
-        return float("nan"), float("nan")
+    return max(2, round(window_ms * 1000.0 / interval_us)) if np.isfinite(interval_us) and interval_us > 0 else 2
+
+
+def precision_windows(gaze_deg: Float, size: int) -> Float:
+    """Return RMS-S2S and SD of each window of `size` samples that has no loss.
+
+    A recording may be cut at multiples of `size` and given part by part: its windows are the same.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_windows, 2)
+        Degrees.
+    """
+    n_windows = len(gaze_deg) // size
     windows = gaze_deg[: n_windows * size].reshape(n_windows, size, 2)
     windows = windows[np.isfinite(windows).all(axis=(1, 2))]
     if not len(windows):
-        return float("nan"), float("nan")
+        return np.empty((0, 2))
     rms = np.sqrt(np.sum(np.diff(windows, axis=1) ** 2, axis=2).mean(axis=1))
-    sd = np.sqrt(windows.var(axis=1).sum(axis=1))
-    return float(np.median(rms)), float(np.median(sd))
+    return np.stack([rms, np.sqrt(windows.var(axis=1).sum(axis=1))], axis=1)
 
 
-@dataclass(frozen=True)
-class Gap:
-    """A hole in a stream: the stamps before and after it, microseconds."""
-
-    t_before_us: int
-    t_after_us: int
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds from the last sample before to the first after."""
-        return (self.t_after_us - self.t_before_us) / 1e6
-
-
-def find_gaps(t_us: Int, min_gap_s: float = 0.1) -> list[Gap]:
-    """Find times in which a stream delivered nothing.
-
-    Parameters
-    ----------
-    t_us : ndarray of int64, shape (n,)
-    min_gap_s : float
-        Shortest hole reported.
-    """
-    at = np.flatnonzero(np.diff(t_us) > min_gap_s * 1e6)
-    return [Gap(int(t_us[i]), int(t_us[i + 1])) for i in at]
+def median_precision(parts: Sequence[Float]) -> tuple[float, float]:
+    """Return the medians over the windows of all parts; NaN without one."""
+    windows: Float = np.concatenate([*parts, np.empty((0, 2))])
+    if not len(windows):
+        return float("nan"), float("nan")
+    rms, sd = np.median(windows, axis=0)
+    return float(rms), float(sd)
 
 
 @dataclass(frozen=True)
@@ -287,53 +286,6 @@ class GazeQuality:
     longest_loss_s: float
 
 
-#: From first to last of what a session holds, microseconds.
-Span = tuple[int, int]
-#: Streams never begin and end at one instant: silence at an end of the session is a gap from here on.
-#: Chosen by us: as long as the silence after which the recorder raises its alarm.
-END_TOLERANCE_S = 2.0
-
-
-def count_gaps(t_us: Int, span_us: Span | None = None, min_gap_s: float = 0.1) -> int:
-    """Count the holes of a stream, within it and, given a span, before and after it.
-
-    Parameters
-    ----------
-    t_us : ndarray of int64, shape (n,)
-    span_us : tuple of int, optional
-        The session; without it, the stream is judged by itself.
-    min_gap_s : float
-        Shortest hole within the stream; at the ends it is :data:`END_TOLERANCE_S`.
-    """
-    within = len(find_gaps(t_us, min_gap_s))
-    if span_us is None:
-        return within
-    ends = (t_us.min() - span_us[0], span_us[1] - t_us.max()) if len(t_us) else (span_us[1] - span_us[0],)
-    return within + sum(int(end > END_TOLERANCE_S * 1e6) for end in ends)
-
-
-def expected_samples(t_us: Int, span_us: Span, interval_us: float) -> int:
-    """Return how many samples a stream without holes would have over a span.
-
-    The samples that are there, and as many for each hole (of more than 0.1 s, and at the ends) as fit into it: jitter
-    of the stamps does not count.
-
-    Parameters
-    ----------
-    t_us : ndarray of int64, shape (n,)
-    span_us : tuple of int
-    interval_us : float
-        Time between two samples.
-    """
-    if not np.isfinite(interval_us) or interval_us <= 0:
-        return len(t_us)
-    if not len(t_us):
-        return round((span_us[1] - span_us[0]) / interval_us) + 1
-    ends = [max(0.0, float(t_us.min() - span_us[0])), max(0.0, float(span_us[1] - t_us.max()))]
-    holes = [(gap.t_after_us - gap.t_before_us) - interval_us for gap in find_gaps(t_us)]
-    return len(t_us) + sum(int(silence_us / interval_us + 0.5) for silence_us in ends + holes if silence_us > 0)
-
-
 def _longest_loss_s(t_us: Int, valid: Bool, span_us: Span, interval_us: float) -> float:
     """Return the longest time in a span without a valid sample."""
     known = np.concatenate(([span_us[0] - interval_us], np.sort(t_us[valid]), [span_us[1] + interval_us]))
@@ -363,15 +315,42 @@ def gaze_quality(
         NaN where there are too few samples.
     """
     t_us: Int = rows["t_system_us"].astype(np.int64)
+    sides = gaze_of_eyes(rows)
+    precision = windowed_precision_deg(t_us, screen.norm_to_deg(combine_eyes(*sides, "average")))
+    return judge_gaze(t_us, finite_rows(sides[0]), finite_rows(sides[1]), precision, span_us, nominal_hz)
+
+
+def gaze_of_eyes(rows: Mapping[str, npt.NDArray[Any]] | npt.NDArray[Any]) -> tuple[Float, Float]:
+    """Return the gaze points of the left and of the right eye, NaN where not valid, each of shape (n, 2)."""
     sides: list[Float] = []
     for side in ("left", "right"):
         gaze = rows[f"{side}_gaze_norm"].astype(np.float64)
         gaze[rows[f"{side}_gaze_valid"] != 1] = np.nan
         sides.append(gaze)
-    left, right = finite_rows(sides[0]), finite_rows(sides[1])
+    return sides[0], sides[1]
+
+
+def judge_gaze(
+    t_us: Int,
+    left: Bool,
+    right: Bool,
+    precision_deg: tuple[float, float],
+    span_us: Span | None = None,
+    nominal_hz: float = float("nan"),
+) -> GazeQuality:
+    """Judge a recording of which it is known when each eye had gaze; the other parameters as in :func:`gaze_quality`.
+
+    Parameters
+    ----------
+    t_us : ndarray of int64, shape (n,)
+    left, right : ndarray of bool, shape (n,)
+        Whether each eye had gaze.
+    precision_deg : tuple of float
+        RMS-S2S and SD, from :func:`windowed_precision_deg`.
+    """
+    rms, sd = precision_deg
     either: Bool = left | right
     interval_us = sample_interval_us(t_us)
-    rms, sd = windowed_precision_deg(t_us, screen.norm_to_deg(combine_eyes(sides[0], sides[1], "average")))
     own = GazeQuality(
         n_samples=len(t_us),
         duration_s=float(t_us[-1] - t_us[0]) / 1e6 if len(t_us) > 1 else 0.0,

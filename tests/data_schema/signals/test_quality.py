@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from data_schema.signals.gaps import find_gaps
 from data_schema.signals.quality import (
     accuracy_deg,
     bcea_deg2,
     contour_ellipse,
     data_loss,
     effective_rate_hz,
-    find_gaps,
     frame_quality,
     gaze_quality,
     mean_offset_deg,
