@@ -20,7 +20,7 @@ GROUP = "emer.commands"
 #: The order in which help lists the verbs: that of the work, from a new study to the paper.
 _ORDER = (
     "init", "status", "doctor", "record", "import", "check", "repair", "describe", "quality", "clips", "signals", "maps",
-    "annotate", "export", "train", "evaluate", "report",
+    "annotate", "export", "train", "evaluate", "report", "withdraw",
 )  # fmt: skip
 
 #: Extra that brings a module, so that a missing one can be answered with the install line.

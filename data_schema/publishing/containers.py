@@ -221,9 +221,13 @@ def _sqlite(source: Source) -> Iterator[Part]:
     with contextlib.ExitStack() as stack:
         if isinstance(source, Path):
             text = source.resolve().as_posix()
-            # Not "immutable": rows that stand in the log beside the file alone are found, too.
-            uri = f"file://{quote(text if text.startswith('/') else '/' + text)}?mode=ro"
+            log = source.with_name(source.name + "-wal")
+            # Rows that stand in the log beside the file alone are found, too. Who only reads leaves files behind there, and
+            # without a log none are wanted.
+            mode = "mode=rw" if log.is_file() and log.stat().st_size else "mode=ro&immutable=1"
+            uri = f"file://{quote(text if text.startswith('/') else '/' + text)}?{mode}"
             connection = stack.enter_context(contextlib.closing(sqlite3.connect(uri, uri=True)))
+            connection.execute("PRAGMA query_only=ON")
         else:
             if not hasattr(sqlite3.Connection, "deserialize"):  # Python 3.10
                 return

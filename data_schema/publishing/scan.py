@@ -82,7 +82,12 @@ def scan_folder(folder: Path, identifiers: Iterable[Identifier], progress: Progr
     return search(folder, identifiers, progress).findings
 
 
-def search(folder: Path, identifiers: Iterable[Identifier], progress: Progress | None = None) -> ScanReport:
+def search(
+    folder: Path,
+    identifiers: Iterable[Identifier],
+    progress: Progress | None = None,
+    paths: Iterable[Path] | None = None,
+) -> ScanReport:
     """Search every file of a folder, and their names, for identifiers.
 
     Looks into gzip, bzip2, xz, zstd, ZIP, Parquet, Arrow, HDF5, SQLite, PNG, PDF, MP4 and pickles, also where one holds
@@ -95,14 +100,16 @@ def search(folder: Path, identifiers: Iterable[Identifier], progress: Progress |
     identifiers : iterable of Identifier
     progress : callable, optional
         Called with files done, files in all, and the name of the next.
+    paths : iterable of Path, optional
+        What to search in the folder; all of it by default.
     """
     needles = Needles(identifiers)
     report = ScanReport()
-    paths = sorted(folder.rglob("*"))
-    for done, path in enumerate(paths):
+    chosen = sorted(folder.rglob("*") if paths is None else paths)
+    for done, path in enumerate(chosen):
         name = path.relative_to(folder).as_posix()
         if progress:
-            progress(done, len(paths), name)
+            progress(done, len(chosen), name)
         _add(
             report,
             name,
@@ -116,7 +123,7 @@ def search(folder: Path, identifiers: Iterable[Identifier], progress: Progress |
             report.n_bytes += path.stat().st_size
             _add(report, name, _search_source(path, path.name, needles, report.unopened, name, 0))
     if progress:
-        progress(len(paths), len(paths), "")
+        progress(len(chosen), len(chosen), "")
     return report
 
 

@@ -1,0 +1,78 @@
+"""What stands for a participant in a study's files, and how it is told from other words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from data_schema.publishing.identifiers import Identifier
+
+#: What stands where words of others named the participant.
+GONE = "[withdrawn]"
+#: Columns and keys that say what a row or an entry is about. Elsewhere a name is only mentioned.
+ABOUT = frozenset(
+    {
+        "participant", "participant_id", "subject", "clip_id", "clip", "session_file", "session_path", "file", "path", "shard",
+        "item_id", "item", "name", "recording", "stem", "annotator_id", "trace_id", "code",
+    }
+)  # fmt: skip
+#: Keys of objects that map participants to something.
+_MAPS = frozenset({"assignment", "participants", "shifts_days"})
+
+
+@dataclass(frozen=True)
+class Traces:
+    """A participant's code, and the opaque names that stand for their clips.
+
+    Parameters
+    ----------
+    code : str
+        The study's own code.
+    published : str
+        The published code; empty if there is none.
+    opaque : tuple of str
+        Names of clips in bundles and of places in queues: random, so that they are found anywhere without mistaking.
+    """
+
+    code: str
+    published: str = ""
+    opaque: tuple[str, ...] = field(default=())
+
+    @property
+    def is_word(self) -> bool:
+        """True if the code may be an ordinary word or number: it is then looked for in certain places only."""
+        return len(self.code) < 3 or not (any(c.isdigit() for c in self.code) and any(c.isalpha() for c in self.code))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        code = f"sub-{self.code}" if self.is_word else self.code
+        names = [re.escape(text) for text in (code, self.published, *self.opaque) if text]
+        return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(names)})(?![A-Za-z0-9])", re.IGNORECASE)
+
+    def mentioned(self, text: str) -> bool:
+        """Tell whether a text names the participant."""
+        return self._pattern.search(text) is not None
+
+    def means(self, key: str, text: str) -> bool:
+        """Tell whether a cell, in the column `key`, says that its row is about the participant."""
+        return key.lower() in ABOUT and (text == self.code or self.mentioned(text))
+
+    def names(self, within: str, key: str) -> bool:
+        """Tell whether a key of the object `within` stands for the participant."""
+        return self.mentioned(key) or (key == self.code and (within in _MAPS or not self.is_word))
+
+    def without(self, text: str) -> str:
+        """Return a text that names the participant no more."""
+        return self._pattern.sub(GONE, text)
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """What must not be found in the study folder afterwards."""
+        if self.is_word and not self.code.isdigit():
+            own = (Identifier("participant", f"sub-{self.code}"),)
+        else:
+            own = (Identifier("participant", self.code),)
+        others: Iterable[str] = (self.published, *self.opaque)
+        return (*own, *(Identifier("participant", text) for text in others if text))
