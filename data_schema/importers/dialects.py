@@ -14,7 +14,6 @@ and programs in between (R, pandas) spell them differently:
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -24,6 +23,8 @@ from pathlib import Path
 from data_schema.errors import DataImportError
 
 EYES = ("left", "right")
+#: Columns that hold one gaze point made of both eyes, by normalised name.
+_BOTH_EYES = ("gaze point x [dacspx]", "gaze point x [px]", "gaze point x", "gazepointx [adcspx]", "gazepointx")
 #: Microseconds in a unit of time.
 UNIT_US: dict[str, float] = {"μs": 1.0, "us": 1.0, "ms": 1000.0, "s": 1e6}
 
@@ -184,26 +185,26 @@ def _check_needed(dialect: Dialect, header: Sequence[str], found: dict[str, int]
             f"{path.name}: this is no export of {dialect.software}: its columns are {shown}{', ...' if len(header) > 4 else ''}."
             f"{_other_verb(dialect, header)}"
         )
-    near = {
-        name: match[0]
-        for name in missing
-        if (match := difflib.get_close_matches(name.strip("'"), [split_unit(h)[0] for h in header], n=1, cutoff=0.85))
-    }
-    like = f" The file has '{next(iter(near.values()))}', which is not that." if near else ""
+    joined = next((name for name in header if normalised(name) in _BOTH_EYES), "")
+    like = f" '{joined}' is the mean of both eyes, which cannot be taken apart." if joined else ""
     raise DataImportError(
         f"{path.name}: missing: {', '.join(missing)}.{like} {dialect.export_step}{_other_verb(dialect, header)}"
     )
 
 
 def _other_verb(dialect: Dialect, header: Sequence[str]) -> str:
+    """Name the verb of a dialect that fits the header much better."""
     names = {normalised(name) for name in header}
-    for other in (PROLAB, STUDIO, STUDIO_RAW, SDK):
-        same = other is dialect or {other.name, dialect.name} <= {"studio", "studio-raw"}
-        time = other.source("time").spellings
-        if not same and names.intersection(time) and not names.intersection(dialect.source("time").spellings):
-            verb = {"studio-raw": "studio", "sdk": "csv"}.get(other.name, other.name)
-            return f" It looks like an export of {other.software}: emer import {verb}"
-    return ""
+    fits = {
+        other.name: sum(1 for source in other.sources if names.intersection(source.spellings))
+        for other in (PROLAB, STUDIO, STUDIO_RAW, SDK)
+    }
+    best = max(fits, key=lambda name: fits[name])
+    verb = {"studio-raw": "studio", "sdk": "csv"}.get(best, best)
+    own = {"studio-raw": "studio", "sdk": "csv"}.get(dialect.name, dialect.name)
+    if verb == own or fits[best] < 2 * fits.get(dialect.name, 0) + 1:
+        return ""
+    return f" It looks like what `emer import {verb}` reads."
 
 
 def _per_eye(role: str, spellings: Sequence[str], option: str = "", is_text: bool = False) -> tuple[Source, ...]:
@@ -213,7 +214,7 @@ def _per_eye(role: str, spellings: Sequence[str], option: str = "", is_text: boo
             f"{eye}_{role}",
             tuple(s.format(eye=eye, e=eye[0]) for s in spellings),
             is_text,
-            option.format(eye=eye, e=eye[0].upper()),
+            option.format(eye=eye, Eye=eye.capitalize(), e=eye[0].upper()),
         )
         for eye in EYES
     )
@@ -279,12 +280,12 @@ STUDIO = Dialect(
         Source("media", ("medianame", "stimuliname"), True),
         Source("software_version", ("studioversionrec",), True),
         *_axes(
-            "px", ("gazepoint{eye}@ [adcspx]", "gazepoint@{eye}", "gazepoint{eye}@"), "xy", "'GazePoint{eye}@ (ADCSpx)'"
+            "px", ("gazepoint{eye}@ [adcspx]", "gazepoint@{eye}", "gazepoint{eye}@"), "xy", "'GazePoint{Eye}@ (ADCSpx)'"
         ),
         *_axes("mm", ("gazepoint{eye}@ [adcsmm]",), "xy"),
         *_axes("eye", ("eyepos{eye}@ [adcsmm]",), "xyz"),
         *_per_eye("pupil", ("pupil{eye}",)),
-        *_per_eye("validity", ("validity{eye}",), is_text=True),
+        *_per_eye("validity", ("validity{eye}",), "'Validity{Eye}'", is_text=True),
     ),
     (("time",), ("{eye}_px_x", "{eye}_mm_x"), ("{eye}_px_y", "{eye}_mm_y"), ("{eye}_validity",)),
     "display area (ADCS), mm, as Tobii Studio exported it; gaze points have z = 0",
@@ -302,7 +303,7 @@ STUDIO_RAW = Dialect(
         *_axes("mm", ("{e}gazepos3d@",), "xyz"),
         *_axes("eye", ("{e}eyepos3d@",), "xyz"),
         *_per_eye("pupil", ("{e}pupildm",)),
-        *_per_eye("validity", ("{e}validity",), is_text=True),
+        *_per_eye("validity", ("{e}validity",), "'{e}Validity'", is_text=True),
     ),
     (("time",), ("{eye}_norm_x",), ("{eye}_norm_y",), ("{eye}_validity",)),
     "user coordinate system, mm",

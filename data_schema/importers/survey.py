@@ -31,6 +31,8 @@ _SHOWN = re.compile(r"(?:\w*stimulus|movie|image|video|instruction|url|pdf|webpa
 _NO_STIMULUS = ("eyetracker calibration", "eye tracker calibration", "eyetracker validation")
 #: Sample times that are kept for the median interval.
 _INTERVAL_SAMPLES = 20_000
+#: Above this share of samples with their neighbour's stamp the stamps were rounded: milliseconds at 2,000 Hz give a half.
+_MAX_EQUAL_SHARE = 0.55
 #: A larger median step between samples than this cannot be milliseconds: trackers take at least five samples a second.
 _MAX_STEP_MS = 200.0
 
@@ -361,7 +363,7 @@ def _finished(state: _Collector, columns: Columns, path: Path) -> RecordingSurve
     steps = np.diff(times)
     rising = steps[steps > 0]
     step = float(np.median(rising)) if len(rising) else float("nan")
-    if state.n_equal > 0.75 * found.n_samples and found.n_samples > 20:
+    if state.n_equal > _MAX_EQUAL_SHARE * found.n_samples and found.n_samples > 20:
         raise DataImportError(
             f"{path.name}: {state.n_equal} of {found.n_samples} samples of {found.label} have the time stamp of the sample "
             "before. A spreadsheet program has probably rounded them. Export the recording again and leave the file as it is."

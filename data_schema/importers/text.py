@@ -324,11 +324,10 @@ class TextTable:
         for number in numbers:
             words = _words(table.column(f"c{number}"))
             for code, word in enumerate(words.values):
-                try:
-                    float(word.replace(self.decimal, "."))
-                except ValueError:
+                if not _is_number(word, self.decimal):
                     line = self.line_of(row + int(np.flatnonzero(words.codes == code)[0]))
-                    hint = "decimal signs are mixed" if word.count(",") + word.count(".") == 1 else "expected a number"
+                    other = "." if self.decimal == "," else ","
+                    hint = "decimal signs are mixed" if _is_number(word, other) else "expected a number"
                     return self._error(
                         f"line {line}, column '{self.header[number]}': '{word[:40]}': {hint}. A spreadsheet program may "
                         "have changed the file. Export the recording again and leave the file as it is."
@@ -369,6 +368,16 @@ def _not_text(encoding: str, error: UnicodeDecodeError) -> str:
         f"the text is not {encoding.upper()} (byte {error.start}: {error.reason}). Export the recording again, or save the "
         "file as UTF-8 or UTF-16 (in a text editor, not in Excel)."
     )
+
+
+def _is_number(word: str, decimal: str) -> bool:
+    if decimal == "," and "." in word:
+        return False
+    try:
+        float(word.replace(decimal, "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _floats(column: Any) -> Float:
