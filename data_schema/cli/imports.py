@@ -1,4 +1,4 @@
-"""``emer import``: recordings of other systems become session files."""
+"""``emer import``: recordings of other systems become session files, and labels of ELAN rows of the label log."""
 
 from __future__ import annotations
 
@@ -209,6 +209,23 @@ def _import(
         _print_session(one)
     if not sessions:
         typer.echo("nothing to do: all recordings are imported already", err=True)
+
+
+@app.command()
+def elan(
+    files: list[Path] = typer.Argument(..., help="ELAN files (.eaf), as emer export elan wrote them.", show_default=False),
+    annotator: str = typer.Option(..., "--annotator", help="Whose labels these are, such as a01."),
+    task: str = typer.Option(..., "--task", help="er or fer."),
+    study: Path | None = _STUDY,
+    kind: str = typer.Option("human", "--kind", help="human, simulated or model."),
+    tier: str = typer.Option("", "--tier", help="Tier with the emotions; by default TASK@ANNOTATOR, such as FER@a01."),
+) -> None:
+    """Import labels that were given or edited in ELAN: all of them or, if one is wrong, none."""
+    from data_schema.publishing.elan.importing import import_elan
+    from data_schema.study import find_study
+
+    place, result = import_elan(find_study(study), files, annotator=annotator, task=task, kind=kind, tier=tier)
+    typer.echo(f"{place}: {result.n_added} labels added, {result.n_present} there already")
 
 
 def _stimulus_names(given: list[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import typer
 from data_schema.cli.exports.bids import bids
 from data_schema.cli.exports.croissant import croissant
 from data_schema.cli.exports.csv import csv
+from data_schema.cli.exports.elan import elan
 from data_schema.cli.exports.parquet import parquet
 from data_schema.cli.exports.training import training
 
@@ -16,6 +17,7 @@ app.command()(bids)
 app.command()(parquet)
 app.command()(croissant)
 app.command()(csv)
+app.command()(elan)
 
 
 @app.callback()
