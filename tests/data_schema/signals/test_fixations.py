@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
 from data_schema.signals.fixations import IVTParameters, SampleKind, classify, find_eye_movements
 from data_schema.signals.gaze import ScreenGeometry, combine_eyes, fill_gaps, select_eye
@@ -147,3 +149,129 @@ def test_real_600hz_recording_gives_plausible_fixations(shared_data):
     assert 1.0 < len(found.fixations) / seconds < 5.0
     assert 0.1 < np.median(durations) < 0.6
     assert (np.diff(found.fixations["t_start_us"]) > 0).all()
+
+
+def restless(seed: int, rate_hz: float, n: int = 400) -> np.ndarray:
+    """Return rows of gaze that stays, jumps, shakes and is lost at random, each eye for itself."""
+    rng = np.random.default_rng(seed)
+    length = max(2, round(0.25 * rate_hz))
+    gaze = np.repeat(rng.uniform(0.1, 0.9, (n // length + 1, 2)), length, axis=0)[:n] + rng.normal(0, 2e-4, (n, 2))
+    rows = gaze_rows(stamps(n, rate_hz), gaze)
+    for side in ("left", "right"):
+        for start in rng.integers(0, n, 4):
+            lost = slice(start, start + rng.integers(1, length))
+            rows[f"{side}_gaze_valid"][lost] = rows[f"{side}_origin_valid"][lost] = 0
+    return rows
+
+
+RATES = st.sampled_from([30.0, 60.0, 120.0, 250.0, 300.0, 600.0, 1200.0])
+EYES = st.sampled_from(["average", "strict_average", "left", "right"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    rate_hz=RATES,
+    eye=EYES,
+    gap_ms=st.sampled_from([0.0, 75.0]),
+    noise=st.sampled_from([("none", 3), ("median", 3), ("moving_average", 5)]),
+)
+def test_events_and_labels_say_the_same(seed, rate_hz, eye, gap_ms, noise):
+    parameters = IVTParameters(eye=eye, max_gap_ms=gap_ms, noise_reduction=noise[0], noise_window_samples=noise[1])
+    rows = restless(seed, rate_hz)
+    found = find_eye_movements(rows, parameters=parameters)
+    assert np.isin(found.kind, list(SampleKind)).all()
+    inside = np.zeros((2, len(rows)), dtype=int)
+    for i, table in enumerate((found.fixations, found.saccades)):
+        assert (table["t_end_us"] > table["t_start_us"]).all()
+        assert (np.diff(table["t_start_us"]) > 0).all()
+        for event in table:
+            inside[i, event["first"] : event["last"] + 1] += 1
+    # Each sample is in at most one event, and it bears that event's name unless there were no eyes.
+    assert inside.sum(axis=0).max() <= 1
+    assert set(found.kind[inside[0] == 1]) <= {FIXATION, NO_EYES}
+    assert_array_equal(found.kind == FIXATION, (inside[0] == 1) & (found.kind != NO_EYES))
+    assert_array_equal(found.kind == SACCADE, inside[1] == 1)
+    # The median interval is rounded to microseconds, and a tenth of it is left to the stamps.
+    shortest = (found.fixations["t_end_us"] - found.fixations["t_start_us"]).min(initial=60_000)
+    assert shortest >= 60_000 - 0.11e6 / rate_hz - 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**16), rate_hz=RATES, origin_us=st.integers(0, 10**15))
+def test_the_clocks_origin_does_not_matter(seed, rate_hz, origin_us):
+    rows = restless(seed, rate_hz)
+    first = find_eye_movements(rows)
+    rows["t_system_us"] += origin_us
+    later = find_eye_movements(rows)
+    assert_array_equal(first.kind, later.kind)
+    assert_array_equal(first.fixations["t_start_us"] + origin_us, later.fixations["t_start_us"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**16), rate_hz=RATES)
+def test_a_higher_threshold_never_makes_a_fast_sample_of_a_slow_one(seed, rate_hz):
+    rows = restless(seed, rate_hz)
+    bare = IVTParameters(merge_fixations=False, min_fixation_ms=0.0)
+    counts = []
+    slow = np.zeros(len(rows), dtype=bool)
+    for threshold in (10.0, 30.0, 100.0, 300.0):
+        kind = find_eye_movements(rows, parameters=replace(bare, velocity_threshold_deg_s=threshold)).kind
+        assert not (slow & (kind == SACCADE)).any()
+        slow = kind == FIXATION
+        counts.append(int(slow.sum()))
+    assert counts == sorted(counts)
+    longest = [
+        len(find_eye_movements(rows, parameters=IVTParameters(min_fixation_ms=ms)).fixations)
+        for ms in (0, 60, 120, 300)
+    ]
+    assert longest == sorted(longest, reverse=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**16), rate_hz=RATES, gap_ms=st.floats(0.0, 200.0))
+def test_no_loss_is_bridged_beyond_the_limit(seed, rate_hz, gap_ms):
+    rng = np.random.default_rng(seed)
+    t_us = stamps(200, rate_hz)
+    values = rng.normal(0, 1, (200, 2))
+    values[rng.random(200) < 0.3] = np.nan
+    filled = fill_gaps(t_us, values, gap_ms)
+    there = np.flatnonzero(np.isfinite(values[:, 0]))
+    assert_array_equal(filled[there], values[there])
+    for before, after in zip(there[:-1], there[1:], strict=True):
+        bridged = np.isfinite(filled[before + 1 : after, 0])
+        assert bridged.all() or not bridged.any()
+        if len(bridged):
+            assert bridged.all() == (gap_ms > 0 and t_us[after] - t_us[before] <= gap_ms * 1000.0)
+    assert np.isnan(filled[: there[0]]).all()
+    assert np.isnan(filled[there[-1] + 1 :]).all()
+
+
+def test_each_eyes_loss_is_bridged_by_itself():
+    # Both eyes are lost for 40 ms in common, but the left one for 120 ms: the right eye alone is bridged at 75 ms.
+    rows = gaze_rows(stamps(600), np.full((600, 2), 0.5))
+    for side, lost in (("left", slice(200, 272)), ("right", slice(240, 264))):
+        rows[f"{side}_gaze_valid"][lost] = rows[f"{side}_origin_valid"][lost] = 0
+    for eye, bridged in (("average", True), ("right", True), ("left", False), ("strict_average", False)):
+        kind = find_eye_movements(rows, parameters=IVTParameters(eye=eye, max_gap_ms=75.0)).kind
+        assert (kind[240:264] == FIXATION).all() == bridged
+        assert (kind[240:264] == NO_EYES).all() != bridged
+
+
+def test_eighteen_samples_of_300_hz_are_60_ms():
+    for kept, samples in ((True, 18), (False, 17)):
+        rows = gaze_rows(stamps(120, 300.0), np.full((120, 2), 0.5))
+        outside = np.r_[0:40, 40 + samples : 120]
+        for side in ("left", "right"):
+            rows[f"{side}_gaze_valid"][outside] = 0
+        found = find_eye_movements(rows)
+        assert len(found.fixations) == kept
+        assert (found.kind[40 : 40 + samples] == (FIXATION if kept else SampleKind.UNCLASSIFIED)).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"eye": "both"}, {"noise_reduction": "mean"}, {"noise_window_samples": 4}, {"velocity_window_ms": 0.0}]
+)
+def test_impossible_parameters_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        IVTParameters(**wrong)
