@@ -2,7 +2,8 @@
 
 The pictures are real where ``shared/data`` (or EMER_TEST_DATA) has the face videos: one of them, enlarged to 1280x720 and played
 there and back at 30 a second, is encoded as the recorder does (libx264 ultrafast, key frame every 15). Everything runs on one
-core. Times are taken in turns, so that a busy machine disturbs both sides alike.
+core and is measured in seconds of that core (the process' own), in turns, so that a busy machine disturbs little and both
+sides alike.
 """
 
 from __future__ import annotations
@@ -75,9 +76,9 @@ def write_face_session(path: Path, seconds: float) -> None:
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def in_turns(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:

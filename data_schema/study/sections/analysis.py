@@ -102,4 +102,8 @@ class FacesSection(Section):
     rate_hz: float = Field(5.0, gt=0, le=240, description="Frames a second that are looked at.")
     redetect_s: float = Field(0.7, gt=0, description="Longest time between two detections.")
     coast_s: float = Field(1.4, ge=0, description="A face that the detector misses is followed for this long.")
-    light: Literal["none", "equalise"] = Field("none", description="Light normalisation of the aligned crops.")
+    light: Literal["none", "equalise", "clahe", "tan-triggs"] = Field(
+        "none",
+        description="Light normalisation of the aligned crops: their histogram made flat, the same in tiles with limited "
+        "contrast, or the chain of Tan and Triggs, which leaves no colour.",
+    )
