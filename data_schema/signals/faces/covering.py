@@ -27,9 +27,9 @@ COVER_RGB: tuple[int, int, int] = (128, 128, 128)
 MAX_GAP_S = 2.0
 #: From the centre of eyes and mouth, in units of the larger of the eyes' distance and 0.9 of that from eyes to mouth (equal in
 #: a frontal face; one of them stays when the head turns): hair and ears with room to spare, for heads that move on.
-_REACH_SIDE, _REACH_UP, _REACH_DOWN = 2.1, 3.0, 2.3
+_REACH_SIDE, _REACH_UP, _REACH_DOWN = 1.7, 2.8, 1.9
 #: The detector's box is enlarged by this share on each side and covered as well.
-_BOX_MARGIN = 0.35
+_BOX_MARGIN = 0.2
 
 
 def rows_around(rows: Rows, t_us: int, max_gap_s: float = MAX_GAP_S) -> Rows:
