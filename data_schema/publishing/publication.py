@@ -71,7 +71,7 @@ class PublishedStimulus:
     id, file, target_emotion, licence : str
         As in ``study.toml``.
     sha256 : str
-        Of the file that lies in the study; empty if none does.
+        Of the file that lies in the study or, if none does, of the one that was shown; empty if unknown.
     duration_s : float
         As the recordings say; NaN if it was never shown.
     """

@@ -338,7 +338,14 @@ def rebased(times_us: npt.NDArray[Any], origin: int, *, signed: bool = False) ->
 
 
 def origin_us(session: Session) -> int:
-    """Return the host time from which a recording's published times count."""
+    """Return the host time from which a recording's published times count.
+
+    A recording that was itself imported from a published dataset keeps the origin that it had there.
+    """
+    for device in session.devices:
+        kept = (device.get("details") or {}).get("published_origin_us")
+        if kept is not None:
+            return int(kept)
     for table, name in ((GAZE, "t_system_us"), (FRAMES, "t_capture_us"), (PRESENTATIONS, "t_onset_us")):
         view = session.table(table)
         if len(view):

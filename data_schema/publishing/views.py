@@ -69,15 +69,17 @@ def published_stimuli(publication: Publication) -> tuple[PublishedStimulus, ...]
 
     study = publication.study
     durations: dict[str, float] = {}
+    shown: dict[str, str] = {}
     for recording in publication.recordings:
         with open_session(recording._path) as session:
             table = session.table(PRESENTATIONS).frame()
         for name, group in table.groupby("stimulus_id"):
             durations.setdefault(str(name), float(group["duration_expected_s"].iloc[0]))
+            shown.setdefault(str(name), str(group["stimulus_sha256"].iloc[0]))
     found = []
     for item in study.config.trial_stimuli:
         path = study.stimuli_dir / item.file
-        sha256 = file_sha256(path) if path.is_file() else ""
+        sha256 = file_sha256(path) if path.is_file() else shown.get(item.id, "")
         duration = durations.get(item.id, float("nan"))
         found.append(PublishedStimulus(item.id, item.file, str(item.target_emotion), item.licence, sha256, duration))
     return tuple(found)

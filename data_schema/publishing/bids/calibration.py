@@ -61,7 +61,8 @@ def _validation(attempts: Rows, points: Rows, resolution: tuple[int, int], eye: 
     if not len(last):
         return {}
     rows = points[(points["attempt_id"] == last[-1]) & (np.array(decode_text(points["eye"])) == eye)]
-    accuracy = rows["accuracy_deg"].astype(np.float64)
+    # Of the rounded values, so that the figures are those of the table below them.
+    accuracy = np.round(rows["accuracy_deg"].astype(np.float64), 4)
     measured = accuracy[np.isfinite(accuracy)]
     fields: dict[str, Any] = {}
     if len(measured):

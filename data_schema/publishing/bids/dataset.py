@@ -21,7 +21,9 @@ from data_schema.publishing.bids.description import (
     dataset_description,
     derivative_text,
     task_fields,
+    write_luminance,
     write_pages,
+    write_settings,
     write_stimuli,
 )
 from data_schema.publishing.bids.eye_movements import ClipSpan
@@ -85,6 +87,8 @@ def write_bids(
     _write_behaviour(publication, names, root, subjects)
     write_participants(root, publication.participants, subjects, publication.simulated)
     write_stimuli(root, publication)
+    write_luminance(root, publication)
+    write_settings(root, publication)
     derivatives = _write_derivatives(publication, names, root, any(run.n_landmarks for run in facts))
     days: dict[RunName, date | None] = {
         names[item.participant, item.session, item.run]: item.acquired for item in publication.recordings

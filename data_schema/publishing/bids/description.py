@@ -12,11 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from data_schema.publishing.bids.events import HED_VERSION
 from data_schema.publishing.bids.run import SIMULATED, RunFacts
-from data_schema.publishing.bids.tsv import write_json, write_text, write_tsv
+from data_schema.publishing.bids.tsv import seconds, write_json, write_text, write_tsv
 from data_schema.publishing.publication import Publication
 from data_schema.session.creation import software_versions
+from data_schema.session.layout import LUMINANCE, decode_text
 
 BIDS_VERSION = "1.11.1"
 SOFTWARE = "EMER toolkit"
@@ -120,6 +124,58 @@ def write_stimuli(root: Path, publication: Publication) -> None:
     )
 
 
+def write_luminance(root: Path, publication: Publication) -> None:
+    """Write the luminance of the stimuli over time, where the recordings carry it: pupils follow light."""
+    found: dict[str, npt.NDArray[Any]] = {}
+    wanted = {item.id for item in publication.stimuli}
+    for recording in publication.recordings:
+        if wanted <= set(found):
+            break
+        with recording.open() as session:
+            for rows in session.rows(LUMINANCE):
+                names = np.array(decode_text(rows["stimulus_id"]))
+                for name in sorted((set(names) & wanted) - set(found)):
+                    found[name] = rows[names == name]
+    if not found:
+        return
+    rows = np.concatenate([found[name] for name in sorted(found)])
+    write_tsv(
+        root / "stimuli" / "luminance.tsv",
+        {
+            "stim_id": decode_text(rows["stimulus_id"]),
+            "clip_time": seconds(rows["clip_time_us"]),
+            "luminance": rows["luminance"],
+        },
+    )
+    write_json(
+        root / "stimuli" / "luminance.json",
+        {
+            "Description": "Light of the stimuli, frame by frame, computed from their files: pupils follow light.",
+            "stim_id": {"Description": "Identifier of the stimulus."},
+            "clip_time": {"Description": "Time inside the clip.", "Units": "s"},
+            "luminance": {
+                "Description": "Mean relative luminance of the frame, 0 to 1 (linear light, BT.709 weights)."
+            },
+        },
+    )
+
+
+#: Sections of study.toml that decide what was computed, and how; the rest stays in the study.
+SETTINGS_SECTIONS: tuple[str, ...] = ("screen", "clips", "quality", "eye_movements", "blinks", "pupil", "publish")
+SETTINGS_PATH = "code/study_settings.json"
+
+
+def write_settings(root: Path, publication: Publication) -> None:
+    """Write the settings that the tables of the dataset were computed with."""
+    config = publication.study.config
+    content: dict[str, Any] = {"study": {"title": config.study.title}}
+    for name in SETTINGS_SECTIONS:
+        content[name] = getattr(config, name).model_dump(mode="json")
+    content["publish"] = publication.settings.model_dump(mode="json")
+    content["labels"] = {"er_source": config.labels.er_source, "consensus": config.labels.consensus}
+    write_json(root / SETTINGS_PATH, content)
+
+
 def write_pages(root: Path, publication: Publication, runs: Sequence[RunFacts], derivatives: Sequence[str]) -> None:
     """Write description, README, CHANGES and LICENSE."""
     write_json(root / "dataset_description.json", dataset_description(publication))
@@ -202,6 +258,8 @@ def _where(derivatives: Sequence[str]) -> str:
         ("`..._recording-face_video.mp4`", "the face, where it may be shown (proposal BEP047, `.bidsignore`d)"),
         ("`phenotype/`", "questionnaires"),
         ("`stimuli/stimuli.tsv`", "names, hashes and licences of the stimuli; not the files"),
+        ("`stimuli/luminance.tsv`", "how bright each stimulus is over time"),
+        (f"`{SETTINGS_PATH}`", "the settings that tables were computed with"),
         *((f"`derivatives/{name}/`", _DERIVATIVES[name]) for name in derivatives),
     ]
     return "\n| File | Holds |\n|---|---|\n" + "".join(f"| {file} | {what} |\n" for file, what in rows)

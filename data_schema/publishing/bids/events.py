@@ -39,6 +39,7 @@ EVENT_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("stim_id", "", "Identifier of the stimulus in stimuli/stimuli.tsv."),
     ("target_emotion", "", "Emotion that the stimulus is meant to induce; what people felt is in the annotations."),
     ("completed", "", "1 if the clip played to its end."),
+    ("last_flip", "s", "Time of the last refresh that showed the clip; its end follows one refresh later."),
     ("duration_expected", "s", "Length of the stimulus' file."),
     ("n_flips", "", "Screen refreshes while the clip played."),
     ("n_flips_late", "", "Refreshes that came more than half a period late."),
@@ -78,6 +79,7 @@ def event_table(presentations: npt.NDArray[Any], markers: npt.NDArray[Any]) -> d
         "stim_id": of_clips(_texts(presentations["stimulus_id"])),
         "target_emotion": of_clips(_texts(presentations["target_emotion"])),
         "completed": of_clips(presentations["completed"]),
+        "last_flip": _last_flips(presentations, n_marked),
         "duration_expected": np.concatenate((presentations["duration_expected_s"], np.full(n_marked, np.nan))),
         "n_flips": of_clips(presentations["n_flips"]),
         "n_flips_late": of_clips(presentations["n_flips_late"]),
@@ -88,6 +90,10 @@ def event_table(presentations: npt.NDArray[Any], markers: npt.NDArray[Any]) -> d
     }
     order = np.lexsort((np.arange(len(onset_us)), onset_us))
     return {name: _reordered(cells, order) for name, cells in columns.items()}
+
+
+def _last_flips(presentations: npt.NDArray[Any], n_marked: int) -> list[str | None]:
+    return [*seconds(presentations["t_offset_us"]).to_pylist(), *([None] * n_marked)]
 
 
 def _length_us(presentations: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

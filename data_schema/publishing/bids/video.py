@@ -8,6 +8,7 @@ BIDS Extension Proposal 047, "Audio/video recordings for behavioral experiments"
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import av
 
 from data_schema.errors import MediaError
 from data_schema.publishing.bids.names import RunName
-from data_schema.publishing.bids.tsv import write_json
+from data_schema.publishing.bids.tsv import GzipRows, seconds, write_json
 from data_schema.publishing.sessions import PublishedSession
 from data_schema.session.layout import FRAMES
 
@@ -64,11 +65,41 @@ def write_video(root: Path, name: RunName, session: PublishedSession, simulated:
         "AudioRecorded": False,
         "Timing": (
             "The first frame was taken at StartTime seconds of the run's clock, which gaze and events share; time stamps of the "
-            "video count from there."
+            "video count from there. Exact times stand in recording-face_physio.tsv.gz."
         ),
     }
     write_json(name.file(root, "video", ".json", recording=RECORDING), about)
+    _write_frames(root, name, session, simulated, task_name)
     return float(about["RecordingDuration"])
+
+
+#: One row a frame of the video: name, unit, description.
+FRAME_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    (
+        "timestamp",
+        "s",
+        "When the frame was taken, on the run's clock: exact, where the container of the video may round.",
+    ),
+    ("missed_before", "", "Frames that were lost just before this one."),
+)
+
+
+def _write_frames(root: Path, name: RunName, session: PublishedSession, simulated: bool, task_name: str) -> None:
+    with GzipRows(name.file(root, "physio", ".tsv.gz", recording=RECORDING)) as file:
+        for rows in session.rows(FRAMES):
+            file.write([seconds(rows["t_capture_us"]), rows["missed_before"]])
+    rate = session.camera.rate_hz if session.camera is not None else float("nan")
+    about: dict[str, Any] = {
+        "TaskName": task_name,
+        "Simulated": True if simulated else None,
+        "Description": "Times of the frames of the face video, in the order of the video.",
+        "PhysioType": "generic",
+        "SamplingFrequency": round(rate, 4) if math.isfinite(rate) else 0.0,
+        "StartTime": (session.video_start_us or 0) / 1e6,
+        "Columns": [column for column, _, _ in FRAME_COLUMNS],
+    }
+    about |= {key: {"Description": text} | ({"Units": unit} if unit else {}) for key, unit, text in FRAME_COLUMNS}
+    write_json(name.file(root, "physio", ".json", recording=RECORDING), about)
 
 
 def _stream_facts(path: Path) -> dict[str, Any]:
