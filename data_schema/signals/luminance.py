@@ -41,6 +41,10 @@ _STEP_US = 20_000
 _KERNEL_S = 4.0
 #: Fewer steps with a pupil do not make a trial for the fit: level and trend alone take two of them. Chosen by us: 1 s.
 _MIN_STEPS = 50
+#: Light that would move a settled pupil by less than this (standard deviation) cannot tell a gain. Chosen by us.
+_MIN_LIGHT_SD_MM = 0.01
+#: No pupil follows light more than twice as far as the formula says. Chosen by us, against accidents of short fits.
+MAX_GAIN = 2.0
 #: White of a usual desktop screen. Only the bend of the static curve depends on it, since the gain is fitted.
 WHITE_CD_M2 = 250.0
 #: sRGB's weights of red, green and blue.
@@ -144,7 +148,8 @@ class LightResponse:
     Parameters
     ----------
     gain : float
-        Share of the change that the formula for a settled pupil gives; 0 where light did not help to predict the pupil.
+        Share of the change that the formula for a settled pupil gives; 0 where light did not help to predict the pupil
+        in trials that were left out of the fit, which takes two trials at least.
     peak_s : float
         Time of the impulse response's peak.
     reference_mm : float
@@ -240,16 +245,16 @@ def fit_light_response(
     for peak_s in PEAK_TIMES_S:
         sums = [_sums(grid, pupil, trial, peak_s, white_cd_m2, area_deg2) for grid, pupil, trial in steps]
         light = sum(one.light_light for one in sums)
-        if not light > 0:
+        if not light > 0 or light < _MIN_LIGHT_SD_MM**2 * sum(one.n_steps for one in sums):
             continue
         shared = sum(one.light_pupil for one in sums)
         total = sum(one.pupil_pupil for one in sums)
-        gain = max(0.0, shared / light)
+        gain = min(max(0.0, shared / light), MAX_GAIN)
         error = total - 2.0 * gain * shared + gain**2 * light
         if error < best_error:
             explained = _explained_elsewhere(sums)
             reference = sum(one.predicted_sum for one in sums) / sum(one.n_steps for one in sums)
-            helps = gain > 0 and not explained <= 0
+            helps = explained > 0
             best = LightResponse(
                 gain if helps else 0.0, peak_s, reference, explained, len(sums), white_cd_m2, area_deg2
             )
@@ -267,7 +272,7 @@ def _explained_elsewhere(sums: list[_Fitted]) -> float:
     shared = np.array([one.light_pupil for one in sums])
     total = np.array([one.pupil_pupil for one in sums])
     others = light.sum() - light
-    gain = np.maximum(0.0, (shared.sum() - shared) / np.where(others > 0, others, np.inf))
+    gain = np.clip((shared.sum() - shared) / np.where(others > 0, others, np.inf), 0.0, MAX_GAIN)
     error = total - 2.0 * gain * shared + gain**2 * light
     return float(1.0 - error.sum() / total.sum()) if total.sum() > 0 else float("nan")
 
