@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_schema.exports.shards import ShardSummary
+from data_schema.exports.shards import ShardSettings, ShardSummary
 from data_schema.labels.tables import read_log
 from data_schema.study.folder import StudyFolder
 
@@ -25,6 +25,18 @@ def label_places(study: StudyFolder) -> list[Path | str]:
     """Return where labels lie: the files, and the database if the study has one."""
     database = study.config.labels.database
     return [*study.label_files(), *([database] if database else [])]
+
+
+def export_settings(study: StudyFolder, settings: ShardSettings) -> dict[str, Any]:
+    """Return all of ``study.toml`` that decides what is in an export, for the manifest."""
+    config = study.config
+    return {
+        **settings.as_json(),
+        "er_source": config.labels.er_source,
+        "consensus": config.labels.consensus,
+        "clip_rule": config.clips.model_dump(),
+        "quality_rule": config.quality.model_dump(),
+    }
 
 
 def export_sources(study: StudyFolder, index: pd.DataFrame) -> dict[str, Any]:

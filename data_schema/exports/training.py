@@ -43,7 +43,7 @@ from data_schema.exports.manifest import (
 from data_schema.exports.reading import EXPORTED_CLIP_COLUMNS
 from data_schema.exports.session_quality import QUALITY_COLUMNS, quality_row
 from data_schema.exports.shards import ShardSettings, ShardSummary, ShardTask, bytes_per_clip, compute_shard
-from data_schema.exports.sources import excluded_clips, export_sources, faces_seen, label_places
+from data_schema.exports.sources import excluded_clips, export_settings, export_sources, faces_seen, label_places
 from data_schema.files import disk_problem, write_bytes, write_json, write_table
 from data_schema.labels.tables import label_frame, read_labels, read_log
 from data_schema.locks import sole_writer
@@ -315,18 +315,6 @@ def _check_folds(folds: Folds, clips: pd.DataFrame) -> None:
     """Refuse folds that leak or leave a set empty."""
     for fold in range(folds.n_folds):
         folds.splits(fold, clips["participant"])
-
-
-def export_settings(study: StudyFolder, settings: ShardSettings) -> dict[str, Any]:
-    """Return all of ``study.toml`` that decides what is in an export, for the manifest."""
-    config = study.config
-    return {
-        **settings.as_json(),
-        "er_source": config.labels.er_source,
-        "consensus": config.labels.consensus,
-        "clip_rule": config.clips.model_dump(),
-        "quality_rule": config.quality.model_dump(),
-    }
 
 
 def _finish(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from data_schema.errors import SessionFileError, StudyError
 from data_schema.session import open_session
 from data_schema.study.folder import StudyFolder, parse_session_name
+from data_schema.study.freshness import study_freshness
 
 #: Status of a file that cannot be opened.
 UNREADABLE = "unreadable"
@@ -31,7 +33,13 @@ class StudyStatus:
     n_clips: int = 0
     n_clips_included: int = 0
     label_files: list[str] = field(default_factory=list)
+    #: Why the clip index no longer fits the sessions and study.toml; empty if it does.
+    clips_outdated: str = ""
+    #: Included clips whose derived data are there and up to date.
+    n_clips_derived: int = 0
     exports: list[str] = field(default_factory=list)
+    #: Training exports that are older than the study, with what changed since: clips, labels, settings.
+    exports_outdated: dict[str, list[str]] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
     next_step: str = ""
@@ -53,9 +61,17 @@ class StudyStatus:
                     f"--participant {participant} --session {session}"
                     for participant, session in self.unfinished
                 ),
-                f"  clips        {self.n_clips}, of which {self.n_clips_included} included",
+                f"  clips        {self.n_clips}, of which {self.n_clips_included} included"
+                + (f"; out of date ({self.clips_outdated}): emer clips {self.root}" if self.clips_outdated else ""),
+                f"  signals      {self.n_clips_derived} of {self.n_clips_included} clips"
+                + (f": emer signals {self.root}" if 0 < self.n_clips_derived < self.n_clips_included else ""),
                 f"  label files  {', '.join(self.label_files) or 'none'}",
                 f"  exports      {', '.join(self.exports) or 'none'}",
+                *(
+                    f"  out of date  {name} ({' and '.join(changed)} changed since): emer export training {self.root} "
+                    f"{Path(self.root) / 'exports' / name} --force"
+                    for name, changed in sorted(self.exports_outdated.items())
+                ),
                 f"  runs         {', '.join(self.runs) or 'none'}",
                 f"  reports      {', '.join(self.reports) or 'none'}",
                 f"next: {self.next_step}",
@@ -89,6 +105,8 @@ def study_status(study: StudyFolder) -> StudyStatus:
     status.exports = _folders_with(study, "exports", "manifest.json")
     status.runs = _folders_with(study, "models", "config.json")
     status.reports = sorted(path.name for path in study.reports_dir.glob("*.html"))
+    fresh = study_freshness(study, status.exports)
+    status.clips_outdated, status.n_clips_derived, status.exports_outdated = fresh.clips, fresh.n_derived, fresh.exports
     status.next_step = _next_step(study, status)
     return status
 
@@ -142,12 +160,18 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
         return f"emer record resume {root} --participant {participant} --session {session}    (or record the next one)"
     if not status.n_clips:
         return f"emer clips {root}"
+    if status.clips_outdated:
+        return f"emer clips {root}    ({status.clips_outdated})"
     if not status.label_files and not study.config.labels.database:
         if study.config.annotation.annotators:
             return _hand_out(study)
         return f"emer annotate simulate {root}    (or label yourself: emer annotate open {root} --task fer --annotator a01)"
     if not status.exports:
         return f"emer export training {root} {study.exports_dir / 'training'}"
+    for name, changed in sorted(status.exports_outdated.items()):
+        return (
+            f"emer export training {root} {study.exports_dir / name} --force    ({' and '.join(changed)} changed since)"
+        )
     export = study.exports_dir / status.exports[0]
     if not status.runs:
         return f"emer train {export} --protocol er-7 --out {study.models_dir / 'er-7'}"
