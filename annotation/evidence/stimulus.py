@@ -45,6 +45,8 @@ def stimulus_track(
 ) -> StimulusTrack:
     """Open the stimulus of a trial as it was seen, flip by flip.
 
+    Recordings of other systems have no flips: there each frame is taken to have come at its own time after the onset.
+
     Parameters
     ----------
     session : Session
@@ -82,6 +84,17 @@ def stimulus_track(
 
         open_frames = open_video
     frames = GuardedFrames(open_frames(stimulus_path))
+    if shown is not None and not len(rows):
+        return _evenly_played(frames, shown, t_start_us)
     flip_us = rows["t_flip_us"].astype(np.int64)
     onset_us = t_start_us if t_start_us is not None else int(flip_us[0]) if len(flip_us) else 0
     return StimulusTrack(frames, flip_us - onset_us, shown_frames(frames, rows["clip_time_us"].astype(np.int64)))
+
+
+def _evenly_played(frames: GuardedFrames, shown: Trial, t_start_us: int | None) -> StimulusTrack:
+    """Return the track of a stimulus whose flips nobody wrote down."""
+    times_us = np.asarray(frames.pts, dtype=np.float64) * float(frames.time_base) * 1e6
+    times_us = np.round(times_us - times_us[0]).astype(np.int64)
+    played = np.flatnonzero(times_us <= shown.t_offset_us - shown.t_onset_us)
+    onset_us = t_start_us if t_start_us is not None else shown.t_onset_us
+    return StimulusTrack(frames, times_us[played] + (shown.t_onset_us - onset_us), played.astype(np.int64))

@@ -16,7 +16,7 @@ from annotation.evidence.stimulus import shown_frames
 from annotation.playback import open_video
 from data_schema.errors import MediaError
 from data_schema.session.layout import FLIPS
-from data_schema.session.reader import open_session
+from data_schema.session.reader import Trial, open_session
 from data_schema.study.folder import StudyFolder
 
 from ..labelled_study import burnt_number, write_stimulus
@@ -77,6 +77,22 @@ def test_the_track_of_a_trial_names_the_frame_of_every_flip(video_study: StudyFo
     finally:
         track.frames.close()
         by_number.frames.close()
+
+
+def test_a_stimulus_without_flips_is_taken_to_have_played_evenly(video_study: StudyFolder) -> None:
+    with open_session(video_study.session_path("P001", "01")) as session:
+        trial = session.trials()[0]
+        path = video_study.stimulus_path(trial.stimulus_id)
+        imported = Trial(
+            99, trial.stimulus_id, trial.target_emotion, trial.t_onset_us, trial.t_onset_us + 400_000, True
+        )
+        track = stimulus_track(session, imported, path, t_start_us=trial.t_onset_us - 40_000)
+    try:
+        # 25 frames a second for 0.4 s, from 40 ms on.
+        np.testing.assert_array_equal(track.flip_t_us, 40_000 + 40_000 * np.arange(11))
+        assert [track.frame_at(t) for t in (39_999, 40_000, 79_999, 80_000, 10_000_000)] == [0, 0, 0, 1, 10]
+    finally:
+        track.frames.close()
 
 
 def test_a_missing_stimulus_is_said(video_study: StudyFolder) -> None:
