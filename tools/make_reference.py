@@ -218,11 +218,11 @@ def export() -> str:
     text += "where its last axis lists features, `features` (name, unit and definition of each), both JSON.\n\n"
     rows = [[f"`/{a.name}`", a.dtype, ", ".join(a.axes), a.meaning] for a in (*ARRAYS, CLIP_ID)]
     text += _table(["Dataset", "Type", "Axes", "Meaning"], rows)
-    text += "\nFeatures of `/eye`: [eye_features.md](eye_features.md). Features of the others:\n\n"
+    text += "\nFeatures of `/eye` and `/summary`: [eye_features.md](eye_features.md). Features of the others:\n\n"
     rows = [
         [f"`/{a.name}`", f"`{f.name}`", f.unit, f.definition]
         for a in ARRAYS
-        if a.features and not a.name.startswith("eye")
+        if a.features and not a.name.startswith(("eye", "summary"))
         for f in a.features
     ]
     text += _table(["Dataset", "Name", "Unit", "Definition"], rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES, EyeFeature
+from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES, SUMMARY_FEATURES, EyeFeature
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,22 @@ ARRAYS: tuple[ArrayDeclaration, ...] = (
     ),
     ArrayDeclaration("gaze_points", "float32", ("clip", "chunk", "feature"), "Mean gaze of each chunk.", _GAZE_POINT),
     ArrayDeclaration("gaze_points_mask", "bool", ("clip", "chunk"), "True where there was gaze."),
+    ArrayDeclaration(
+        "summary",
+        "float32",
+        ("clip", "feature"),
+        "Summary features of the clip, with what refers to the whole session over the exported clips of it; 0 where masked.",
+        SUMMARY_FEATURES,
+        since=(1, 2),
+    ),
+    ArrayDeclaration(
+        "summary_mask",
+        "bool",
+        ("clip", "feature"),
+        "True where the feature was measured.",
+        SUMMARY_FEATURES,
+        since=(1, 2),
+    ),
 )
 ARRAY_NAMES: tuple[str, ...] = tuple(array.name for array in ARRAYS)
 

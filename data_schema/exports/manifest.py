@@ -11,7 +11,7 @@ from data_schema import __version__
 from data_schema.errors import ExportError
 from data_schema.files import read_json
 from data_schema.session.reader import file_sha256
-from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
+from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES, SUMMARY_FEATURES
 
 FORMAT_NAME = "emer-training-export"
 #: major.minor: a reader opens every export of its own major version.
@@ -57,6 +57,7 @@ def make_manifest(
         **about,
         "eye_features": [asdict(feature) for feature in EYE_FEATURES],
         "fixation_features": [asdict(feature) for feature in FIXATION_FEATURES],
+        "summary_features": [asdict(feature) for feature in SUMMARY_FEATURES],
         "files": {
             path.relative_to(folder).as_posix(): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
             for path in files

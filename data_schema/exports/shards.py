@@ -33,6 +33,8 @@ from data_schema.signals.features import (
     EYE_FEATURE_NAMES,
     FEATURE_VERSION,
     FIXATION_FEATURES,
+    SUMMARY_FEATURE_NAMES,
+    complete_session,
     eye_features,
     fixation_sequence,
 )
@@ -45,7 +47,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 #: Raise it whenever a shard changes in another way than by a feature: its arrays, attributes or measured quality.
 #: Readers do not depend on it.
-SHARD_VERSION = 3
+SHARD_VERSION = 4
 SHARD_FORMAT = "emer-training-export-shard"
 #: Cells of a fixation map, rows and columns.
 MAP_SHAPE = (32, 32)
@@ -170,6 +172,8 @@ def array_shapes(settings: ShardSettings) -> dict[str, tuple[tuple[int, ...], st
         "fixation_map": (MAP_SHAPE, "<f4"),
         "gaze_points": ((chunks, 2), "<f4"),
         "gaze_points_mask": ((chunks,), "?"),
+        "summary": ((len(SUMMARY_FEATURE_NAMES),), "<f4"),
+        "summary_mask": ((len(SUMMARY_FEATURE_NAMES),), "?"),
     }
 
 
@@ -196,6 +200,8 @@ def clip_arrays(derived: DerivedClip, settings: ShardSettings, screen: ScreenGeo
         "fixation_map": drawn.astype(np.float32),
         "gaze_points": eye[:, columns],
         "gaze_points_mask": np.asarray(eye_mask[:, columns].all(axis=1)),
+        "summary": derived.features.values,
+        "summary_mask": derived.features.mask,
     }
     if derived.crops is not None:
         arrays |= {
@@ -293,6 +299,11 @@ def _fill(session: Session, task: ShardTask, file: h5py.File, store: DerivedStor
             store.commit_now_and_then()
     finally:
         deriver.close()
+    if task.clips:
+        # What refers to the whole session is known only now.
+        datasets["summary"][:], datasets["summary_mask"][:] = complete_session(
+            datasets["summary"][:], datasets["summary_mask"][:]
+        )
     quality = measure_session(session, deriver.screen).as_json()
     summary = ShardSummary(n_faces, settings.face_frames * len(task.clips), quality, faces)
     file.attrs["format"] = SHARD_FORMAT
