@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ from data_schema.errors import ConfigError
 from data_schema.session.reader import file_sha256
 from data_schema.signals.blinks import BlinkParameters
 from data_schema.signals.eye_signals import SignalParameters
-from data_schema.signals.faces import TrackingParameters
+from data_schema.signals.faces import TrackingParameters, detector_version
 from data_schema.signals.fixations import IVTParameters
 from data_schema.signals.pupil import PupilParameters
 from data_schema.study.config import StudyConfig
@@ -105,7 +104,7 @@ def derived_settings(config: StudyConfig) -> DerivedSettings:
         signals=signal_parameters(config),
         faces=FaceParameters(
             detector=faces.detector,
-            detector_version=_detector_version(faces.detector),
+            detector_version=detector_version(faces.detector),
             model_file=faces.model_file,
             model_sha256=_model_sha256(faces.model_file),
             rate_hz=faces.rate_hz,
@@ -121,15 +120,6 @@ def _from_section(kind: type[Parameters], section: Section) -> Parameters:
     """Make parameters of a section: fields of one name are one thing; the others keep their defaults."""
     asked = section.model_dump()
     return kind(**{item.name: asked[item.name] for item in fields(kind) if item.name in asked})  # type: ignore[arg-type]
-
-
-def _detector_version(detector: str) -> str:
-    """Return the version of a detector's package, without loading it: a new one may find other faces."""
-    package = "opencv-python" if detector == "yunet" else detector
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _model_sha256(model_file: str) -> str:

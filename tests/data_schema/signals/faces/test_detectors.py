@@ -13,7 +13,7 @@ import pytest
 
 from data_schema.cli.dispatch import EXTRA_OF_MODULE
 from data_schema.errors import ConfigError, MissingExtraError
-from data_schema.signals.faces import DETECTOR_NAMES, MtcnnDetector, describe_detector, make_detector
+from data_schema.signals.faces import DETECTOR_NAMES, MtcnnDetector, describe_detector, detector_version, make_detector
 from data_schema.study.sections import FacesSection
 
 MEDIAPIPE = importlib.util.find_spec("mediapipe") is not None
@@ -22,6 +22,12 @@ MEDIAPIPE = importlib.util.find_spec("mediapipe") is not None
 def test_the_settings_name_every_detector():
     choices = FacesSection.model_fields["detector"].annotation.__args__
     assert choices == DETECTOR_NAMES
+
+
+def test_the_version_of_mediapipe_is_known_where_it_is_not_installed():
+    """Its one supported version is part of the derived data's key, which every environment must compute alike."""
+    text = (Path(__file__).resolve().parents[4] / "setup.cfg").read_text(encoding="utf-8")
+    assert f"mediapipe=={detector_version('mediapipe')}\n" in text
 
 
 def test_the_default_says_what_it_is_and_under_which_licences():
@@ -66,7 +72,7 @@ def test_without_mediapipe_the_extra_is_named():
 
 
 @pytest.mark.skipif(not MEDIAPIPE, reason="mediapipe lives in an environment of its own")
-def test_mediapipe_finds_the_faces_that_the_default_finds(shared_data):
+def test_mediapipe_finds_the_faces_that_the_default_finds(shared_data, capfd):
     detector, default = make_detector("mediapipe"), MtcnnDetector()
     assert describe_detector(detector)["version"] == "0.10.21"
     try:
@@ -98,6 +104,7 @@ def test_mediapipe_finds_the_faces_that_the_default_finds(shared_data):
     finally:
         detector.close()
         detector.close()
+    assert capfd.readouterr().err == ""  # its graphs' talk is no user's business
 
 
 # ---------------------------------------------------------------- YuNet
