@@ -14,7 +14,16 @@ import numpy.typing as npt
 
 from data_schema.signals.blinks import BlinkParameters, blink_mask, closed_by_loss, find_blinks, find_openness_blinks
 from data_schema.signals.fixations import EyeMovements, IVTParameters, eye_movements_of
-from data_schema.signals.gaze import Float, GazeSignal, Int, ScreenGeometry, both_eyes, combine_gaze, sample_interval_us
+from data_schema.signals.gaze import (
+    Float,
+    GazeSignal,
+    Int,
+    OneEye,
+    ScreenGeometry,
+    both_eyes,
+    combine_gaze,
+    sample_interval_us,
+)
 from data_schema.signals.luminance import LightEffect
 from data_schema.signals.pupil import PupilParameters, clean_pupils
 
@@ -84,6 +93,31 @@ def _openness(rows: npt.NDArray[Any] | None, t_us: Int) -> tuple[Float, Float]:
     return sides[0], sides[1]
 
 
+def _blinks(
+    gaze_rows: npt.NDArray[Any], left_mm: Float, right_mm: Float, parameters: BlinkParameters
+) -> npt.NDArray[np.void]:
+    t_us: Int = gaze_rows["t_system_us"].astype(np.int64)
+    if np.isfinite(left_mm).any() or np.isfinite(right_mm).any():
+        return find_openness_blinks(t_us, left_mm, right_mm, parameters)
+    left, right = gaze_rows["left_gaze_valid"] == 1, gaze_rows["right_gaze_valid"] == 1
+    return find_blinks(t_us, closed_by_loss(t_us, left, right, parameters.max_ms), parameters)
+
+
+def _pupil(t_us: Int, left: OneEye, right: OneEye, blinks: npt.NDArray[np.void], parameters: SignalParameters) -> Float:
+    blinking = blink_mask(t_us, blinks)
+    return clean_pupils(t_us, left.pupil_mm, right.pupil_mm, blinking, parameters.fixations.eye, parameters.pupil)
+
+
+def prepare_pupil(
+    gaze_rows: npt.NDArray[Any], openness_rows: npt.NDArray[Any] | None, parameters: SignalParameters | None = None
+) -> Float:
+    """Return the cleaned pupil alone, as :func:`prepare_eye_signals` does, mm, shape (n,); NaN where not to be trusted."""
+    parameters = parameters or SignalParameters()
+    t_us: Int = gaze_rows["t_system_us"].astype(np.int64)
+    blinks = _blinks(gaze_rows, *_openness(openness_rows, t_us), parameters.blinks)
+    return _pupil(t_us, *both_eyes(gaze_rows), blinks, parameters)
+
+
 def prepare_eye_signals(
     gaze_rows: npt.NDArray[Any],
     openness_rows: npt.NDArray[Any] | None,
@@ -117,21 +151,10 @@ def prepare_eye_signals(
     left_eye, right_eye = both_eyes(gaze_rows, screen)
     gaze = combine_gaze(gaze_rows, left_eye, right_eye, parameters.fixations.eye)
     left, right = _openness(openness_rows, gaze.t_us)
-    if np.isfinite(left).any() or np.isfinite(right).any():
-        blinks = find_openness_blinks(gaze.t_us, left, right, parameters.blinks)
-    else:
-        closed = closed_by_loss(gaze.t_us, gaze.left_valid, gaze.right_valid, parameters.blinks.max_ms)
-        blinks = find_blinks(gaze.t_us, closed, parameters.blinks)
+    blinks = _blinks(gaze_rows, left, right, parameters.blinks)
     open_left, open_right = np.isfinite(left), np.isfinite(right)
     openness = np.where(open_left & open_right, (left + right) / 2.0, np.where(open_left, left, right))
-    pupil_mm = clean_pupils(
-        gaze.t_us,
-        left_eye.pupil_mm,
-        right_eye.pupil_mm,
-        blink_mask(gaze.t_us, blinks),
-        parameters.fixations.eye,
-        parameters.pupil,
-    )
+    pupil_mm = _pupil(gaze.t_us, left_eye, right_eye, blinks, parameters)
     light_mm = np.full(len(gaze), np.nan) if luminance is None else luminance.at(gaze.t_us)
     return EyeSignals(
         gaze=gaze,

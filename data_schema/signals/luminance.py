@@ -18,7 +18,6 @@ Watson and Yellott (2012), "A unified formula for light-adapted pupil size", Jou
 (Stanley and Davies 1995).
 Cai, Strauch, Van der Stigchel and Naber (2024), "Open-DPSM: An open-source toolkit for modeling pupil size changes to
 dynamic visual inputs", Behavior Research Methods 56: the same response to the luminance of films, its peak's time fitted.
-IEC 61966-2-1 (sRGB) for luminance from pictures.
 """
 
 from __future__ import annotations
@@ -47,33 +46,6 @@ _MIN_LIGHT_SD_MM = 0.01
 MAX_GAIN = 2.0
 #: White of a usual desktop screen. Only the bend of the static curve depends on it, since the gain is fitted.
 WHITE_CD_M2 = 250.0
-#: sRGB's weights of red, green and blue.
-_WEIGHTS = np.array([0.2126, 0.7152, 0.0722])
-
-
-def relative_luminance(rgb: npt.NDArray[np.uint8], step: int = 4) -> float:
-    """Return the mean luminance of an sRGB picture as a share of white.
-
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (height, width, 3)
-    step : int
-        Every so many pixels of both directions are looked at.
-
-    References
-    ----------
-    IEC 61966-2-1.
-    """
-    sampled = rgb[::step, ::step]
-    return float((_LINEAR[sampled].reshape(-1, 3).mean(axis=0) * _WEIGHTS).sum())
-
-
-def _linear_light() -> Float:
-    share = np.arange(256) / 255.0
-    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-
-
-_LINEAR: Float = _linear_light()
 
 
 def settled_diameter_mm(luminance_cd_m2: npt.ArrayLike, area_deg2: float) -> Float:
@@ -131,8 +103,8 @@ class LightTrial:
     light_t_us : ndarray of int64, shape (k,)
         From when on each luminance was shown, increasing, in the same clock.
     luminance : ndarray of float64, shape (k,)
-        Share of white, as :func:`relative_luminance` gives it. Before the first, the pupil is taken to have settled
-        under it; so begin with what was shown before the stimulus, where that is known.
+        Share of white in linear light, as ``/stimulus/luminance`` of a session has it. Before the first, the pupil has
+        settled under it, it is taken; so begin with what was shown before the stimulus, where that is known.
     """
 
     t_us: Int

@@ -9,7 +9,6 @@ from data_schema.signals.luminance import (
     LightTrial,
     fit_light_response,
     impulse_response,
-    relative_luminance,
     settled_diameter_mm,
 )
 
@@ -45,16 +44,6 @@ def test_known_diameters():
     flux = 846.0 * 2.0 ** (1 / 0.41)
     assert settled_diameter_mm(flux / 100.0, 100.0) == pytest.approx(7.75 - 5.75 / 2)
     assert (np.diff(settled_diameter_mm(np.array([0.1, 1.0, 10.0, 100.0]), 500.0)) < 0).all()
-
-
-def test_luminance_of_pictures():
-    white, black = np.full((40, 60, 3), 255, np.uint8), np.zeros((40, 60, 3), np.uint8)
-    assert relative_luminance(white) == pytest.approx(1.0)
-    assert relative_luminance(black) == 0.0
-    assert relative_luminance(np.full((40, 60, 3), 188, np.uint8)) == pytest.approx(0.5, abs=0.01)
-    green = black.copy()
-    green[..., 1] = 255
-    assert relative_luminance(green, step=1) == pytest.approx(0.7152)
 
 
 def test_the_response_peaks_when_it_says():
