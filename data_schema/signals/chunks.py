@@ -81,24 +81,36 @@ def chunk_statistics(t_us: Int, values: Float, index: Int, n_chunks: int) -> Chu
     -------
     ChunkStatistics
     """
-    inside = index >= 0
-    total = np.bincount(index[inside], minlength=n_chunks).astype(np.float64)
-    used = inside & np.isfinite(values)
-    which, y = index[used], values[used]
-    count = np.bincount(which, minlength=n_chunks).astype(np.float64)
-    mean = divide(np.bincount(which, weights=y, minlength=n_chunks), count)
-    t_s = (t_us[used] - (t_us[used][0] if len(which) else 0)) / 1e6
-    t_mean = divide(np.bincount(which, weights=t_s, minlength=n_chunks), count)
+    if np.any(index[1:] < index[:-1]):
+        # Samples come in the order of time, but those after the clip are -1 as are those before it.
+        order = np.argsort(index, kind="stable")
+        t_us, values, index = t_us[order], values[order], index[order]
+    edges = np.searchsorted(index, np.arange(n_chunks + 1))
+    sizes, begin, end = np.diff(edges), edges[0], edges[-1]
+    filled = sizes > 0
+
+    def total(numbers: npt.NDArray[Any]) -> Float:
+        sums: Float = np.zeros(n_chunks)
+        if filled.any():
+            sums[filled] = np.add.reduceat(numbers, (edges[:-1] - begin)[filled])
+        return sums
+
+    t_s = (t_us[begin:end] - (t_us[begin] if end > begin else 0)) / 1e6
+    y = values[begin:end]
+    known = np.isfinite(y)
+    count = total(known.astype(np.float64))
+    mean = divide(total(np.where(known, y, 0.0)), count)
+    t_mean = divide(total(np.where(known, t_s, 0.0)), count)
     # Deviations from the chunk's own mean keep the sums small, so nothing cancels.
-    dy, dt = y - mean[which], t_s - t_mean[which]
-    variance = divide(np.bincount(which, weights=dy * dy, minlength=n_chunks), count)
-    t_square = np.bincount(which, weights=dt * dt, minlength=n_chunks)
-    slope = divide(np.bincount(which, weights=dt * dy, minlength=n_chunks), t_square)
+    dy = np.where(known, y - np.repeat(mean, sizes), 0.0)
+    dt = np.where(known, t_s - np.repeat(t_mean, sizes), 0.0)
+    variance = divide(total(dy * dy), count)
+    slope = divide(total(dt * dy), total(dt * dt))
     return ChunkStatistics(
         mean=mean,
         sd=np.where(count >= 2, np.sqrt(variance), np.nan),
         slope=np.where(count >= 3, slope, np.nan),
-        valid_share=divide(count, total),
+        valid_share=divide(count, sizes.astype(np.float64)),
     )
 
 
