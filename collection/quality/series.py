@@ -84,7 +84,7 @@ def read_series(session: Session) -> Series:
         loss_both=share(~(left | right)),
         gaze_hz=n_samples / width_s,
         frame_hz=np.histogram((frames - start_us) / 1e6, bins=n_bins, range=(0, n_bins * width_s))[0] / width_s,
-        distance_mm=_binned(at, n_bins, _distance_mm(gaze)),
+        distance_mm=_binned(at, n_bins, _distance_mm(gaze, _is_from_screen(session))),
         pupil_mm=_binned(at, n_bins, _pupil_mm(gaze)),
         frame_interval_ms=np.diff(frames) / 1e3,
         flip_interval_ms=_flip_intervals_ms(flips),
@@ -113,12 +113,19 @@ def _eye(gaze: npt.NDArray[np.void], side: str, valid: str, values: Float) -> Fl
     return np.where(gaze[f"{side}_{valid}"] == 1, values, np.nan)
 
 
-def _distance_mm(gaze: npt.NDArray[np.void]) -> Float:
-    sides = [
-        _eye(gaze, side, "origin_valid", np.linalg.norm(gaze[f"{side}_origin_user_mm"].astype(float), axis=1))
-        for side in ("left", "right")
-    ]
-    return _mean_of_eyes(*sides)
+def _is_from_screen(session: Session) -> bool:
+    """Tell whether eye positions are counted from a corner of the screen, as in imported recordings."""
+    said = [str(device.get("details", {}).get("coordinates", "")) for device in session.devices]
+    return any(text.startswith("display area") for text in said)
+
+
+def _distance_mm(gaze: npt.NDArray[np.void], from_screen: bool) -> Float:
+    """Return the distance from the tracker, or from the screen's plane where positions are counted from its corner."""
+    eyes = [gaze[f"{side}_origin_user_mm"].astype(float) for side in ("left", "right")]
+    away = [np.abs(eye[:, 2]) if from_screen else np.linalg.norm(eye, axis=1) for eye in eyes]
+    return _mean_of_eyes(
+        *(_eye(gaze, side, "origin_valid", mm) for side, mm in zip(("left", "right"), away, strict=True))
+    )
 
 
 def _pupil_mm(gaze: npt.NDArray[np.void]) -> Float:

@@ -113,19 +113,31 @@ def _device(data: dict[str, Any], role: str) -> dict[str, Any]:
 
 def _tracker(data: dict[str, Any]) -> str:
     device, screen, gaze = _device(data, "eye_tracker"), data["screen"], data["gaze"]
-    name = str(device.get("model") or device.get("kind") or "an eye tracker")
+    imported = device.get("kind") == "imported"
+    name = str(device.get("model") or ("an eye tracker" if imported else device.get("kind")) or "an eye tracker")
     made = " (simulated: these are no data of a person)" if data["session"]["simulated"] else ""
     firmware = f", firmware {device['firmware']}" if device.get("firmware") else ""
     rate = f" at {gaze['nominal_hz']:g} Hz" if math.isfinite(gaze["nominal_hz"]) else ""
     return (
         f"Gaze was recorded with {name}{firmware}{made}{rate}, on a screen of {screen['width_px']} x "
         f"{screen['height_px']} px ({screen['width_mm']:g} x {screen['height_mm']:g} mm) at a nominal distance of "
-        f"{screen['distance_mm']:g} mm{_screen_used(data)}, with {data['software']}."
+        f"{screen['distance_mm']:g} mm{_screen_used(data)}, with {_software(device, data)}."
     )
+
+
+def _software(device: dict[str, Any], data: dict[str, Any]) -> str:
+    """Return what recorded, and what imported that."""
+    details = device.get("details", {})
+    if device.get("kind") != "imported" or not details.get("software"):
+        return str(data["software"])
+    recorded = " ".join(str(details[key]) for key in ("software", "software_version") if details.get(key))
+    return f"{recorded}, and imported with {data['software']}"
 
 
 def _validation(data: dict[str, Any]) -> str:
     validation = data["calibration"]["validation"]
+    if validation is None and _device(data, "eye_tracker").get("kind") == "imported":
+        return "The export says nothing of a validation of the calibration."
     if validation is None:
         return "The calibration was not validated."
     measured = validation["eyes_mean"]["all"]

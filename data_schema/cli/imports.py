@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -54,6 +54,7 @@ _VIDEO_OFFSET = typer.Option(
 _CONSENT = typer.Option(
     "", "--consent", metavar="SCOPES", help="What the participant agreed to on paper: gaze,video,sharing,face_sharing."
 )
+_TRACKER = typer.Option("", "--tracker", help="Model of the eye tracker, for reports; exports do not name it.")
 _SKIP_EXISTING = typer.Option(False, "--skip-existing", help="Pass over recordings that are imported already.")
 _DRY_RUN = typer.Option(False, "--dry-run", help="Say what is in the files, and write nothing.")
 
@@ -71,23 +72,12 @@ def prolab(
     face_video: Path | None = _FACE_VIDEO,
     video_offset_ms: float = _VIDEO_OFFSET,
     consent: str = _CONSENT,
+    tracker: str = _TRACKER,
     skip_existing: bool = _SKIP_EXISTING,
     dry_run: bool = _DRY_RUN,
 ) -> None:
     """Import Tobii Pro Lab's data export (.tsv), one or several recordings a file."""
-    shared = (
-        participant,
-        session,
-        codes,
-        stimulus,
-        skip_unmapped,
-        events,
-        face_video,
-        video_offset_ms,
-        consent,
-        skip_existing,
-    )
-    _import("prolab", files, study, dry_run, *shared)
+    _import("prolab", **locals())
 
 
 @app.command()
@@ -103,23 +93,12 @@ def studio(
     face_video: Path | None = _FACE_VIDEO,
     video_offset_ms: float = _VIDEO_OFFSET,
     consent: str = _CONSENT,
+    tracker: str = _TRACKER,
     skip_existing: bool = _SKIP_EXISTING,
     dry_run: bool = _DRY_RUN,
 ) -> None:
     """Import Tobii Studio's data export (.tsv), or the raw text files of older trackers."""
-    shared = (
-        participant,
-        session,
-        codes,
-        stimulus,
-        skip_unmapped,
-        events,
-        face_video,
-        video_offset_ms,
-        consent,
-        skip_existing,
-    )
-    _import("studio", files, study, dry_run, *shared)
+    _import("studio", **locals())
 
 
 @app.command()
@@ -139,27 +118,17 @@ def csv(
     face_video: Path | None = _FACE_VIDEO,
     video_offset_ms: float = _VIDEO_OFFSET,
     consent: str = _CONSENT,
+    tracker: str = _TRACKER,
     skip_existing: bool = _SKIP_EXISTING,
     dry_run: bool = _DRY_RUN,
 ) -> None:
     """Import the Tobii Pro SDK's gaze samples saved as CSV."""
-    shared = (
-        participant,
-        session,
-        codes,
-        stimulus,
-        skip_unmapped,
-        events,
-        face_video,
-        video_offset_ms,
-        consent,
-        skip_existing,
-    )
-    _import("csv", files, study, dry_run, *shared, openness, messages)
+    _import("csv", **locals())
 
 
 def _import(
     kind: str,
+    *,
     files: list[Path],
     study: Path | None,
     dry_run: bool,
@@ -167,14 +136,8 @@ def _import(
     session: str,
     codes: Path | None,
     stimulus: list[str],
-    skip_unmapped: bool,
-    events: Path | None,
-    face_video: Path | None,
-    video_offset_ms: float,
     consent: str,
-    skip_existing: bool,
-    openness: Path | None = None,
-    messages: Path | None = None,
+    **others: Any,
 ) -> None:
     from data_schema.cli.talk import progress_bar
     from data_schema.errors import UsageError
@@ -192,14 +155,8 @@ def _import(
     options = ImportOptions(
         codes=Codes.read(codes) if codes is not None else Codes(participant, session),
         stimuli=_stimulus_names(stimulus),
-        skip_unmapped=skip_unmapped,
-        events=events,
-        face_video=face_video,
-        video_offset_ms=video_offset_ms,
         consent=tuple(scope.strip() for scope in consent.split(",")) if consent else None,
-        openness=openness,
-        messages=messages,
-        skip_existing=skip_existing,
+        **others,
     )
     folder = find_study(study)
     with progress_bar("bytes") as progress:
@@ -213,7 +170,9 @@ def _import(
 
 @app.command()
 def elan(
-    files: list[Path] = typer.Argument(..., help="ELAN files (.eaf), as emer export elan wrote them.", show_default=False),
+    files: list[Path] = typer.Argument(
+        ..., help="ELAN files (.eaf), as emer export elan wrote them.", show_default=False
+    ),
     annotator: str = typer.Option(..., "--annotator", help="Whose labels these are, such as a01."),
     task: str = typer.Option(..., "--task", help="er or fer."),
     study: Path | None = _STUDY,

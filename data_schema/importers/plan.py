@@ -52,6 +52,8 @@ class ImportOptions:
         Further tables of an SDK recording.
     skip_existing : bool
         Pass over recordings that are imported already.
+    tracker : str
+        Model of the eye tracker, which exports do not name; for reports.
     """
 
     codes: Codes = field(default_factory=Codes)
@@ -64,6 +66,7 @@ class ImportOptions:
     openness: Path | None = None
     messages: Path | None = None
     skip_existing: bool = False
+    tracker: str = ""
 
 
 @dataclass(frozen=True)

@@ -286,12 +286,11 @@ class _GrowingSession:
 
     def _devices(self, rates: dict[str, float]) -> list[dict[str, Any]]:
         planned, survey, recording = self.planned, self.planned.survey, self.planned.recording
-        software = " ".join(part for part in (survey.dialect.software, recording.software_version) if part)
         coordinates = survey.dialect.coordinates if _has_mm(survey.columns) else ""
         tracker = {
             "role": "eye_tracker",
             "kind": "imported",
-            "model": f"unknown (export of {software})",
+            "model": self._options.tracker,
             "serial_number": "",
             "firmware": "",
             "simulated": False,
@@ -315,7 +314,7 @@ class _GrowingSession:
             video = planned.face_video
             devices.append(
                 {
-                    "role": "camera", "kind": "imported", "model": "unknown (video file)", "serial_number": "", "firmware": "",
+                    "role": "camera", "kind": "imported", "model": "", "serial_number": "", "firmware": "",
                     "simulated": False, "replayed_from": "", "rates_hz": {FRAMES.path: round(video.rate_hz, 3)},
                     "width_px": video.width_px, "height_px": video.height_px,
                     "details": {

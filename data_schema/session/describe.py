@@ -103,7 +103,10 @@ def as_text(item: dict[str, Any]) -> str:
     ]
     for device in item["devices"]:
         replayed = f", replays {device['replayed_from']}" if device.get("replayed_from") else ""
-        lines.append(f"  {device.get('role', 'device')}: {device.get('kind', '')} {device.get('model', '')}{replayed}")
+        software = str(device.get("details", {}).get("software", ""))
+        source = f", exported by {software}" if device.get("kind") == "imported" and software else ""
+        named = " ".join(part for part in (device.get("kind", ""), device.get("model", "")) if part)
+        lines.append(f"  {device.get('role', 'device')}: {named}{replayed}{source}")
     for key, name in (("video", "video"), ("second_video", "second video")):
         video = item.get(key)
         if video:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from collection.quality.gaps import find_losses, summarise_losses
 from collection.quality.measures import measure
+from collection.quality.series import read_series
 from collection.quality.wording import methods_text, verdict
 from data_schema.session.reader import open_session
 from data_schema.session.synthetic import make_synthetic_session
@@ -104,3 +106,21 @@ def test_a_simulated_session_is_named_as_such(tmp_path: Path, study: StudyFolder
         data = measure(session, study.config)
     assert data["session"]["simulated"]
     assert "simulated: these are no data of a person" in data["methods_text"]
+
+
+def test_an_imported_recording_is_not_said_to_be_recorded_by_us(tmp_path: Path, shared_data: Path) -> None:
+    from data_schema.importers import Codes, ImportOptions, plan_import, write_sessions
+
+    (tmp_path / "study.toml").write_text('[study]\ntitle = "Imported"\n', encoding="utf-8")
+    folder = StudyFolder(tmp_path)
+    options = ImportOptions(codes=Codes("P001", "01"), tracker="Tobii Pro Spectrum")
+    export = shared_data / "tobii_prolab_ivt" / "ivt_300Hz.tsv.gz"
+    (one,) = write_sessions(folder, plan_import(folder, "prolab", [export], options), options)
+    with open_session(one.path) as session:
+        text = methods_text(measure(session, folder.config))
+        distance_mm = read_series(session).distance_mm
+    assert "with Tobii Pro Spectrum at 300 Hz" in text
+    assert "with Tobii Pro Lab 24.21.435, and imported with emer-toolkit" in text
+    assert "The export says nothing of a validation" in text
+    # From the screen's plane, not from its corner, from which the eyes are 60 mm farther.
+    assert 540 < np.nanmedian(distance_mm) < 575

@@ -62,7 +62,7 @@ def test_the_real_recording_arrives_sample_by_sample(tmp_path: Path, shared_data
         (device,) = session.devices
         openness = session.table(OPENNESS)[:]
     assert device["kind"] == "imported"
-    assert "24.21.435" in device["model"]
+    assert device["details"]["software_version"] == "24.21.435"
     assert device["details"]["coordinates"].startswith("display area")
     assert len(device["details"]["file_sha256"]) == 64
     assert np.array_equal(
