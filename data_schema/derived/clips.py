@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from data_schema.derived.eyes import MARGIN_S, clip_eyes, pupil_baselines
 from data_schema.derived.faces import FaceCrops, FaceReader, no_faces
 from data_schema.derived.fields import read_fields, write_array, write_fields
+from data_schema.derived.light import SessionLight, session_light
 from data_schema.derived.parameters import DerivedSettings
 from data_schema.derived.spans import ClipSpan
 from data_schema.derived.store import DerivedStore, part_key
@@ -100,6 +101,10 @@ class SessionDeriver:
         return pupil_baselines(self.session, self.settings)
 
     @cached_property
+    def _light(self) -> SessionLight | None:
+        return session_light(self.session, self.settings, self.screen) if self.settings.luminance else None
+
+    @cached_property
     def _faces(self) -> FaceReader:
         return FaceReader(self.session, self.settings.faces)
 
@@ -153,11 +158,15 @@ class SessionDeriver:
 
     def _compute_eye(self, span: ClipSpan, key: str) -> tuple[EyeSignals, PupilBaseline]:
         baseline = self._baselines.get(span.trial_id, PupilBaseline())
-        eye = clip_eyes(self.session, span, self.settings, self.screen)
+        light = self._light
+        effect = light.effects.get(span.trial_id) if light else None
+        eye = clip_eyes(self.session, span, self.settings, self.screen, effect)
 
         def fill(group: h5py.Group) -> None:
             write_fields(group, eye, given=(IVTParameters,))
             group.attrs["pupil_baseline_json"] = json.dumps([baseline.session_mm, baseline.trial_mm])
+            if light:
+                group.attrs["light_response_json"] = json.dumps(asdict(light.response))
 
         self.store.write(span.clip_id, "eye", key, self.settings.eye_json(), SIGNAL_VERSION, fill)
         return eye, baseline

@@ -8,23 +8,28 @@ from data_schema.derived.parameters import DerivedSettings
 from data_schema.derived.spans import ClipSpan
 from data_schema.session.layout import GAZE, OPENNESS
 from data_schema.session.reader import Session
-from data_schema.signals.blinks import blink_mask, find_blinks
-from data_schema.signals.eye_signals import EyeSignals, prepare_eye_signals
+from data_schema.signals.eye_signals import EyeSignals, prepare_eye_signals, prepare_pupil
 from data_schema.signals.features import PupilBaseline
-from data_schema.signals.gaze import ScreenGeometry, select_eye
-from data_schema.signals.pupil import baseline_mm, clean_pupil
+from data_schema.signals.gaze import ScreenGeometry
+from data_schema.signals.luminance import LightEffect
+from data_schema.signals.pupil import baseline_mm
 
 #: Seconds of gaze read before and after a clip, so that events at its ends are whole.
 MARGIN_S = 0.5
 
 
-def clip_eyes(session: Session, clip: ClipSpan, settings: DerivedSettings, screen: ScreenGeometry) -> EyeSignals:
+def clip_eyes(
+    session: Session,
+    clip: ClipSpan,
+    settings: DerivedSettings,
+    screen: ScreenGeometry,
+    luminance: LightEffect | None = None,
+) -> EyeSignals:
     """Compute the signals of a clip and of half a second around it; empty where there is no gaze."""
     margin_us = round(MARGIN_S * 1e6)
     low, high = clip.t_start_us - margin_us, clip.t_end_us + margin_us
-    return prepare_eye_signals(
-        session.table(GAZE).between(low, high), session.table(OPENNESS).between(low, high), screen, settings.signals
-    )
+    gaze, openness = session.table(GAZE).between(low, high), session.table(OPENNESS).between(low, high)
+    return prepare_eye_signals(gaze, openness, screen, settings.signals, luminance)
 
 
 def pupil_baselines(session: Session, settings: DerivedSettings) -> dict[int, PupilBaseline]:
@@ -37,11 +42,9 @@ def pupil_baselines(session: Session, settings: DerivedSettings) -> dict[int, Pu
     """
     before: dict[int, float] = {}
     for trial in session.trials():
-        rows = session.table(GAZE).between(trial.t_onset_us - round(settings.baseline_s * 1e6), trial.t_onset_us)
-        gaze = select_eye(rows, settings.signals.fixations.eye)
-        blinks = find_blinks(gaze.t_us, ~(gaze.left_valid | gaze.right_valid), settings.signals.blinks)
-        blinking = blink_mask(gaze.t_us, blinks)
-        before[trial.trial_id] = baseline_mm(clean_pupil(gaze.t_us, gaze.pupil_mm, blinking, settings.signals.pupil))
+        span = (trial.t_onset_us - round(settings.baseline_s * 1e6), trial.t_onset_us)
+        gaze, openness = session.table(GAZE).between(*span), session.table(OPENNESS).between(*span)
+        before[trial.trial_id] = baseline_mm(prepare_pupil(gaze, openness, settings.signals))
     known = [value for value in before.values() if np.isfinite(value)]
     session_mm = float(np.median(known)) if known else float("nan")
     return {trial: PupilBaseline(session_mm, value) for trial, value in before.items()}

@@ -5,6 +5,7 @@ Dask gives the tasks of a worker that died to another one; the tasks stand that,
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -31,7 +32,9 @@ def run_on_cluster(
     distributed: Any = import_module("distributed")
     killed: type[Exception] = distributed.scheduler.KilledWorker
     try:
-        client = distributed.Client(scheduler, timeout=CONNECT_S, set_as_default=False, heartbeat_interval=5000)
+        # A client that cannot connect leaves a thread behind, so the door is tried first.
+        asyncio.run(_knock(distributed, scheduler))
+        client = distributed.Client(scheduler, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkerError(
             f"--scheduler {scheduler}: no Dask scheduler answers there ({type(error).__name__}). Start one with "
@@ -60,6 +63,12 @@ def run_on_cluster(
             yield name, result
     finally:
         client.close(timeout=CONNECT_S)
+
+
+async def _knock(distributed: Any, scheduler: str) -> None:
+    """Connect to a scheduler and hang up."""
+    connection = await distributed.comm.connect(scheduler, timeout=CONNECT_S)
+    await connection.close()
 
 
 def _say_workers(workers: Mapping[str, object], scheduler: str) -> None:
