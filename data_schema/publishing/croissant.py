@@ -28,6 +28,7 @@ from data_schema.publishing.tables.build import build_tables
 from data_schema.publishing.tables.card import NO_LICENCE, annotations_per_clip, citation
 from data_schema.publishing.tables.declarations import PublishedColumn, PublishedTable
 from data_schema.publishing.tables.eye import GAZE_TABLE, LANDMARKS
+from data_schema.publishing.tables.parquet import in_card_order
 from data_schema.session.reader import file_sha256
 
 if TYPE_CHECKING:
@@ -324,7 +325,10 @@ def add_croissant(publication: Publication, folder: Path, warnings: list[str]) -
     if there != {table.name for table in declared}:
         raise ExportError(f"{folder}: its tables are no longer those of the study. {again}")
     with tempfile.TemporaryDirectory() as place:
-        text = json.dumps(describe(publication, numbers, tuple(declared), folder), indent=1, ensure_ascii=False) + "\n"
+        text = (
+            json.dumps(describe(publication, numbers, in_card_order(declared), folder), indent=1, ensure_ascii=False)
+            + "\n"
+        )
         (Path(place) / CROISSANT_NAME).write_text(text, encoding="utf-8", newline="\n")
         findings = scan_folder(Path(place), publication.identifiers)
         warnings.extend(check_croissant(Path(place) / CROISSANT_NAME))

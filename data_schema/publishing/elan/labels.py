@@ -7,7 +7,7 @@ times instead of a parent, is matched to the clips by time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +98,19 @@ def read_elan_labels(paths: Sequence[Path], source: ElanSource) -> list[Label]:
 def import_elan_labels(labels: Sequence[Label], store: LabelStore) -> AddedRows:
     """Add labels to an annotator's log; those that hold already, with the same content, are counted and not added again.
 
+    A comment that a file does not hold, since free text stayed in the study, is kept.
+
     Parameters
     ----------
     labels : sequence of Label
     store : LabelStore
     """
     holds = {record.key: record.label for record in store.current()}
-    new = [label for label in labels if not _says_the_same(holds.get(label.key), label)]
+    commented = [
+        replace(label, comment=holds[label.key].comment) if not label.comment and label.key in holds else label
+        for label in labels
+    ]
+    new = [label for label in commented if not _says_the_same(holds.get(label.key), label)]
     store.add_many(new)
     return AddedRows(len(new), len(labels) - len(new))
 

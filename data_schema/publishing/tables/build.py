@@ -85,7 +85,17 @@ def build_tables(publication: Publication) -> list[Table]:
         _features(publication, people),
         *_eye_events(publication, people),
     ]
-    return [replace(table, rows=in_order(table.rows, table.declaration)) for table in tables if len(table.rows)]
+    return [replace(table, rows=_tidy(table)) for table in tables if len(table.rows)]
+
+
+def _tidy(table: Table) -> pd.DataFrame:
+    """Sort the rows by the key; an empty text is a missing one."""
+    rows = table.rows.copy()
+    for column in table.declaration.columns:
+        if column.dtype == "text" and column.name in rows:
+            cells = rows[column.name].astype(object)
+            rows[column.name] = cells.where(cells.notna() & (cells != ""), None)
+    return in_order(rows, table.declaration)
 
 
 def gaze_parts(recording: PublishedRecording) -> Iterator[pd.DataFrame]:

@@ -94,12 +94,17 @@ def export_parquet(
             if recordings:
                 numbers.rows[table_of.name] = rows
                 declared.append(table_of)
-        ordered = tuple(sorted(declared, key=lambda table: table.name != _FIRST))
+        ordered = in_card_order(declared)
         _write_text(folder / "README.md", dataset_card(publication, numbers, list(ordered)))
         _write_text(folder / "datasheet.md", datasheet(publication, numbers))
         if more:
             more(folder, numbers, ordered)
     return ParquetExport(out, numbers, ordered)
+
+
+def in_card_order(tables: list[PublishedTable]) -> tuple[PublishedTable, ...]:
+    """Return the tables with the one first that is loaded where none is named."""
+    return tuple(sorted(tables, key=lambda table: table.name != _FIRST))
 
 
 def _write(folder: Path, table: Table) -> None:

@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -128,4 +129,5 @@ def _value(cell: str, column: PublishedColumn, dialect: Dialect) -> object:
         return bool(int(cell))
     if column.dtype.startswith("int"):
         return int(cell)
-    return float(cell.replace(dialect.decimal, "."))
+    number = float(cell.replace(dialect.decimal, "."))
+    return float(np.float32(number)) if column.dtype == "float32" else number
