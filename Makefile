@@ -19,7 +19,8 @@ PYTEST_JOBS ?= 2
 LAB_TESTS ?= tests/collection/devices tests/collection/console tests/collection/live tests/collection/presenter \
   tests/collection/runner tests/contracts tests/data_schema/study tests/lab
 # Where MediaPipe is looked through, and what lies below it on another generation of NumPy and OpenCV.
-FACES_TESTS ?= tests/data_schema/signals tests/data_schema/session/test_video.py tests/data_schema/session/test_pictures.py
+FACES_TESTS ?= tests/data_schema/signals/faces tests/data_schema/derived tests/data_schema/session/test_video.py \
+  tests/data_schema/session/test_pictures.py
 
 # One thread for every numerical library: the tests run side by side.
 TEST_ENV = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen SDL_AUDIODRIVER=dummy PYTHONUTF8=1
