@@ -1,6 +1,6 @@
 """Import a Pro Lab export: rows a second against pandas reading the same file, and memory over the length of the file.
 
-The export has the columns of Pro Lab's full export that matter and some that do not, 42 in all, with a decimal comma. Each
+The export has the columns of Pro Lab's full export that matter and some that do not, 40 in all, with a decimal comma. Each
 import runs in a process of its own; pandas' is the plain `read_csv` that a script would begin with, into memory, and
 nothing after it. The import reads the file twice, checks it, compresses, writes and checks what it wrote.
 """
