@@ -253,6 +253,7 @@ PROLAB = Dialect(
         ),
         *_axes("mm", ("gaze point {eye} @ [dacsmm]", "gaze point {eye} @ [mm]"), "xy"),
         *_axes("eye", ("eye position {eye} @ [dacsmm]", "eye position {eye} @ [mm]", "eye position {eye} @"), "xyz"),
+        *_axes("direction", ("gaze direction {eye} @",), "xyz"),
         *_per_eye("pupil", ("pupil diameter {eye}",)),
         *_per_eye("openness", ("eye openness {eye}",)),
         *_per_eye("validity", ("validity {eye}",), is_text=True),

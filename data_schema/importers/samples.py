@@ -24,6 +24,8 @@ Bool = npt.NDArray[np.bool_]
 
 #: A stamp refined by the tracker's own clock may differ from the exported millisecond by its rounding, no more.
 _ROUNDING_US = 1000.0
+#: How far a gaze point may lie from where the ray from the eye meets the display, mm: both are rounded to 0.1 on each axis.
+_ROUNDED_MM = 0.3
 
 
 def sample_roles(columns: Columns) -> tuple[str, ...]:
@@ -146,6 +148,7 @@ class SampleConverter:
             # On the display area itself: its plane is z = 0 by definition.
             gaze_mm[:, 2] = np.where(np.isfinite(gaze_mm[:, :2]).all(axis=1), 0.0, np.nan)
         eye_mm = _vectors(values, f"{eye}_eye", n)
+        gaze_mm = _along_direction(gaze_mm, eye_mm, _vectors(values, f"{eye}_direction", n))
         pupil = values.get(f"{eye}_pupil", np.full(n, np.nan))
         has_eye = usable & np.isfinite(eye_mm).all(axis=1)
         has_pupil = usable & (np.nan_to_num(pupil, nan=-1.0) > 0)
@@ -235,6 +238,22 @@ def openness_rows(values: dict[str, Float], n_rows: int) -> Rows:
         rows[f"{eye}_openness_mm"] = openness
         rows[f"{eye}_valid"] = np.isfinite(openness) if said is None else np.nan_to_num(said, nan=0.0) == 1
     return rows
+
+
+def _along_direction(gaze_mm: Float, eye_mm: Float, direction: Float) -> Float:
+    """Give gaze points on the display the digits that the direction of gaze has and they have not.
+
+    Pro Lab rounds millimetres to 0.1, which is 0.01 degrees or, over a velocity window of 20 ms, half a degree a second;
+    directions have five decimals. Where the ray meets the display next to the exported point it is that point.
+    """
+    seen = np.isfinite(gaze_mm).all(axis=1) & np.isfinite(eye_mm).all(axis=1) & np.isfinite(direction).all(axis=1)
+    seen &= np.nan_to_num(direction[:, 2]) < 0
+    refined = gaze_mm.copy()
+    reach = -eye_mm[seen, 2] / direction[seen, 2]
+    refined[seen] = eye_mm[seen] + reach[:, None] * direction[seen]
+    # Both points and positions are rounded: further away than that, the two columns speak of different things.
+    near = seen & (np.abs(refined - gaze_mm).max(axis=1) <= _ROUNDED_MM)
+    return np.where(near[:, None], refined, gaze_mm)
 
 
 def _vectors(values: dict[str, Float], role: str, n: int) -> Float:
