@@ -229,10 +229,11 @@ def _sqlite(source: Source) -> Iterator[Part]:
             connection = stack.enter_context(contextlib.closing(sqlite3.connect(uri, uri=True)))
             connection.execute("PRAGMA query_only=ON")
         else:
-            if not hasattr(sqlite3.Connection, "deserialize"):  # Python 3.10
-                return
             connection = stack.enter_context(contextlib.closing(sqlite3.connect(":memory:")))
-            connection.deserialize(source)
+            restore = getattr(connection, "deserialize", None)
+            if restore is None:
+                raise ValueError("a database within another file is looked into from Python 3.11 on")
+            restore(source)
         connection.text_factory = bytes
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (name,) in tables:
@@ -314,8 +315,6 @@ _READERS: tuple[tuple[bytes, Callable[[Source], Iterator[Part]]], ...] = (
     (b"\x89PNG\r\n\x1a\n", _png),
     (b"%PDF-", _pdf),
 )
-
-
 
 
 def is_text(content: bytes) -> bool:

@@ -17,20 +17,20 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from data_schema.publishing.identifiers import Identifier
+from data_schema.publishing.runs_of_bytes import PRINTABLE, base64_runs, runs, wide_runs, words
 
 #: Identifiers of fewer bytes are short: eight random bytes are equal to one of a hundred such once in 2^57.
 _SHORT = 8
 #: A run of printable characters of this length within random bytes comes once in a million: (95/256)^14.
 _CONTEXT = 14
 _RUN = 6
-_PRINTABLE = re.compile(rb"[\x20-\x7e]{%d,}" % _RUN)
-_UTF16 = re.compile(rb"(?:[\x20-\x7e]\x00){3,}")
-_UTF16_BIG = re.compile(rb"(?:\x00[\x20-\x7e]){3,}")
+#: A text in UTF-16 has at least so many characters: the shortest codes have two.
+_WIDE = 2
 _WORD = re.compile(rb"[a-z0-9]+")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-f]{4})|(.))", re.DOTALL)
 _PERCENT = re.compile(rb"%[0-9a-f]{2}")
-#: Base64 of a text begins with a letter: its first byte is below 0x80. Of fewer letters there is no identifier in it.
-_BASE64 = re.compile(rb"(?<![A-Za-z0-9+/_-])[A-Za-z][A-Za-z0-9+/_-]{5,}={0,2}")
+#: The shortest run of base64 that is looked into: four letters of a code are six of base64.
+_BASE64 = 6
 _TEXT_ONLY = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]*")
 #: Up to so many words are sought one by one, which is faster than to take the text apart.
 _FEW = 32
@@ -51,6 +51,22 @@ class _Needle:
     @property
     def short(self) -> bool:
         return len(self.raw) < _SHORT
+
+    def stands_in(self, lower: bytes) -> bool:
+        """Tell whether the identifier stands in a text in small letters, as words of its own."""
+        # Far faster than any pattern, and most often all that is needed.
+        if self.literal and self.raw not in lower:
+            return False
+        return any(self._alone(lower, *match.span()) for match in self.pattern.finditer(lower))
+
+    @property
+    def literal(self) -> bool:
+        return not any(space in self.raw for space in b" \t\r\n")
+
+    def _alone(self, lower: bytes, start: int, end: int) -> bool:
+        before, after = lower[start - 1 : start] if start else b"", lower[end : end + 1]
+        joined = self.raw[:1].isalnum() and _WORD.match(before)
+        return not joined and not (self.raw[-1:].isalnum() and _WORD.match(after))
 
 
 class Needles:
@@ -75,19 +91,20 @@ class Needles:
                 self._add(item, f"sub-{text}")
             elif text:
                 self._add(item, text)
+        self._digits = tuple(anchor for anchor in self._by_anchor if anchor.isdigit())
+        # Of both byte orders the same but for the first or the last byte.
+        self._wide = {anchor: b"\0".join(anchor[i : i + 1] for i in range(len(anchor))) for anchor in self._by_anchor}
 
     def _add(self, identifier: Identifier, text: str) -> None:
         raw = text.encode("utf-8", "surrogatepass").lower()
-        words = _WORD.findall(raw)
-        if not words:
+        found = _WORD.findall(raw)
+        if not found:
             wide = tuple(text.encode(kind, "surrogatepass") for kind in ("utf-8", "utf-16-le", "utf-16-be"))
             self._direct.append((identifier, wide))
             return
         # Line breaks and indentation change when a text is set: any white space counts as any other.
         body = rb"\s+".join(re.escape(part) for part in raw.split())
-        before = rb"(?<![a-z0-9])" if raw[:1].isalnum() else b""
-        after = rb"(?![a-z0-9])" if raw[-1:].isalnum() else b""
-        needle = _Needle(identifier, raw, max(words, key=len), re.compile(before + body + after))
+        needle = _Needle(identifier, raw, max(found, key=len), re.compile(body))
         self._by_anchor.setdefault(needle.anchor, []).append(needle)
 
     def search(self, data: bytes, *, text: bool, opener: Opener | None = None) -> Iterator[tuple[str, Identifier]]:
@@ -110,21 +127,30 @@ class Needles:
         for identifier, spellings in self._direct:
             if any(spelling in data for spelling in spellings):
                 yield "", identifier
+        if not text and self._surely_absent(data):
+            return
         # UTF-16 in text files makes them look like no text, and is text all the same.
-        for pattern, start in ((_UTF16, 0), (_UTF16_BIG, 1)):
-            if b"\x00" in data:
-                wide = b"\n".join(run[start::2] for run in pattern.findall(data))
-                yield from (("UTF-16", item) for item in self._spelled(wide, wide))
+        wide = b"\n".join(wide_runs(data, _WIDE))
+        yield from (("UTF-16", item) for item in self._spelled(wide, wide))
         if text:
             yield from self._text(data, opener)
             return
-        runs = _PRINTABLE.findall(data)
-        some = b"\n".join(runs)
-        yield from (("", item) for item in self._spelled(some, b"\n".join(run for run in runs if len(run) >= _CONTEXT)))
+        printable = runs(data, PRINTABLE, _RUN)
+        context = b"\n".join(run for run in printable if len(run) >= _CONTEXT)
+        yield from (("", item) for item in self._spelled(b"\n".join(printable), context))
+
+    def _surely_absent(self, data: bytes) -> bool:
+        """Tell cheaply that bytes hold none of a few identifiers, neither in UTF-8 nor in UTF-16."""
+        if len(self._by_anchor) > _FEW:
+            return False
+        lower = data.lower()
+        return not any(anchor in lower or wide in lower for anchor, wide in self._wide.items())
 
     def search_cell(self, column: str, value: str) -> Iterator[Identifier]:
         """Search one cell of a table for codes of digits alone, which are codes only where they name somebody."""
-        if value in self._numbers and any(word in column.lower() for word in ("participant", "subject", "annotator", "rater")):
+        if value in self._numbers and any(
+            word in column.lower() for word in ("participant", "subject", "annotator", "rater")
+        ):
             yield self._numbers[value]
 
     @property
@@ -144,15 +170,15 @@ class Needles:
         if b"&" in data and b";" in data:
             entities = html.unescape(data.decode("utf-8", "replace")).encode("utf-8", "replace")
             yield from (("escaped as in HTML", item) for item in self._spelled(entities, entities))
-        if _PERCENT.search(plain):
+        if b"%" in plain and _PERCENT.search(plain):
             decoded = unquote_to_bytes(plain)
             yield from (("percent-encoded", item) for item in self._spelled(decoded, decoded))
         yield from self._base64(data, opener)
 
     def _base64(self, data: bytes, opener: Opener | None) -> Iterator[tuple[str, Identifier]]:
         texts = []
-        for run in set(_BASE64.findall(data)):
-            letters = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+        for run in base64_runs(data, _BASE64):
+            letters = run.replace(b"-", b"+").replace(b"_", b"/")
             letters = letters[: len(letters) - (len(letters) % 4 == 1)]
             try:
                 decoded = base64.b64decode(letters + b"=" * (-len(letters) % 4))
@@ -161,7 +187,7 @@ class Needles:
             if _TEXT_ONLY.fullmatch(decoded):
                 texts.append(decoded)
             else:
-                texts += [part for part in _PRINTABLE.findall(decoded) if len(part) >= _CONTEXT]
+                texts += runs(decoded, PRINTABLE, _CONTEXT)
                 if opener is not None and len(decoded) > _CONTEXT:
                     yield from opener(decoded)
         joined = b"\n".join(texts)
@@ -176,10 +202,11 @@ class Needles:
         if len(self._by_anchor) <= _FEW:
             present = [anchor for anchor in self._by_anchor if anchor in lower]
         else:
-            present = [*self._by_anchor.keys() & set(_WORD.findall(lower))]
+            present = [*self._by_anchor.keys() & words(lower)]
+            present += [anchor for anchor in self._digits if anchor in lower]
         for anchor in sorted(present):
             for needle in self._by_anchor[anchor]:
-                if needle.pattern.search(lower_short if needle.short else lower):
+                if needle.stands_in(lower_short if needle.short else lower):
                     yield needle.identifier
 
 

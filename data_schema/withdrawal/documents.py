@@ -25,7 +25,7 @@ def clean_parquet(path: Path, traces: Traces) -> int:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    schema = table.schema
+    schema = table.schema.with_metadata(_clean_metadata(table.schema.metadata or {}, traces))
     rows = table.to_pylist()
     kept = []
     for row in rows:
@@ -35,6 +35,22 @@ def clean_parquet(path: Path, traces: Traces) -> int:
     pq.write_table(type(table).from_pylist(kept, schema=schema), buffer)
     write_bytes(path, buffer.getvalue())
     return len(rows) - len(kept)
+
+
+def _clean_metadata(metadata: dict[bytes, bytes], traces: Traces) -> dict[bytes, bytes]:
+    """Return a table's notes of itself without the participant; a note that cannot be mended goes."""
+    kept = {}
+    for key, value in metadata.items():
+        text = value.decode("utf-8", "replace")
+        if traces.mentioned(text):
+            try:
+                text = json.dumps(_clean(json.loads(text), traces, "", [0]), ensure_ascii=False)
+            except ValueError:
+                continue
+            value = text.encode("utf-8")
+        if not traces.mentioned(text):
+            kept[key] = value
+    return kept
 
 
 def clean_delimited(path: Path, traces: Traces) -> int:
