@@ -23,6 +23,7 @@ def train(
     export: Path = typer.Argument(..., metavar="EXPORT", help="Training export: a folder of `emer export training`."),
     protocol: str = typer.Option("er-7", help="er-3, er-7, fer-3, fer-7, er-va, fer-va or fer-intensity."),
     model: str = typer.Option("emert", help="emert or face-only."),
+    scheme: str = typer.Option("subject", help="subject: folds of participants; loso: each participant tested alone."),
     folds: str = typer.Option("all", help="Folds to train: all, or numbers such as 0,1."),
     out: Path | None = typer.Option(
         None, metavar="RUN", help="Run folder; models/PROTOCOL_MODEL of the study by default."
@@ -59,7 +60,8 @@ def train(
     from emer_model.training.runner import train as train_run
 
     _require_folder(export, "EXPORT")
-    out = out or export.parent.parent / "models" / f"{protocol}_{model}"
+    name = f"{protocol}_{model}" if scheme == "subject" else f"{protocol}_{model}_{scheme}"
+    out = out or export.parent.parent / "models" / name
     config = RunConfig(
         protocol=protocol,
         model=model,
@@ -75,6 +77,7 @@ def train(
         allow_missing_classes=allow_missing_classes,
         precision=precision,
         seed=seed,
+        scheme=scheme,
     )
     with progress_bar(f"train {model} {protocol}") as progress:
         metrics = train_run(

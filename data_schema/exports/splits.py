@@ -6,13 +6,13 @@ other into another set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 
 from data_schema.errors import ExportError
-from data_schema.exports.folds import MIN_FOLDS, Folds
+from data_schema.exports.folds import MIN_FOLDS, Folds, Split
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ _ALL = (
 
 #: The schemes by name.
 SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in _ALL}
+
+#: Those that keep participants apart and look at nothing else: a trainer may split participants instead of clips.
+PARTICIPANT_SCHEMES: tuple[str, ...] = tuple(
+    name for name, scheme in SCHEMES.items() if scheme.new_people and not scheme.new_stimuli
+)
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,25 @@ def clip_splits(folds: Folds, clips: pd.DataFrame, scheme: str = "subject") -> l
         parts = (tuple(sorted(sets[part])) for part in ("train", "validation", "test"))
         splits.append(ClipSplit(scheme, fold, name, *parts))
     return splits
+
+
+def participant_splits(folds: Folds, participants: Iterable[str], scheme: str = "subject") -> list[Split]:
+    """Split participants by one of :data:`PARTICIPANT_SCHEMES`.
+
+    Raises
+    ------
+    ExportError
+        If there is no such scheme, a participant has no fold, or a set is empty.
+    """
+    if scheme not in PARTICIPANT_SCHEMES:
+        raise ExportError(
+            f"the scheme '{scheme}' does not split participants alone. Those that do: {', '.join(PARTICIPANT_SCHEMES)}."
+        )
+    present = sorted(set(participants))
+    if scheme == "subject":
+        return [folds.splits(k, present) for k in range(folds.n_folds)]
+    clips = pd.DataFrame({"clip_id": present, "participant": present, "stimulus_id": ""})
+    return [Split(s.fold, s.train, s.validation, s.test) for s in clip_splits(folds, clips, scheme)]
 
 
 def _check(folds: Folds, clips: pd.DataFrame, scheme: Scheme) -> None:

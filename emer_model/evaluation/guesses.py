@@ -113,7 +113,8 @@ def _average(
     n_models : ndarray of int, shape (n_clips,)
     store : ClipStore
     """
-    settings, splits = run.run_config(), export_splits(export)
+    settings = run.run_config()
+    splits = export_splits(export, settings.scheme)
     threads = int(run.config().get("machine", {}).get("threads") or default_threads())
     store: ClipStore | None = None
     answers = []

@@ -121,7 +121,7 @@ def _repeat_folds(
 ) -> list[pd.DataFrame]:
     """Predict the test clips of each finished fold."""
     config, settings = run.config(), run.run_config()
-    splits = export_splits(export)
+    splits, judged = export_splits(export, settings.scheme), export.targets_of(settings.protocol)
     targets = run_targets(settings)
     store: ClipStore | None = None
     tables = []
@@ -131,7 +131,7 @@ def _repeat_folds(
             best = open_best(run, k, settings, export)
             store = store or ClipStore(export, face_size_px=best.info.face_size_px)
             check_features(run, k, best, store, export)
-            labels = export.targets.set_index("clip_id").reindex(store.clip_ids)
+            labels = judged.set_index("clip_id").reindex(store.clip_ids)
             encoded = {t.name: encode(t, labels[t.name]) for t in targets}
             present = np.all([is_present(t, encoded[t.name]) for t in targets], axis=0)
             clips = np.flatnonzero(present & np.isin(store.participants, splits[k].test))

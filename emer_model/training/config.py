@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_schema.errors import UsageError
+from data_schema.exports.splits import PARTICIPANT_SCHEMES
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class RunConfig:
         '32' or 'bf16'.
     seed : int
         Seed of fold k is ``seed + k``.
+    scheme : str
+        Who is tested, of `data_schema.exports.splits.PARTICIPANT_SCHEMES`: 'subject', or 'loso' for one participant a fold.
     """
 
     protocol: str
@@ -71,6 +74,7 @@ class RunConfig:
     allow_missing_classes: bool = False
     precision: str = "32"
     seed: int = 0
+    scheme: str = "subject"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "batch_size", "learning_rate"):
@@ -80,10 +84,15 @@ class RunConfig:
             raise UsageError(f"dropout must lie in [0, 1), got {self.dropout}.")
         if self.precision not in ("32", "bf16"):
             raise UsageError(f"--precision {self.precision}: expected '32' or 'bf16'.")
+        if self.scheme not in PARTICIPANT_SCHEMES:
+            raise UsageError(f"--scheme {self.scheme}: expected {' or '.join(PARTICIPANT_SCHEMES)}.")
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+        """Return plain values; the usual scheme is not named, so that runs of earlier versions can go on."""
+        values = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+        if self.scheme == "subject":
+            del values["scheme"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunConfig:

@@ -26,6 +26,7 @@ HASHED = (BEST, "predictions.parquet", "curves.csv")
 
 #: Options of `emer train` by the setting that they give.
 _OPTIONS = {
+    "scheme": "--scheme",
     "epochs": "--epochs",
     "patience": "--patience",
     "batch_size": "--batch-size",

@@ -23,6 +23,7 @@ from data_schema.errors import TrainingError, UsageError
 from data_schema.exports.folds import Split
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.exports.reading import TrainingExport
+from data_schema.exports.splits import participant_splits
 from emer_model.data.fold_choice import parse_folds
 from emer_model.data.store import ClipStore
 from emer_model.evaluation.gap import masked_clips
@@ -110,7 +111,7 @@ def train(
     threads = threads or default_threads()
     run = RunFolder(out)
     with ExitStack() as held, TrainingExport.open(export_path) as export:
-        splits, labels = export_splits(export), export.targets_of(config.protocol)
+        splits, labels = export_splits(export, config.scheme), export.targets_of(config.protocol)
         wanted = [splits[k] for k in parse_folds(folds, len(splits))]
         resolved = _resolved(config, export_path, export, run, len(splits), chosen, threads)
         if run.config_path.is_file():  # a run is there: only one process may look at its folds and go on
@@ -190,10 +191,9 @@ def collect(run: RunFolder, labels: pd.DataFrame) -> dict[str, Any]:
     return metrics
 
 
-def export_splits(export: TrainingExport) -> list[Split]:
-    """Return all splits of an export; each is checked to be disjoint in participants."""
-    folds, participants = export.fold_assignment, export.clips["participant"].tolist()
-    return [folds.splits(k, participants) for k in range(folds.n_folds)]
+def export_splits(export: TrainingExport, scheme: str = "subject") -> list[Split]:
+    """Return all splits of an export under a scheme; each is checked to be disjoint in participants."""
+    return participant_splits(export.fold_assignment, export.clips["participant"].astype(str), scheme)
 
 
 def manifest_sha256(export_path: Path) -> str:

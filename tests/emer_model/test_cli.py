@@ -180,3 +180,22 @@ def test_a_missing_extra_is_named(tiny_export: Path, capsys: pytest.CaptureFixtu
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
     assert main(["train", str(tiny_export)]) == 2
     assert 'pip install "emer-toolkit[train]"' in capsys.readouterr().err
+
+
+def test_one_participant_after_the_other(tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    options = ["--scheme", "loso", "--folds", "1", "--model", "face-only", "--out", str(run), *TRAINING]
+    assert main(["train", str(tiny_export), *options]) == 0
+    people = sorted(set(pd.read_parquet(tiny_export / "clips.parquet")["participant"]))
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["finished_folds"], metrics["n_folds"]) == ([1], len(people))
+    assert set(pd.read_parquet(run / "predictions.parquet")["participant"]) == {people[1]}
+    splits = json.loads((run / "folds.json").read_text(encoding="utf-8"))
+    assert [splits[str(k)]["test"] for k in range(len(people))] == [[name] for name in people]
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["bit_identical"] is True
+    assert main(["train", str(tiny_export), "--out", str(run), "--model", "face-only", *TRAINING]) == 2
+    assert "scheme" in capsys.readouterr().err
+    assert main(["train", str(tiny_export), "--scheme", "cross-stimulus", "--out", str(tmp_path / "x")]) == 2
+    assert "expected subject or loso" in capsys.readouterr().err

@@ -17,6 +17,8 @@ from emer_model.evaluation.repeat import repeat_predictions
 from emer_model.report.gather import gather
 from emer_model.report.page import render
 from emer_model.training import RunFolder, train
+from emer_model.training.config import RunConfig
+from emer_model.training.run_state import train_command
 
 Captured = pytest.CaptureFixture[str]
 
@@ -332,3 +334,10 @@ def test_the_page_shows_warnings_of_sessions(
 
 def test_an_export_without_warnings(tiny_run: Path, tiny_export: Path) -> None:
     assert "<h3>Warnings</h3>" not in render(gather([tiny_run], tiny_export))
+
+
+def test_the_suggested_command_names_the_scheme(tmp_path: Path) -> None:
+    assert "--scheme loso" in train_command(tmp_path, tmp_path, RunConfig("er-7", scheme="loso"))
+    assert "--scheme" not in train_command(tmp_path, tmp_path, RunConfig("er-7"))
+    assert "scheme" not in RunConfig("er-7").as_json()  # as runs before there were schemes
+    assert RunConfig.from_json(RunConfig("er-7", scheme="loso").as_json()).scheme == "loso"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data_schema.errors import ExportError
 from data_schema.exports.folds import Folds, add_stimulus_folds, assign_folds, freeze_folds, frozen_folds, load_folds
-from data_schema.exports.splits import SCHEMES, clip_splits
+from data_schema.exports.splits import PARTICIPANT_SCHEMES, SCHEMES, clip_splits, participant_splits
 from data_schema.exports.stratify import draw_folds, unevenness
 from data_schema.vocabularies import EMOTIONS
 
@@ -78,6 +78,22 @@ def test_leave_one_subject_out_has_a_split_for_each():
     assert [split.name for split in splits] == participants
     assert [split.fold for split in splits] == list(range(9))
     assert all(len(split.test) == 2 for split in splits)
+
+
+@given(people, st.integers(0, 10**6))
+def test_participants_are_split_as_their_clips(participants, seed):
+    folds = drawn(participants, ["s01", "s02"], seed)
+    clips = all_clips(participants, ["s01", "s02"])
+    assert PARTICIPANT_SCHEMES == ("subject", "loso")
+    for name in PARTICIPANT_SCHEMES:
+        whole = clip_splits(folds, clips, name)
+        people_alone = participant_splits(folds, participants, name)
+        assert [split.fold for split in people_alone] == [split.fold for split in whole]
+        for mine, theirs in zip(people_alone, whole, strict=True):
+            for part in ("train", "validation", "test"):
+                assert set(getattr(mine, part)) == {clip.split("-")[0] for clip in getattr(theirs, part)}
+    with pytest.raises(ExportError, match="'cross-stimulus' does not split participants alone"):
+        participant_splits(folds, participants, "cross-stimulus")
 
 
 def test_what_cannot_be_split_is_said():
