@@ -8,7 +8,6 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pympi.Elan import Eaf
 from typer.testing import CliRunner
 
 from data_schema.cli.exports import app as exports
@@ -22,6 +21,7 @@ from data_schema.publishing.elan.writing import apart, to_eaf
 from data_schema.publishing.publication import open_publication
 from data_schema.study.folder import StudyFolder
 
+Eaf = pytest.importorskip("pympi.Elan", reason="needs pympi").Eaf
 RUN = CliRunner()
 
 

@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 
-import mlcroissant
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +16,7 @@ from data_schema.publishing.croissant import CONFORMS_TO, add_croissant, check_c
 from data_schema.publishing.folder import verify_publication
 from data_schema.publishing.tables.parquet import export_parquet
 
+mlcroissant = pytest.importorskip("mlcroissant", reason="needs mlcroissant")
 RUN = CliRunner()
 
 
