@@ -33,6 +33,7 @@ from data_schema.signals.gaze import (
     fill_gaps,
     finite_rows,
     sample_interval_us,
+    stand_in,
     true_runs,
 )
 from data_schema.signals.noise import check_window, reduce_noise
@@ -165,8 +166,10 @@ def find_eye_movements(
 def eye_movements_of(t_us: Int, left: OneEye, right: OneEye, parameters: IVTParameters) -> EyeMovements:
     """Find fixations and saccades in what the tracker says of both eyes, see :func:`find_eye_movements`."""
     left, right = (eye.filled(t_us, parameters.max_gap_ms) for eye in (left, right))
-    direction = combine_eyes(left.direction, right.direction, parameters.eye)
     gaze_norm = combine_eyes(left.gaze_norm, right.gaze_norm, parameters.eye)
+    if parameters.eye == "average":
+        left, right = stand_in(left, right)
+    direction = combine_eyes(left.direction, right.direction, parameters.eye)
     return classify_directions(t_us, direction, gaze_norm, parameters)
 
 

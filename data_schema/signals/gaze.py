@@ -239,6 +239,42 @@ def both_eyes(rows: npt.NDArray[Any], screen: ScreenGeometry | None = None) -> t
     return eyes[0], eyes[1]
 
 
+def stand_in(left: OneEye, right: OneEye) -> tuple[OneEye, OneEye]:
+    """Let each eye stand in for the other where that is lost, as far from it as when both were last seen.
+
+    The eyes look in directions some degrees apart. A mean that falls back on the direction of one eye jumps by half of
+    that, which looks like a saccade; so the lost eye's gaze point and position are told from the other's and from how far
+    apart the two were last (before both were seen for the first time: how far they are then).
+
+    Parameters
+    ----------
+    left, right : OneEye
+
+    Returns
+    -------
+    tuple of OneEye
+        The same with stand-ins where one eye alone is there; unchanged where both were never seen together.
+    """
+    left_there = finite_rows(left.gaze_mm) & finite_rows(left.eye_mm)
+    right_there = finite_rows(right.gaze_mm) & finite_rows(right.eye_mm)
+    both = np.flatnonzero(left_there & right_there)
+    if not len(both):
+        return left, right
+    return (
+        _told_from(left, right, np.flatnonzero(~left_there & right_there), both),
+        _told_from(right, left, np.flatnonzero(left_there & ~right_there), both),
+    )
+
+
+def _told_from(own: OneEye, other: OneEye, lost: npt.NDArray[np.intp], both: npt.NDArray[np.intp]) -> OneEye:
+    """Fill in the `lost` samples of one eye from the other's; `both` has the samples at which both were seen."""
+    last = both[np.maximum(np.searchsorted(both, lost) - 1, 0)]
+    gaze_mm, eye_mm = own.gaze_mm.copy(), own.eye_mm.copy()
+    gaze_mm[lost] = other.gaze_mm[lost] + (own.gaze_mm[last] - other.gaze_mm[last])
+    eye_mm[lost] = other.eye_mm[lost] + (own.eye_mm[last] - other.eye_mm[last])
+    return replace(own, gaze_mm=gaze_mm, eye_mm=eye_mm)
+
+
 def select_eye(rows: npt.NDArray[Any], eye: str = "average", screen: ScreenGeometry | None = None) -> GazeSignal:
     """Make one gaze signal from rows of ``/eye/gaze``.
 

@@ -258,6 +258,32 @@ def test_each_eyes_loss_is_bridged_by_itself():
         assert (kind[240:264] == NO_EYES).all() != bridged
 
 
+@pytest.mark.parametrize("rate_hz", [60.0, 120.0, 300.0, 1200.0])
+def test_losing_one_eye_is_no_saccade(rate_hz):
+    # Eyes 62 mm apart that look at points 8 mm apart: their directions differ by 5 degrees.
+    n = round(2 * rate_hz)
+    rows = gaze_rows(stamps(n, rate_hz), np.full((n, 2), 0.5))
+    rows["left_gaze_user_mm"][:, 0] -= 4.0
+    rows["right_gaze_user_mm"][:, 0] += 4.0
+    rng = np.random.default_rng(0)
+    for side, first in (("left", 0), ("right", n // 2)):
+        for start in [first, *(first + rng.integers(n // 20, n // 2 - n // 20, 4))]:
+            lost = slice(start, start + rng.integers(1, n // 20))
+            rows[f"{side}_gaze_valid"][lost] = rows[f"{side}_origin_valid"][lost] = 0
+    plain = IVTParameters(noise_reduction="none", merge_fixations=False)
+    found = find_eye_movements(rows, parameters=plain)
+    assert (found.kind == FIXATION).all()
+    assert np.nanmax(found.velocity_deg_s) < 1e-3
+    strict = find_eye_movements(rows, parameters=replace(plain, eye="strict_average"))
+    assert (strict.kind == NO_EYES).any()
+    # An eye that is never there together with the other leaves the other as it is.
+    rows["left_gaze_valid"] = rows["left_origin_valid"] = 0
+    assert_array_equal(
+        find_eye_movements(rows, parameters=plain).kind,
+        find_eye_movements(rows, parameters=replace(plain, eye="right")).kind,
+    )
+
+
 def test_eighteen_samples_of_300_hz_are_60_ms():
     for kept, samples in ((True, 18), (False, 17)):
         rows = gaze_rows(stamps(120, 300.0), np.full((120, 2), 0.5))
