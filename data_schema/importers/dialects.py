@@ -246,6 +246,10 @@ PROLAB = Dialect(
         Source("event_value", ("event value",), True),
         Source("stimulus", ("presented stimulus name",), True),
         Source("media", ("presented media name",), True),
+        Source("media_x", ("presented media position x",)),
+        Source("media_y", ("presented media position y",)),
+        Source("media_width", ("presented media width",)),
+        Source("media_height", ("presented media height",)),
         Source("software_version", ("recording software version",), True),
         *_axes(
             "px", ("gaze point {eye} @ [dacspx]", "gaze point {eye} @ [px]", "gaze point {eye} @"), "xy",

@@ -39,7 +39,7 @@ def sample_roles(columns: Columns) -> tuple[str, ...]:
         "media",
         "resolution",
     )
-    return tuple(role for role in columns.number if role not in unused)
+    return tuple(role for role in columns.number if role not in unused and not role.startswith("media"))
 
 
 @dataclass(frozen=True)

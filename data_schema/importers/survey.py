@@ -23,12 +23,14 @@ Progress = Callable[[int, int, str], None]
 
 _ROLES = (
     "time", "computer_time", "device_time", "sensor", "participant_name", "recording_name", "width_px", "height_px",
-    "resolution", "event", "event_value", "stimulus", "media", "software_version", "left_validity", "right_validity",
+    "resolution", "media_x", "media_y", "media_width", "media_height", "event", "event_value", "stimulus", "media",
+    "software_version", "left_validity", "right_validity",
 )  # fmt: skip
 #: Events that show and hide a stimulus: ImageStimulusStart, VideoStimulusEnd (Pro Lab); MovieStart, ImageEnd (Studio).
 _SHOWN = re.compile(r"(?:\w*stimulus|movie|image|video|instruction|url|pdf|webpage)(start|end)", re.IGNORECASE)
 #: What Pro Lab puts into the stimulus columns while it calibrates.
 _NO_STIMULUS = ("eyetracker calibration", "eye tracker calibration", "eyetracker validation")
+_BOX = ("media_x", "media_y", "media_width", "media_height")
 #: Sample times that are kept for the median interval.
 _INTERVAL_SAMPLES = 20_000
 #: Above this share of samples with their neighbour's stamp the stamps were rounded: milliseconds at 2,000 Hz give a half.
@@ -73,6 +75,8 @@ class RecordingSurvey:
     device_line: tuple[float, float] = (0.0, 1.0)
     screen_px: tuple[int, int] | None = None
     software_version: str = ""
+    #: Where media stood on the screen: left, top, width and height in pixels.
+    media_boxes: set[tuple[int, int, int, int]] = field(default_factory=set)
     shown: list[ShownName] = field(default_factory=list)
 
     @property
@@ -297,6 +301,10 @@ def _collect_facts(state: _Collector, values: dict[str, Float], words: dict[str,
             state.computer = (float(values["computer_time"][both[0]]), float(values["time"][both[0]]))
     if not found.software_version and "software_version" in words and words["software_version"].present.any():
         found.software_version = words["software_version"].at(int(np.flatnonzero(words["software_version"].present)[0]))
+    if all(role in values for role in _BOX):
+        boxes = np.column_stack([values[role] for role in _BOX])
+        boxes = np.unique(boxes[np.isfinite(boxes).all(axis=1)], axis=0)
+        found.media_boxes.update((int(x), int(y), int(w), int(h)) for x, y, w, h in boxes)
     for size in _screens(values, words):
         if found.screen_px is not None and size != found.screen_px:
             raise DataImportError(

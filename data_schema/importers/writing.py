@@ -18,7 +18,7 @@ from data_schema.errors import DataImportError, RecordingError
 from data_schema.importers.dialects import Columns
 from data_schema.importers.face_video import FaceVideoEncoder
 from data_schema.importers.plan import ImportOptions, PlannedSession
-from data_schema.importers.samples import SampleConverter, openness_rows, sample_roles
+from data_schema.importers.samples import SampleConverter, Screen, openness_rows, sample_roles
 from data_schema.importers.survey import Progress, Survey
 from data_schema.importers.text import Block
 from data_schema.importers.trials import ImportedTrial
@@ -98,9 +98,16 @@ def write_sessions(
         sha256 = file_sha256(group[0].survey.table.path)
         with contextlib.ExitStack() as stack:
             growing = [stack.enter_context(_GrowingSession(study, one, options, sha256)) for one in group]
-            _stream_samples(group[0].survey, growing, progress)
-            for session in growing:
-                session.complete(progress)
+            try:
+                _stream_samples(group[0].survey, growing, progress)
+                for session in growing:
+                    session.complete(progress)
+            except RecordingError as error:
+                reason = str(error).partition(": writing failed: ")[2].partition(". What was written")[0] or str(error)
+                raise DataImportError(
+                    f"{group[0].target.name}: writing failed: {reason}. Nothing of it was left behind. Free some disk, or choose "
+                    "another one, and import again."
+                ) from error
             done += [session.publish() for session in growing]
     return done
 
@@ -366,6 +373,13 @@ class _GrowingSession:
             notes.append("the last line of the file is cut off and was left out: was the export complete?")
         if planned.passed_over:
             notes.append(f"passed over, since they are no stimuli of the study: {', '.join(planned.passed_over)}")
+        boxes = planned.recording.media_boxes
+        odd = [box for box in boxes if not _fills(box, planned.screen)]
+        if planned.trials and odd:
+            notes.append(
+                f"{len(odd)} of {len(boxes)} media did not fill the screen, such as {odd[0][2]}x{odd[0][3]} px at "
+                f"({odd[0][0]}, {odd[0][1]}): maps and the ER pass place gaze as if the stimulus filled it"
+            )
         if not planned.trials:
             notes.append("no stimulus was shown, so there will be no clips; name what was shown with --events FILE.csv")
         if self._options.consent is None:
@@ -373,6 +387,13 @@ class _GrowingSession:
                 "no consent recorded: say with --consent gaze,video,sharing what the participant agreed to on paper"
             )
         return notes
+
+
+def _fills(box: tuple[int, int, int, int], screen: Screen) -> bool:
+    """Tell whether a picture stands where ours would: as large as the screen allows, in its middle (to two pixels)."""
+    x, y, width, height = box
+    large = abs(width - screen.width_px) <= 2 or abs(height - screen.height_px) <= 2
+    return large and abs(2 * x + width - screen.width_px) <= 4 and abs(2 * y + height - screen.height_px) <= 4
 
 
 def _has_mm(columns: Columns) -> bool:

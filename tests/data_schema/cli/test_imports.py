@@ -41,7 +41,7 @@ def test_a_dry_run_says_what_is_in_a_file_and_writes_nothing(export: Path, capsy
     for line in (
         "Anna Svensson / Recording 7: 240 samples, 60.0 Hz",
         "shown 1 time: clip A",
-        "absent columns: software_version",
+        "absent columns: media_x",
     ):
         assert line in printed
     assert sorted(export.parent.rglob("*")) == before

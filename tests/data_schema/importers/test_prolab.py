@@ -335,3 +335,30 @@ def test_two_columns_of_one_meaning_are_told(tmp_path: Path) -> None:
     header[-1] = "pupil diameter left [mm]"
     with pytest.raises(DataImportError, match="2 columns mean the same"):
         survey_files("prolab", [write_text(tmp_path / "x.tsv", header, rows)])
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data_schema.session.writer import SessionWriter
+
+    def full(self: SessionWriter, force: bool = False) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = write_text(tmp_path / "x.tsv", prolab_header(), prolab_rows())
+    study = make_study(tmp_path / "study")
+    monkeypatch.setattr(SessionWriter, "_flush", full)
+    with pytest.raises(
+        DataImportError, match="writing failed: .*No space left on device.*Nothing of it was left behind"
+    ):
+        run_import(study, "prolab", path)
+    assert not list(study.sessions_dir.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("box", "said"), [((240, 0, 1440, 1080), False), ((0, 0, 1280, 720), True), ((0, 0, 1440, 1080), True)]
+)
+def test_media_that_did_not_fill_the_screen_are_noted(tmp_path: Path, box: tuple[int, ...], said: bool) -> None:
+    names = ("Position X [DACS px]", "Position Y [DACS px]", "width [px]", "height [px]")
+    header = prolab_header() + [f"Presented Media {name}" for name in names]
+    rows = [row + [str(value) if row[-2] else "" for value in box] for row in prolab_rows(shown=SHOWN)]
+    (one,) = run_import(make_study(tmp_path / "s"), "prolab", write_text(tmp_path / "x.tsv", header, rows))
+    assert any("did not fill the screen" in note for note in one.notes) == said
