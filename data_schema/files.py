@@ -48,6 +48,19 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (text + "\n").encode("utf-8"))
 
 
+class _SaidTwiceError(Exception):
+    """A key of a JSON object comes twice."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its keys and values; Python's own reader keeps the last of two and says nothing."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _SaidTwiceError(next(key for key in keys if keys.count(key) > 1))
+    return content
+
+
 def read_json(path: Path, what: str, next_step: str) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -65,11 +78,15 @@ def read_json(path: Path, what: str, next_step: str) -> dict[str, Any]:
         If the file is missing or holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except FileNotFoundError:
         raise ExportError(f"{path}: there is no {what} here. {next_step}") from None
     except OSError as error:
         raise ExportError(f"{path}: the {what} cannot be read: {error.strerror or error}. {next_step}") from error
+    except _SaidTwiceError as error:
+        raise ExportError(
+            f"{path}: the {what} says '{error}' twice, and only one of them can be right. {next_step}"
+        ) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ExportError(f"{path}: the {what} is no JSON and may be cut off ({error}). {next_step}") from error
     if not isinstance(content, dict):

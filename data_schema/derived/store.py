@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import h5py
 
 from data_schema.atomic import partial_path, replace_durably
+from data_schema.careful_hdf5 import CarefulHdf5
 from data_schema.errors import ExportError
 from data_schema.files import disk_problem
 from data_schema.locks import sole_writer
@@ -75,7 +76,7 @@ class DerivedStore:
         self.path = path
         self.session_sha256 = session_sha256
         self._old: h5py.File | None = None
-        self._new: h5py.File | None = None
+        self._new: CarefulHdf5 | None = None
         self._partial: Path | None = None
         self._since = 0.0
         self._failed = False
@@ -101,8 +102,8 @@ class DerivedStore:
         """Close the files; what was not committed is lost."""
         self._close_old()
         if self._new is not None:
-            # On a full disk it cannot be closed in good order, and is deleted anyway.
-            with contextlib.suppress(OSError, RuntimeError):
+            # It is deleted anyway.
+            with contextlib.suppress(OSError):
                 self._new.close()
             self._new = None
         if self._partial is not None:
@@ -141,7 +142,8 @@ class DerivedStore:
             If it cannot be written, such as on a full disk.
         """
         try:
-            clip = self._writable().require_group(clip_id)
+            new = self._writable()
+            clip = new.file.require_group(clip_id)
             if part in clip:
                 del clip[part]
             group = clip.create_group(part)
@@ -151,7 +153,8 @@ class DerivedStore:
             group.attrs["code_version"] = version
             # Last: without a key it is not there.
             group.attrs["key"] = key
-        except (OSError, RuntimeError) as error:
+            new.check()
+        except OSError as error:
             self._failed = True
             raise disk_problem(error, self.path) from error
 
@@ -174,12 +177,12 @@ class DerivedStore:
         partial, new = self._partial, self._new
         try:
             with sole_writer(self.path, "another process is writing derived data. Wait, and run it again.", _LOCK_S):
-                self._take_over(new)
+                self._take_over(new.file)
                 new.close()
                 self._new = None
                 replace_durably(partial, self.path)
                 self._partial = None
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             self._failed = True
             raise disk_problem(error, self.path) from error
 
@@ -202,7 +205,7 @@ class DerivedStore:
     def _find(self, clip_id: str, part: str, key: str) -> h5py.Group | None:
         if self._old is None:
             self._old = _opened(self.path, self.session_sha256)
-        for file in (self._new, self._old):
+        for file in (self._new.file if self._new else None, self._old):
             try:
                 if file is not None and f"{clip_id}/{part}" in file:
                     group = file[f"{clip_id}/{part}"]
@@ -212,14 +215,14 @@ class DerivedStore:
                 continue
         return None
 
-    def _writable(self) -> h5py.File:
+    def _writable(self) -> CarefulHdf5:
         if self._new is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._partial = partial_path(self.path)
-            self._new = h5py.File(self._partial, "w")
-            self._new.attrs["format"] = FORMAT_NAME
-            self._new.attrs["format_version"] = FORMAT_VERSION
-            self._new.attrs["session_sha256"] = self.session_sha256
+            self._new = CarefulHdf5(self._partial)
+            self._new.file.attrs["format"] = FORMAT_NAME
+            self._new.file.attrs["format_version"] = FORMAT_VERSION
+            self._new.file.attrs["session_sha256"] = self.session_sha256
             self._since = time.monotonic()
         return self._new
 

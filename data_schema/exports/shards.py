@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.atomic import partial_path, replace_durably
+from data_schema.careful_hdf5 import CarefulHdf5
 from data_schema.derived import ClipSpan, DerivedClip, DerivedSettings, DerivedStore, SessionDeriver
 from data_schema.derived.clips import clip_keys
 from data_schema.derived.faces import FaceCrops, face_slots
@@ -264,9 +265,9 @@ def compute_shard(task: ShardTask) -> ShardSummary:
     with open_session(path) as session:
         check_unchanged(path, session.sha256, task.session_sha256)
         try:
-            with DerivedStore(Path(task.derived), task.session_sha256) as store, h5py.File(partial, "w") as file:
-                summary = _fill(session, task, file, store)
-        except (OSError, RuntimeError) as error:
+            with DerivedStore(Path(task.derived), task.session_sha256) as store, CarefulHdf5(partial) as shard:
+                summary = _fill(session, task, shard, store)
+        except OSError as error:
             partial.unlink(missing_ok=True)
             raise disk_problem(error, target) from error
         except BaseException:
@@ -280,8 +281,8 @@ def compute_shard(task: ShardTask) -> ShardSummary:
     return summary
 
 
-def _fill(session: Session, task: ShardTask, file: h5py.File, store: DerivedStore) -> ShardSummary:
-    settings = task.settings
+def _fill(session: Session, task: ShardTask, shard: CarefulHdf5, store: DerivedStore) -> ShardSummary:
+    settings, file = task.settings, shard.file
     datasets = _create(file, task)
     deriver = SessionDeriver(session, settings.derived, store)
     n_faces: list[int] = []
@@ -296,6 +297,7 @@ def _fill(session: Session, task: ShardTask, file: h5py.File, store: DerivedStor
                 datasets[name][row] = values
             n_faces.append(int(arrays["face_mask"].sum()))
             faces.append(_without_nan(asdict(summarise_faces(derived.faces))))
+            shard.check()
             store.commit_now_and_then()
     finally:
         deriver.close()

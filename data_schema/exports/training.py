@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data_schema.atomic import sync_folder
@@ -167,6 +168,10 @@ def _export(
         clean(partial, set(tasks))
         summaries = compute_shards(compute_shard, tasks, out, workers, scheduler, progress)
         clean(partial, set(tasks))
+        _warn_of_empty(tasks, summaries)
+        rates = {task.session_path: summaries[shard].quality["gaze_rate_hz"] for shard, task in tasks.items()}
+        by_file = {name: rates[str((study.root / name).resolve())] for name in clips["session_file"].unique()}
+        _warn_of_short(clips, by_file, settings.eye_chunks)
         labels = label_table(holds, reports, names, decisions)
         counts = _write_tables(partial, clips, tasks, summaries, labels, targets)
         counts["labels_of_unknown_clips"] = _n_unknown(study, index)
@@ -272,6 +277,34 @@ def _reports(study: StudyFolder, clips: pd.DataFrame) -> list[dict[str, Any]]:
             wanted = {int(row["trial_id"]): str(row["clip_id"]) for _, row in group.iterrows()}
             reports += self_reports(session, wanted, session.simulated)
     return reports
+
+
+def _warn_of_empty(tasks: dict[str, ShardTask], summaries: dict[str, ShardSummary]) -> None:
+    """Say which recordings have no gaze or no face: they are masked, and nobody looks at a mask."""
+    without = {
+        "gaze": [shard for shard, summary in summaries.items() if summary.quality["gaze_loss_both"] in (None, 1.0)],
+        "face": [shard for shard, summary in summaries.items() if not any(summary.n_faces)],
+    }
+    for what, shards in without.items():
+        if shards:
+            first = min(shards)
+            others = f"; {len(shards) - 1} more sessions have none" if len(shards) > 1 else ""
+            n_clips = len(tasks[first].clips)
+            _log.warning("%s: no %s in any of its %d clips: masked%s", Path(first).stem, what, n_clips, others)
+
+
+def _warn_of_short(clips: pd.DataFrame, quality: dict[str, float], n_chunks: int) -> None:
+    """Say which clips have fewer samples than chunks: their eye features are masked."""
+    rate_hz = clips["session_file"].map(quality).to_numpy(dtype=np.float64)
+    short = clips[(clips["t_end_us"] - clips["t_start_us"]) / 1e6 * rate_hz < n_chunks]
+    if len(short):
+        _log.warning(
+            "%d clips are too short for %d chunks of eye features, such as %s: masked. Set [export] eye_chunks lower, or leave "
+            "short clips out with [clips] min_s",
+            len(short),
+            n_chunks,
+            short["clip_id"].iloc[0],
+        )
 
 
 def _write_tables(
