@@ -30,6 +30,7 @@ from data_schema.signals.gaze import (
     ScreenGeometry,
     both_eyes,
     combine_eyes,
+    contiguous_runs,
     fill_gaps,
     finite_rows,
     sample_interval_us,
@@ -105,6 +106,9 @@ class IVTParameters:
         if not self.velocity_window_ms > 0:
             raise ValueError(f"velocity_window_ms must be above 0, got {self.velocity_window_ms}")
 
+
+#: A step of the eye's position within one sample that is a change from one eye to two or back, mm. Chosen by us.
+_EYE_SWITCH_MM = 10.0
 
 #: One fixation: indices of its first and last sample, its times and the mean gaze.
 FIXATION_DTYPE = np.dtype(
@@ -202,7 +206,25 @@ def classify(
     """
     parameters = parameters or IVTParameters()
     both = fill_gaps(t_us, np.concatenate([gaze_mm, eye_mm], axis=1), parameters.max_gap_ms)
-    return classify_directions(t_us, both[:, :3] - both[:, 3:], gaze_norm, parameters)
+    return classify_directions(t_us, both[:, :3] - _steady_eye(t_us, both[:, 3:]), gaze_norm, parameters)
+
+
+def _steady_eye(t_us: Int, eye_mm: Float) -> Float:
+    """Take out jumps of the eye's position from one sample to the next: a mean of two eyes that became one eye, or back.
+
+    A head does not move by :data:`_EYE_SWITCH_MM` within a sample; half the distance of the eyes is three times that.
+    """
+    steady: Float = eye_mm.copy()
+    starts, _ = contiguous_runs(t_us, finite_rows(eye_mm))
+    step = np.diff(eye_mm, axis=0, prepend=eye_mm[:1])
+    step[starts] = 0.0
+    jumped = np.einsum("ni,ni->n", step, step) > _EYE_SWITCH_MM**2
+    if jumped.any():
+        shift = np.cumsum(np.where(jumped[:, None], step, 0.0), axis=0)
+        # Stretches are never compared with each other, so each begins where it was measured.
+        first = np.searchsorted(starts, np.arange(len(t_us)), side="right") - 1
+        steady -= shift - shift[starts[np.maximum(first, 0)]]
+    return steady
 
 
 def classify_directions(

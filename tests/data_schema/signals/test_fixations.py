@@ -284,6 +284,19 @@ def test_losing_one_eye_is_no_saccade(rate_hz):
     )
 
 
+def test_a_mean_that_becomes_one_eye_is_no_saccade():
+    n = 600
+    gaze, eye = np.zeros((n, 3)), np.tile([0.0, 0.0, 650.0], (n, 1))
+    eye[:, 0] += np.linspace(0.0, 20.0, n)  # the head moves slowly
+    moved = classify(stamps(n), gaze, eye, parameters=IVTParameters(noise_reduction="none"))
+    for lost in (slice(100, 101), slice(300, 360), slice(500, 600)):
+        eye[lost, 0] += 31.0
+    gaze[400] = eye[400] = np.nan
+    switched = classify(stamps(n), gaze, eye, parameters=IVTParameters(noise_reduction="none"))
+    assert (switched.kind[np.arange(n) != 400] == FIXATION).all()
+    np.testing.assert_allclose(switched.velocity_deg_s[200:250], moved.velocity_deg_s[200:250], rtol=0.02)
+
+
 def test_eighteen_samples_of_300_hz_are_60_ms():
     for kept, samples in ((True, 18), (False, 17)):
         rows = gaze_rows(stamps(120, 300.0), np.full((120, 2), 0.5))
