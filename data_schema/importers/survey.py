@@ -260,7 +260,7 @@ def _collect_times(
         line = table.line_of(first_row + int(samples[place]))
         earlier = before if place == 0 else times[place - 1]
         raise DataImportError(
-            f"{table.path.name}: line {line}: the time goes back from {earlier:.10g} to {times[place]:.10g} within "
+            f"{table.path.name}: line {line}: the time goes back from {earlier:.16g} to {times[place]:.16g} within "
             f"{found.label}. The rows were sorted or joined after the export, or two recordings have one name. Export each "
             "recording again, with 'Recording name' and 'Participant name'."
         )

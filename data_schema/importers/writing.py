@@ -422,7 +422,8 @@ def _separate_openness(survey: Survey) -> Sequence[Rows] | Any:
         values = {role: block.numbers[number] for role, number in numbers.items()}
         rows = openness_rows(values, block.n_rows)
         rows["t_system_us"] = values["time"].astype(np.int64)
-        rows["t_device_us"] = values.get("device_time", values["time"]).astype(np.int64)
+        device = values.get("device_time", values["time"])
+        rows["t_device_us"] = np.where(np.isfinite(device), device, values["time"]).astype(np.int64)
         yield rows
 
 

@@ -157,7 +157,13 @@ def test_trials_have_the_markers_that_clips_need(tmp_path: Path) -> None:
     assert (onset, end) == (first + round(30e6 / 60), first + round(90e6 / 60))
 
 
-def test_several_recordings_become_several_sessions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [1500, 1 << 20])
+def test_several_recordings_become_several_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    from data_schema.importers import text
+
+    monkeypatch.setattr(text, "BLOCK_BYTES", block)
     rows = prolab_rows(n=50, shown=SHOWN)
     rows += prolab_rows(n=70, participant="Bo", recording="Recording 8", seed=1)
     rows += prolab_rows(n=60, participant="Bo", recording="Recording 9", seed=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_schema.errors import DataImportError, UsageError
-from data_schema.importers import ShownName, plan_import
+from data_schema.importers import Codes, ImportOptions, ShownName, plan_import
 from data_schema.importers.trials import StimulusNames, read_events, read_messages
 from data_schema.session import open_session
 
@@ -112,3 +112,35 @@ def test_a_stimulus_that_was_left_before_its_end_was_not_completed(tmp_path: Pat
     (one,) = run_import(study, "prolab", path)
     with open_session(one.path) as session:
         assert [trial.completed for trial in session.trials()] == [False, True]
+
+
+def test_events_of_several_recordings_are_told_apart(tmp_path: Path) -> None:
+    files = [
+        write_text(tmp_path / f"{name}.tsv", prolab_header(), prolab_rows(participant=name, recording="1"))
+        for name in ("Anna", "Bo")
+    ]
+    events, codes = tmp_path / "events.csv", tmp_path / "codes.csv"
+    events.write_text(
+        "recording,onset_ms,offset_ms,stimulus\nAnna,500,900,joy-1\nBo.tsv,700,1100,fear-1\n", encoding="utf-8"
+    )
+    codes.write_text("file,participant,session\nAnna.tsv,P001,01\nBo.tsv,P002,01\n", encoding="utf-8")
+    options = ImportOptions(codes=Codes.read(codes), events=events)
+    sessions = run_import(make_study(tmp_path / "s"), "prolab", *files, options=options)
+    found = []
+    for one in sessions:
+        with open_session(one.path) as session:
+            found.append((session.participant, [trial.stimulus_id for trial in session.trials()]))
+    assert found == [("P001", ["joy-1"]), ("P002", ["fear-1"])]
+    events.write_text("onset_ms,offset_ms,stimulus\n500,900,joy-1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="--events has no column 'recording'"):
+        plan_import(make_study(tmp_path / "t"), "prolab", files, options)
+
+
+def test_codes_must_be_codes(tmp_path: Path) -> None:
+    codes = tmp_path / "codes.csv"
+    codes.write_text("file,participant,session\na.tsv,Anna Svensson,01\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="participant code 'Anna Svensson' is not usable"):
+        Codes.read(codes)
+    codes.write_text("participant,session\nP001,01\n", encoding="utf-8")
+    with pytest.raises(DataImportError, match="at least one of file, participant_name, recording_name"):
+        Codes.read(codes)
