@@ -186,7 +186,7 @@ def responsible(publication: Publication, numbers: Numbers) -> dict[str, str | l
         ],
         "dataLimitations": [
             *simulated,
-            "Labels are judgements of what somebody felt or showed, not the feeling itself.",
+            "Labels are judgements of what a person felt or showed, not the feeling itself.",
             settings.unsuitable_uses or not_said("unsuitable_uses"),
         ],
         "dataSocialImpact": (

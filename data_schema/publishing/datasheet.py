@@ -8,12 +8,14 @@ Gebru et al. (2021), "Datasheets for Datasets", Communications of the ACM 64(12)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
 from data_schema import __version__
-from data_schema.publishing.numbers import Numbers
+from data_schema.publishing.numbers import Numbers, count
+from data_schema.publishing.tables.build import recordings_table
 from data_schema.publishing.tables.card import (
     NO_LICENCE,
     annotations_per_clip,
@@ -27,6 +29,7 @@ from data_schema.wording import counted
 if TYPE_CHECKING:
     from data_schema.publishing.publication import Publication
 
+DATASHEET_NAME = "datasheet.md"
 _FACES = {
     "video": "face videos",
     "blurred": "face videos in which the face is blurred",
@@ -48,6 +51,19 @@ def unanswered(publication: Publication) -> list[str]:
         "annotators", "known_biases", "intended_uses", "unsuitable_uses", "maintenance", "date", "url",
     )  # fmt: skip
     return [key for key in keys if not getattr(publication.settings, key)]
+
+
+def datasheet_of(publication: Publication, *, gaze: bool) -> str:
+    """Write the datasheet of a publication that is no set of tables.
+
+    Parameters
+    ----------
+    publication : Publication
+    gaze : bool
+        True if every gaze sample is in it.
+    """
+    numbers = replace(count(publication, [recordings_table(publication)]), rows={"gaze": 0} if gaze else {})
+    return datasheet(publication, numbers)
 
 
 def datasheet(publication: Publication, numbers: Numbers) -> str:
@@ -118,7 +134,7 @@ def _composition(publication: Publication, numbers: Numbers) -> Mapping[str, str
         f"{numbers.minutes:.1f} minutes in all; {numbers.per_participant[0]} to {numbers.per_participant[1]} clips per "
         "participant."
     )
-    rows = [[f"`{name}`", n] for name, n in numbers.rows.items()]
+    rows = [[f"`{name}`", n] for name, n in numbers.rows.items() if n]
     reasons = publication.clips["exclusion_reason"].fillna("").astype(str)
     excluded = reasons[~publication.clips["included"].astype(bool)].value_counts().sort_index()
     why = "; ".join(f"{counted(int(n), 'clip')}: {reason or 'not stated'}" for reason, n in excluded.items())
@@ -129,7 +145,7 @@ def _composition(publication: Publication, numbers: Numbers) -> Mapping[str, str
     return {
         "simulated": simulated_note(numbers, publication.simulated).removeprefix("> "),
         "counts": counts,
-        "tables": markdown_table(["table", "rows"], rows),
+        "tables": markdown_table(["table", "rows"], rows) if rows else "",
         "holds": "See the tables; each column has its type, unit and meaning in the schema, the card or the codebook.",
         "labels": _labels(numbers),
         "emotions": _emotions(numbers),
@@ -141,8 +157,12 @@ def _composition(publication: Publication, numbers: Numbers) -> Mapping[str, str
     }
 
 
+def _has_targets(numbers: Numbers) -> bool:
+    return any(n for words in numbers.emotions.values() for word, n in words.items() if word != "missing")
+
+
 def _labels(numbers: Numbers) -> str:
-    if not numbers.rows.get("targets"):
+    if not _has_targets(numbers):
         return "No: there are no labels in this version."
     gap = f" They differ in {numbers.gap:.1%} of the clips that have both." if numbers.gap is not None else ""
     return (
@@ -152,7 +172,7 @@ def _labels(numbers: Numbers) -> str:
 
 
 def _emotions(numbers: Numbers) -> str:
-    if not numbers.rows.get("targets"):
+    if not _has_targets(numbers):
         return ""
     rows = [[w, numbers.emotions["er"].get(w, 0), numbers.emotions["fer"].get(w, 0)] for w in (*EMOTIONS, "missing")]
     return markdown_table(["emotion", "ER clips", "FER clips"], rows)

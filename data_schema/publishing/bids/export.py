@@ -8,6 +8,7 @@ from pathlib import Path
 from data_schema.publishing.bids.dataset import BidsSummary, write_bids
 from data_schema.publishing.bids.tsv import write_text
 from data_schema.publishing.bids.video import IGNORED
+from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet_of
 from data_schema.publishing.folder import CHECKSUMS_NAME, MARKER_NAME, publishing
 from data_schema.publishing.publication import open_publication
 from data_schema.study.folder import StudyFolder
@@ -48,6 +49,7 @@ def export_bids(
     publication = open_publication(study)
     with publishing(out, KIND, publication, force=force) as folder:
         summary = write_bids(publication, folder, workers=workers, scheduler=scheduler, progress=progress)
-        ours = (*IGNORED, MARKER_NAME, CHECKSUMS_NAME)
+        write_text(folder / DATASHEET_NAME, datasheet_of(publication, gaze=True))
+        ours = (*IGNORED, MARKER_NAME, CHECKSUMS_NAME, DATASHEET_NAME)
         write_text(folder / ".bidsignore", "".join(f"{pattern}\n" for pattern in ours))
     return summary

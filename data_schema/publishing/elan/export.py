@@ -11,14 +11,13 @@ import pandas as pd
 
 from data_schema.errors import ExportError
 from data_schema.files import write_bytes
-from data_schema.publishing.datasheet import datasheet
+from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet_of
 from data_schema.publishing.elan.document import Document, Media
 from data_schema.publishing.elan.reading import check_eaf
 from data_schema.publishing.elan.tiers import RecordingRows, recording_document
 from data_schema.publishing.elan.writing import to_eaf
 from data_schema.publishing.eye_events import eye_events
 from data_schema.publishing.folder import publishing
-from data_schema.publishing.numbers import count
 from data_schema.publishing.tables.card import citation
 
 if TYPE_CHECKING:
@@ -76,7 +75,6 @@ def export_elan(
             f"{publication.title}: has no published clips, so there is nothing to annotate. Run: emer clips STUDY"
         )
     events = eye_events(publication)
-    numbers = count(publication, [])
     videos = 0
     with publishing(out, "elan", publication, force=force) as folder:
         for number, recording in enumerate(publication.recordings):
@@ -99,7 +97,7 @@ def export_elan(
         )
         text = _README.format(name=publication.name, media=said, citation=citation(publication))
         write_bytes(folder / "README.md", text.encode("utf-8"))
-        write_bytes(folder / "datasheet.md", datasheet(publication, numbers).encode("utf-8"))
+        write_bytes(folder / DATASHEET_NAME, datasheet_of(publication, gaze=False).encode("utf-8"))
     return len(publication.recordings)
 
 

@@ -76,7 +76,7 @@ def build_tables(publication: Publication) -> list[Table]:
     tables = [
         _participants(publication),
         Table(declared.STIMULI, _stimuli(publication)),
-        Table(declared.RECORDINGS, _recordings(publication)),
+        recordings_table(publication),
         Table(declared.CLIPS, clips),
         _of_clips(declared.TARGETS, publication.targets, people, publication),
         _of_clips(_labels_declaration(publication.labels), publication.labels, people, publication),
@@ -154,7 +154,8 @@ def _stimuli(publication: Publication) -> pd.DataFrame:
     return table
 
 
-def _recordings(publication: Publication) -> pd.DataFrame:
+def recordings_table(publication: Publication) -> Table:
+    """Return the table with one row a recording: tracker, screen, losses, accuracy."""
     rows = []
     simulated = publication.clips.groupby(["participant", "session", "run"])["simulated"].any()
     for recording in publication.recordings:
@@ -162,8 +163,7 @@ def _recordings(publication: Publication) -> pd.DataFrame:
         row = recording_row(recording)
         row["simulated"] = bool(simulated.get(key, publication.simulated))
         rows.append(row)
-    table: pd.DataFrame = pd.DataFrame(rows)
-    return table
+    return Table(declared.RECORDINGS, pd.DataFrame(rows))
 
 
 def _of_clips(table: PublishedTable, rows: pd.DataFrame, people: pd.DataFrame, publication: Publication) -> Table:

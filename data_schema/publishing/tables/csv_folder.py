@@ -10,7 +10,7 @@ import pandas as pd
 
 from data_schema.errors import ExportError
 from data_schema.files import write_bytes
-from data_schema.publishing.datasheet import datasheet
+from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet
 from data_schema.publishing.folder import publishing, read_marker
 from data_schema.publishing.numbers import Numbers, count
 from data_schema.publishing.tables.build import Table, build_tables
@@ -79,7 +79,7 @@ def export_csv(publication: Publication, out: Path, *, decimal: str = "point", f
     with publishing(out, "csv", publication, force=force) as folder:
         for name, content in csv_files(publication.name, tables, dialect).items():
             write_bytes(folder / name, content)
-        write_bytes(folder / "datasheet.md", datasheet(publication, numbers).encode("utf-8"))
+        write_bytes(folder / DATASHEET_NAME, datasheet(publication, numbers).encode("utf-8"))
     return CsvExport(out, numbers, tuple(table.declaration for table in tables))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_schema.files import disk_problem
-from data_schema.publishing.datasheet import datasheet
+from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet
 from data_schema.publishing.folder import publishing
 from data_schema.publishing.numbers import Numbers, count
 from data_schema.publishing.tables.arrow import shard_name, write_parquet
@@ -96,7 +96,7 @@ def export_parquet(
                 declared.append(table_of)
         ordered = in_card_order(declared)
         _write_text(folder / "README.md", dataset_card(publication, numbers, list(ordered)))
-        _write_text(folder / "datasheet.md", datasheet(publication, numbers))
+        _write_text(folder / DATASHEET_NAME, datasheet(publication, numbers))
         if more:
             more(folder, numbers, ordered)
     return ParquetExport(out, numbers, ordered)
