@@ -11,7 +11,7 @@ import pandas as pd
 
 from data_schema import __version__
 from data_schema.exports.arrays import FACE_QUALITY
-from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.protocols import PROTOCOLS, protocol_clips
 from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES
 from data_schema.vocabularies import EMOTIONS, POLARITIES
 from data_schema.wording import counted
@@ -55,7 +55,7 @@ def data_card(
         _contents(counts, clips, settings),
         _excluded(about["excluded"], len(clips)),
         _labels(labels, targets, settings),
-        _protocols(targets),
+        _protocols(targets, clips),
         _quality(quality, clips, settings),
         _faces(about, settings),
         _signals(settings),
@@ -225,17 +225,18 @@ def _labels(labels: pd.DataFrame, targets: pd.DataFrame, settings: dict[str, Any
     return "\n".join(lines)
 
 
-def _protocols(targets: pd.DataFrame) -> str:
-    rows = [
-        [
-            f"`{protocol.name}`",
-            protocol.meaning,
-            int(targets[list(protocol.targets)].notna().all(axis=1).sum()),
-            ", ".join(protocol.metrics),
-        ]
-        for protocol in PROTOCOLS.values()
-    ]
-    return "## Protocols\n\n" + _table(["protocol", "predicts", "clips with all targets", "metrics"], rows)
+def _protocols(targets: pd.DataFrame, clips: pd.DataFrame) -> str:
+    simulated = dict(zip(clips["clip_id"].astype(str), clips["simulated"].astype(bool), strict=True))
+    rows, problems = [], []
+    for protocol in PROTOCOLS.values():
+        found = protocol_clips(protocol, targets, simulated)
+        left_out = "; ".join(f"{n} {reason}" for reason, n in found.left_out.items()) or "none"
+        rows.append(
+            [f"`{protocol.name}`", protocol.meaning, len(found.clip_ids), left_out, ", ".join(protocol.metrics)]
+        )
+        problems += [f"- {problem}" for problem in found.problems if found.clip_ids]
+    text = "## Protocols\n\n" + _table(["protocol", "predicts", "clips", "left out", "metrics"], rows)
+    return text + ("\n\n" + "\n".join(problems) if problems else "")
 
 
 def _quality(quality: pd.DataFrame, clips: pd.DataFrame, settings: dict[str, Any]) -> str:

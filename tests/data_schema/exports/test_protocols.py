@@ -4,6 +4,7 @@ import pandas as pd
 
 from data_schema.exports.label_tables import TARGET_COLUMNS
 from data_schema.exports.protocols import PROTOCOLS, protocol_clips
+from data_schema.exports.reading import TrainingExport
 from data_schema.vocabularies import EMOTIONS, POLARITIES
 
 
@@ -73,3 +74,17 @@ def test_simulated_clips_never_stand_beside_real_ones():
 def test_enough_clips_are_no_problem():
     rows = [{"er_polarity": name} for name in POLARITIES for _ in range(6)]
     assert protocol_clips(PROTOCOLS["er-3"], targets(rows), {}).problems == ()
+
+
+def test_the_data_card_and_the_trainer_go_by_the_protocol(made):
+    card = (made[1] / "data_card.md").read_text(encoding="utf-8")
+    assert "er-7: too few clips to learn and test (6 a class): happiness 0, sadness 3, fear 3" in card
+    assert "6 no label, a skip or a tie" in card  # of valence and arousal of the expression
+    with TrainingExport.open(made[1]) as export:
+        blank = export.targets_of("fer-va")
+        assert blank["fer_valence"].isna().all()
+        assert blank["er_emotion"].notna().all()
+        one = export.targets.assign(fer_valence=0.5)
+        export.__dict__["targets"] = one  # valence without arousal: not both targets
+        assert export.targets_of("fer-va")["fer_valence"].isna().all()
+        assert export.targets["fer_valence"].notna().all()
