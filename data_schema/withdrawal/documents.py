@@ -92,6 +92,19 @@ def clean_json(path: Path, traces: Traces) -> int:
     return counter[0]
 
 
+def json_entries(path: Path, traces: Traces) -> int:
+    """Count the participant's entries in a JSON file, changing nothing; 0 where it is no JSON.
+
+    A code that is an ordinary word, or a number, is found as a key where participants are keys, and in no other way.
+    """
+    counter = [0]
+    try:
+        _clean(json.loads(path.read_text(encoding="utf-8")), traces, "", counter)
+    except ValueError:
+        return 0
+    return counter[0]
+
+
 def clean_lines(path: Path, traces: Traces) -> int:
     """Remove the lines of a text that name the participant; return how many."""
     lines = _read(path).splitlines(keepends=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from data_schema.publishing.folder import MARKER_NAME
 from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.publishing.scan import Progress, search
 from data_schema.study.folder import CONFIG_NAME, StudyFolder, check_code
+from data_schema.withdrawal.documents import json_entries
 from data_schema.withdrawal.journal import JOURNAL_NAME, RECORDS_NAME
 from data_schema.withdrawal.runs import STALE_NAME, is_run
 from data_schema.withdrawal.traces import Traces
@@ -123,7 +124,7 @@ def make_plan(
             taken.append(folder)
     rest = [path for path in _rest(study, traces) if not any(path.is_relative_to(place) for place in taken)]
     report = search(root, traces.identifiers, progress, rest)
-    mentioned = {finding.file for finding in report.findings}
+    mentioned = {finding.file for finding in report.findings} | set(word_entries(study, traces, rest))
     for name in sorted(mentioned):
         kind = _treatment(root / name)
         if kind:
@@ -139,6 +140,14 @@ def make_plan(
     order = list(KINDS)
     actions.sort(key=lambda action: (order.index(action.kind), action.path))
     return Plan(traces, actions, _elsewhere(study, actions))
+
+
+def word_entries(study: StudyFolder, traces: Traces, paths: Iterable[Path]) -> list[str]:
+    """Return the JSON files in which a code that may be any word stands for the participant: a search cannot tell."""
+    if not traces.is_word:
+        return []
+    documents = [path for path in paths if path.suffix == ".json" and path.is_file()]
+    return [path.relative_to(study.root).as_posix() for path in documents if json_entries(path, traces)]
 
 
 def find_traces(study: StudyFolder, code: str) -> Traces:

@@ -22,7 +22,7 @@ from data_schema.withdrawal.documents import clean_delimited, clean_json, clean_
 from data_schema.withdrawal.exports import clean_export
 from data_schema.withdrawal.journal import JOURNAL_NAME, Journal, finish, read_journal, read_records
 from data_schema.withdrawal.label_logs import clean_postgres, clean_sqlite
-from data_schema.withdrawal.plan import Action, Plan, make_plan, refuse_unknown
+from data_schema.withdrawal.plan import Action, Plan, make_plan, refuse_unknown, word_entries
 from data_schema.withdrawal.runs import clean_run
 from data_schema.withdrawal.traces import Traces
 
@@ -127,8 +127,10 @@ def withdraw_participant(
                 journal.save(study.root)
         _remove_empty(study, plan)
         outcome = search(study.root, plan.traces.identifiers, progress, _everything(study))
-        if outcome.findings:
-            shown = "\n".join(f"  {finding}" for finding in outcome.findings[:10])
+        left = [str(finding) for finding in outcome.findings]
+        left += [f"{name}: an entry" for name in word_entries(study, plan.traces, _everything(study))]
+        if left:
+            shown = "\n".join(f"  {line}" for line in left[:10])
             raise StudyError(
                 f"the study still names the participant:\n{shown}\nDelete or mend these files and run the same command "
                 "again: it goes on. Until then the withdrawal is not finished."
