@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.session.video import SessionVideo
-from data_schema.signals.faces.covering import blur_faces, rows_around
+from data_schema.signals.faces.covering import cover_video
 
 #: Microseconds: the unit in which the recorder stamps frames.
 _TIME_BASE = Fraction(1, 1_000_000)
@@ -20,7 +20,8 @@ _CRF = "23"
 
 
 def write_covered(video: SessionVideo, faces: Sequence[npt.NDArray[np.void]], path: Path) -> None:
-    """Write the video with one grey over the head, or over the whole picture where nobody knows where the head is.
+    """Write the video with one grey over the head, or over the whole picture where nobody knows where the head is or another
+    face is seen.
 
     Outside the clips nothing was analysed, so that the whole picture is grey there. Times are those of the recording, the
     first frame at 0. The same input gives the same bytes: one thread encodes, and no date is written.
@@ -39,8 +40,6 @@ def write_covered(video: SessionVideo, faces: Sequence[npt.NDArray[np.void]], pa
         If a frame cannot be decoded.
     """
     times = video.frame_times_us
-    spans = [rows for rows in faces if len(rows)]
-    nothing = np.zeros(0, dtype=spans[0].dtype) if spans else None
     rate = Fraction(1_000_000 * max(1, len(times) - 1), max(1, int(times[-1] - times[0]))).limit_denominator(1000)
     options = {"crf": _CRF, "preset": "medium", "threads": "1", "bf": "0"}
     with av.open(str(path), mode="w") as output:
@@ -48,11 +47,8 @@ def write_covered(video: SessionVideo, faces: Sequence[npt.NDArray[np.void]], pa
         stream.width, stream.height, stream.pix_fmt = video.stream.width_px, video.stream.height_px, "yuv420p"
         stream.thread_count = 1
         stream.codec_context.time_base = _TIME_BASE
-        for index, picture in video.decode_many(np.arange(len(video))):
-            t_us = int(times[index])
-            own = next((rows for rows in spans if rows["t_us"][0] <= t_us <= rows["t_us"][-1]), nothing)
-            known = rows_around(own, t_us) if own is not None else None
-            covered = blur_faces(picture, known) if known is not None else np.full_like(picture, 128)
+        pictures = ((int(times[index]), picture) for index, picture in video.decode_many(np.arange(len(video))))
+        for t_us, covered in cover_video(pictures, faces):
             frame = av.VideoFrame.from_ndarray(covered, format="rgb24")
             frame.pts, frame.time_base = t_us - int(times[0]), _TIME_BASE
             output.mux(stream.encode(frame))

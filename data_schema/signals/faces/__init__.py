@@ -27,7 +27,7 @@ from data_schema.signals.faces.analysis import (
     sample_frames,
     summarise_faces,
 )
-from data_schema.signals.faces.covering import blur_faces, rows_around
+from data_schema.signals.faces.covering import blur_faces, cover_video, rows_around
 from data_schema.signals.faces.detectors import (
     DETECTOR_NAMES,
     Face,
@@ -74,6 +74,7 @@ __all__ = [
     "as_picture",
     "blur_faces",
     "clip_faces",
+    "cover_video",
     "crop_transform",
     "describe_detector",
     "detector_version",

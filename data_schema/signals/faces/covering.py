@@ -15,9 +15,12 @@ Optics Express 16: the pulse in the mean colour of a face.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 import numpy as np
 
 from data_schema.signals.faces.analysis import Rows
+from data_schema.signals.faces.detectors import FaceDetector, MtcnnDetector
 from data_schema.signals.faces.pictures import Image
 from data_schema.signals.gaze import Float
 
@@ -47,8 +50,9 @@ def rows_around(rows: Rows, t_us: int, max_gap_s: float = MAX_GAP_S) -> Rows:
     Returns
     -------
     ndarray of FACE_FRAME_DTYPE, shape (m,)
-        The last one with a face at or before the time and the first one at or after it, with all between them; empty if there
-        is none on either side, or they lie too far apart: then nobody knows where the face is.
+        The last one with a face at or before the time and the first one at or after it, with all between them, and on to the
+        next that the detector itself looked at; empty if there is no face on either side, or they lie too far apart: then
+        nobody knows where the face is.
     """
     seen = np.flatnonzero(rows["found"])
     times = rows["t_us"][seen].astype(np.int64)
@@ -56,7 +60,9 @@ def rows_around(rows: Rows, t_us: int, max_gap_s: float = MAX_GAP_S) -> Rows:
     after = int(np.searchsorted(times, t_us, side="left"))
     if before < 0 or after >= len(seen) or (times[after] - times[before]) > max_gap_s * 1e6:
         return rows[:0]
-    return rows[seen[before] : seen[after] + 1]
+    # As far as the detector's next look, which tells whether somebody else came in since its last.
+    looks = np.flatnonzero(rows["detected"][seen[after] :])
+    return rows[seen[before] : seen[after] + (int(looks[0]) if len(looks) else 0) + 1]
 
 
 def head_box(row: Rows) -> tuple[float, float, float, float]:
@@ -98,16 +104,82 @@ def blur_faces(picture: Image, rows: Rows) -> Image:
     -------
     ndarray of uint8, shape (height, width, 3)
         One grey where a head may be: the rectangle around the heads of all rows, so the space that a face crossed between
-        two analysed frames is covered, too. All of it, if no row has a face or the detector saw more than one person.
+        two analysed frames is covered, too. All of it, if no row has a face or the detector saw somebody else.
     """
     covered: Image = np.array(picture, dtype=np.uint8)
     known = np.atleast_1d(rows)
     found = known[known["found"]]
-    if len(found) == 0 or (known["n_faces"] > 1).any() or not np.isfinite(found["points_px"]).all():
-        covered[:] = COVER_RGB
-        return covered
+    if len(found) == 0 or (known["n_faces"] > known["found"]).any() or not np.isfinite(found["points_px"]).all():
+        return _all_covered(picture)
     boxes = np.array([head_box(row) for row in found])
     left, top = np.floor(np.maximum(boxes[:, :2].min(axis=0), 0)).astype(int)
     right, bottom = np.ceil(np.maximum(boxes[:, 2:].max(axis=0), 0)).astype(int)
     covered[top:bottom, left:right] = COVER_RGB
+    return covered
+
+
+#: How often the covered pictures are searched for faces that are left.
+CHECK_S = 0.5
+
+
+def make_watchman() -> FaceDetector:
+    """Return the detector that searches covered pictures: finer and more easily alarmed than the one that follows a face."""
+    return MtcnnDetector(width_px=640, min_face_share=0.08, min_confidence=0.8)
+
+
+def cover_video(
+    frames: Iterable[tuple[int, Image]],
+    clips: Sequence[Rows],
+    watchman: FaceDetector | None = None,
+    check_s: float = CHECK_S,
+) -> Iterator[tuple[int, Image]]:
+    """Cover the participant's head in a video, and all of it wherever another face is left.
+
+    The analysis does not look for small faces in the background. So the covered pictures are searched at each end of spans of
+    `check_s`; where a face is found at either end, the whole span is grey. Somebody who is in the picture for less than a span
+    may be missed.
+
+    Parameters
+    ----------
+    frames : iterable of (t_us, picture)
+        In the order of time; RGB of shape (height, width, 3).
+    clips : sequence of ndarray of FACE_FRAME_DTYPE
+        Analysed frames, one array a clip. Outside the clips the whole picture is covered.
+    watchman : FaceDetector, optional
+        By default that of :func:`make_watchman`.
+    check_s : float
+        Length of a span, seconds.
+
+    Yields
+    ------
+    t_us : int
+    picture : ndarray of uint8, shape (height, width, 3)
+    """
+    guard = watchman or make_watchman()
+    spans = [rows for rows in clips if len(rows)]
+    held: list[tuple[int, Image]] = []
+    alarmed = True
+    for t_us, picture in frames:
+        own = next((rows for rows in spans if rows["t_us"][0] <= t_us <= rows["t_us"][-1]), None)
+        covered = _all_covered(picture) if own is None else blur_faces(picture, rows_around(own, t_us))
+        if not held:
+            alarmed = bool(guard.detect(covered))
+        held.append((t_us, covered))
+        if t_us - held[0][0] >= check_s * 1e6:
+            now = bool(guard.detect(covered))
+            # The last one opens the next span: it is handed on with that one.
+            yield from _span(held[:-1], alarmed or now)
+            held, alarmed = held[-1:], now
+    if held:
+        yield from _span(held, alarmed or bool(guard.detect(held[-1][1])))
+
+
+def _span(held: list[tuple[int, Image]], alarmed: bool) -> Iterator[tuple[int, Image]]:
+    for t_us, covered in held:
+        yield t_us, _all_covered(covered) if alarmed else covered
+
+
+def _all_covered(picture: Image) -> Image:
+    covered: Image = np.empty_like(picture)
+    covered[:] = COVER_RGB
     return covered

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from data_schema.signals.faces import FaceTracker, MtcnnDetector, blur_faces, clip_faces, rows_around
+from data_schema.signals.faces import FaceTracker, MtcnnDetector, blur_faces, clip_faces, cover_video, rows_around
 from data_schema.signals.faces.covering import head_box
 from tests.data_schema.signals.faces.scenes import KnownDetector, scene
 
@@ -95,3 +95,44 @@ def test_where_no_one_knows_everything_is_covered(t_us):
 def test_a_second_person_covers_everything():
     pictures, rows = rows_of([(300, 180, 60)], others=1)
     assert (blur_faces(pictures[0], rows) == 128).all()
+
+
+def test_somebody_else_seen_while_the_participant_is_lost_covers_everything():
+    pictures, rows = rows_of([(150, 180, 60), (160, 180, 60), (170, 180, 60)])
+    rows["found"][1], rows["n_faces"][1] = False, 1
+    assert (blur_faces(pictures[1], rows_around(rows, 200_000)) == 128).all()
+
+
+def test_the_detectors_next_look_decides_on_the_frames_before_it():
+    """Who came in between two looks of the detector is known at the second."""
+    pictures, rows = rows_of([(150, 180, 60)] * 5)
+    rows["detected"] = [True, False, False, False, True]
+    rows["n_faces"] = [1, 1, 1, 1, 2]
+    assert (blur_faces(pictures[2], rows_around(rows, 400_000)) == 128).all()
+
+
+def test_a_small_face_in_the_background_is_not_left(real):
+    """Too small for the analysis, found in the covered picture: the spans in which it is there are grey, the others not."""
+    frames, rows = real
+    small = frames[0][1][60:300:4, 200:390:4]
+    height, width, _ = small.shape
+    shown = []
+    for number, (t_us, image) in enumerate(frames[:66:3]):
+        picture = image.copy()
+        if number >= 12:
+            picture[30 : 30 + height, 520 : 520 + width] = small
+        shown.append((t_us, picture))
+    out = list(cover_video(shown, [rows], check_s=0.5))
+    assert [t_us for t_us, _ in out] == [t_us for t_us, _ in shown]
+    grey = [bool((picture == 128).all()) for _, picture in out]
+    assert grey[12:] == [True] * 10
+    assert not any(grey[:8])
+    for (_, covered), (_, picture) in list(zip(out, shown, strict=True))[:8]:
+        assert (covered[:, :100] == picture[:, :100]).all()
+
+
+def test_outside_the_clips_everything_is_covered():
+    pictures, rows = rows_of([(150, 180, 60), (160, 180, 60)])
+    times = [-400_000, 0, 100_000, 900_000]
+    out = [picture for _, picture in cover_video([(t_us, pictures[0]) for t_us in times], [rows], KnownDetector())]
+    assert [bool((picture == 128).all()) for picture in out] == [True, False, False, True]
