@@ -47,7 +47,7 @@ def run_on_cluster(
             # Not pure: the same task may have to be done again, since its files may be gone. In the order of `tasks`.
             future = client.submit(attempt, function, task, name, keep_going, pure=False, priority=-place)
             futures[future.key] = (name, future)
-        for future in distributed.as_completed([future for _, future in futures.values()]):
+        for future in distributed.as_completed([future for _, future in futures.values()], loop=client.loop):
             name, _ = futures.pop(future.key)
             try:
                 result: Result | EmerError = future.result()
