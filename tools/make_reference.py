@@ -33,6 +33,7 @@ from data_schema.exports.splits import SCHEMES
 from data_schema.labels.csv import ENTRY_COLUMNS, LOG_COLUMNS, may_be_empty
 from data_schema.labels.models import LABEL_COLUMNS, TRACE_SAMPLE, GuessRow, MarkRow, columns_of
 from data_schema.labels.records import LOGS
+from data_schema.publishing.tables.all_tables import PUBLISHED_TABLES
 from data_schema.session.layout import (
     BLOBS,
     FORMAT_VERSION,
@@ -322,6 +323,24 @@ def _help(command: object, name: str) -> str:
     return context.get_help().rstrip()
 
 
+def published_tables() -> str:
+    """Return the page on the tables of published datasets."""
+    text = "# Published tables\n\nWhat `emer export parquet`, `croissant` and `csv` write ([Publishing](../publishing.md)). "
+    text += "A table without rows is left out. `participants` also has the facts of `[publish] facts`, `features` the summary "
+    text += "features ([Features](eye_features.md)), `labels` comments where free text is included.\n"
+    for table in PUBLISHED_TABLES:
+        text += (
+            f"\n## `{table.name}`\n\nOne row is {table.row}. Key: {', '.join(f'`{name}`' for name in table.key)}.\n\n"
+        )
+        rows = []
+        for column in table.columns:
+            words = f" One of: {', '.join(column.words)}." if column.words else ""
+            refers = f" Same as `{column.refers_to}`." if column.refers_to else ""
+            rows.append([f"`{column.name}`", column.dtype, column.unit, column.meaning + words + refers])
+        text += _table(["Column", "Type", "Unit", "Meaning"], rows)
+    return text
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "session_file.md": session_file,
     "study_toml.md": study_toml,
@@ -330,6 +349,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "eye_features.md": features,
     "clips.md": clips,
     "protocols.md": protocols,
+    "published_tables.md": published_tables,
     "command_line.md": command_line,
 }
 
