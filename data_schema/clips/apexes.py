@@ -6,7 +6,6 @@ A mark names a camera frame of the recording, so that it means the same moment w
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +101,6 @@ def clip_apex(
     return Apex(round(float(np.median(votes))), len(votes), (max(votes) - min(votes)) / 1e6)
 
 
-def marks_by_clip(marks: pd.DataFrame, clip_ids: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Return the marks of each of some clips that has any."""
-    wanted = set(clip_ids)
-    return {str(name): group for name, group in marks.groupby("clip_id", sort=True) if name in wanted}
+def marks_by_clip(marks: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the marks of each clip that has any."""
+    return {str(name): group for name, group in marks.groupby("clip_id", sort=True)}

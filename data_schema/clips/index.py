@@ -117,6 +117,7 @@ def index_study(study: StudyFolder, progress: Progress | None = None, *, hash_al
         )
     config = study.config
     marks = read_apex_marks(study) if config.clips.rule == "apex" else None
+    of_clips = {} if marks is None else marks_by_clip(marks)
     last = None if hash_all else read_index_facts(study.clip_index_path)
     known = {} if last is None else last.sessions
     rows: list[dict[str, Any]] = []
@@ -135,7 +136,7 @@ def index_study(study: StudyFolder, progress: Progress | None = None, *, hash_al
                 state = SeenSession.of(path, kept or session.sha256)
                 n_hashed += not kept
                 found = session_clips(
-                    session, config.quality, name, rule=config.clips, sha256=state.sha256, apex_marks=marks
+                    session, config.quality, name, rule=config.clips, sha256=state.sha256, apex_marks=of_clips
                 )
                 status = session.status
         except SessionFileError as error:
@@ -203,7 +204,7 @@ def session_clips(
     *,
     rule: ClipsSection | None = None,
     sha256: str | None = None,
-    apex_marks: pd.DataFrame | None = None,
+    apex_marks: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[dict[str, Any]]:
     """Cut one session into clips: one stimulus, or the part of it that the rule takes, is one clip.
 
@@ -218,8 +219,8 @@ def session_clips(
         Whole trials by default.
     sha256 : str, optional
         Of the session file, if it is known.
-    apex_marks : DataFrame, optional
-        From :func:`~data_schema.clips.apexes.read_apex_marks`, for the rule apex.
+    apex_marks : mapping of str to DataFrame, optional
+        From :func:`~data_schema.clips.apexes.marks_by_clip`, for the rule apex.
     """
     rule = rule or ClipsSection()
     cut, held = session.cut_trials(), session.held_trials()
@@ -274,16 +275,16 @@ def session_clips(
     return rows
 
 
-def _apexes(session: Session, sha256: str, names: Mapping[int, str], marks: pd.DataFrame | None) -> dict[int, Apex]:
+def _apexes(
+    session: Session, sha256: str, names: Mapping[int, str], marks: Mapping[str, pd.DataFrame] | None
+) -> dict[int, Apex]:
     """Return the apexes of a session's trials that have one."""
-    if marks is None or not len(marks) or session.video is None:
-        return {}
-    of_clip = marks_by_clip(marks, names.values())
-    if not of_clip:
+    marked = {number: name for number, name in names.items() if marks and name in marks}
+    if not marks or not marked or session.video is None:
         return {}
     frames = session.video.frames[:]
     times, pts = frames["t_capture_us"].astype(np.int64), frames["pts"].astype(np.int64)
-    found = {number: clip_apex(of_clip[name], sha256, times, pts) for number, name in names.items() if name in of_clip}
+    found = {number: clip_apex(marks[name], sha256, times, pts) for number, name in marked.items()}
     return {number: apex for number, apex in found.items() if apex is not None}
 
 
