@@ -5,11 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data_schema.signals.faces import (
     ARCFACE_POINTS_PX,
     LIGHT_METHODS,
     ArrayPicture,
+    align_face,
     head_pose,
     head_rotation,
     measure_quality,
@@ -128,8 +131,6 @@ def test_the_settings_name_every_light_method():
 
 @pytest.mark.parametrize("method", LIGHT_METHODS[1:])
 def test_normalised_light_is_evener_under_light_from_one_side(face, method):
-    from data_schema.signals.faces import align_face
-
     image, points = face
     crop = align_face(image, points)
     shade = np.linspace(0.35, 1.0, crop.shape[1])[None, :, None]
@@ -148,3 +149,38 @@ def test_light_none_is_the_crop_and_an_unknown_method_is_refused():
     assert normalise_light(crop, "none") is crop
     with pytest.raises(ValueError, match="'magic' is not one of none"):
         normalise_light(crop, "magic")
+
+
+@given(
+    st.floats(-30, 30),
+    st.floats(-20, 20),
+    st.floats(-25, 25),
+    st.floats(0.2, 4),
+    st.tuples(st.floats(-900, 900), st.floats(-900, 900)),
+)
+@settings(max_examples=40, deadline=None)
+def test_pose_depends_on_neither_place_nor_size(yaw, pitch, roll, scale, shift):
+    """Moving and scaling the points changes nothing; turning them in the picture adds to roll alone."""
+    points = seen_by_camera(yaw, pitch, 0)
+    still = np.array(head_pose(points))
+    assert np.allclose(head_pose(points * scale + shift), still, atol=0.02)
+    turn = np.radians(roll)
+    turned = points @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]).T
+    assert np.allclose(head_pose(turned), still + [0, 0, roll], atol=0.05)
+
+
+@given(st.floats(-40, 40), st.floats(0.7, 6), st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_alignment_undoes_turn_and_size(angle, scale, seed):
+    """A picture drawn from a crop by any similarity gives that crop back, also where it has to be shrunk."""
+    rng = np.random.default_rng(seed)
+    soft = cv2.GaussianBlur(rng.integers(0, 256, (112, 112, 3), dtype=np.uint8), (0, 0), 4)
+    crop = cv2.normalize(soft, None, 0, 255, cv2.NORM_MINMAX)
+    turn = np.radians(angle)
+    matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    size = int(112 * scale * 1.5) + 40
+    shift = size / 2 - matrix @ [56, 56]
+    picture = cv2.warpAffine(crop, np.column_stack([matrix, shift]), (size, size), flags=cv2.INTER_LINEAR)
+    back = align_face(picture, ARCFACE_POINTS_PX @ matrix.T + shift)
+    inner = slice(8, -8)
+    assert np.abs(back[inner, inner].astype(int) - crop[inner, inner]).mean() < 4
