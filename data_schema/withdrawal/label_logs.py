@@ -14,9 +14,17 @@ from sqlalchemy import text
 
 from data_schema.errors import LabelError
 from data_schema.labels.models import APPEND_ONLY, Base
-from data_schema.labels.postgres import SCHEMA, check_database, engine_for, explained, parse_address, place_of
+from data_schema.labels.postgres import (
+    SCHEMA,
+    check_database,
+    engine_for,
+    explained,
+    own_annotator,
+    parse_address,
+    place_of,
+)
 from data_schema.labels.sqlite_file import explained as explained_file
-from data_schema.withdrawal.traces import Traces
+from data_schema.withdrawal.traces import GONE, Traces
 
 #: Tables of a label file whose rows belong to a row of another one.
 _SAMPLES = ("trace_samples", "trace_id", "traces")
@@ -97,46 +105,49 @@ def _quotable(name: str) -> bool:
 
 
 def clean_postgres(address: str, traces: Traces) -> int:
-    """Remove the participant's rows from a study's PostgreSQL, and rewrite its tables without them; return how many.
+    """Remove the participant's rows from a study's PostgreSQL, and write its tables anew without them; return how many.
 
     Raises
     ------
     LabelError
-        If it cannot be reached, or is not the lab's own.
+        If it cannot be reached, holds no labels of this toolkit, or is asked by an annotator.
     """
     url = parse_address(address)
     place = place_of(url)
     engine = engine_for(url, None)
-    pattern = traces._pattern.pattern.replace("(?<![A-Za-z0-9])", r"(^|[^A-Za-z0-9])").replace(
-        "(?![A-Za-z0-9])", r"([^A-Za-z0-9]|$)"
-    )
+    tables = {name: table for name, table in Base.metadata.tables.items() if name != "meta"}
+    mine = {"mine": traces.postgres_pattern, "gone": rf"\1{GONE}\2"}
     n_removed = 0
-    with explained(place), contextlib.closing(engine.connect()) as connection:
-        with connection.begin():
-            check_database(connection, place)
-            tables = [name for name in Base.metadata.tables if name != "meta"]
-            for name in tables:
-                if name in APPEND_ONLY:
+    try:
+        with explained(place), contextlib.closing(engine.connect()) as connection:
+            with connection.begin():
+                check_database(connection, place)
+                annotator = own_annotator(connection)
+                if annotator is not None:
+                    raise LabelError(
+                        f"{place}: you are logged in as the annotator '{annotator}'. Set PGUSER to the lab's role."
+                    )
+                for name in APPEND_ONLY:
                     connection.execute(text(f"ALTER TABLE {SCHEMA}.{name} DISABLE TRIGGER USER"))
-            mine = {"pattern": pattern}
-            samples = text(
-                f"DELETE FROM {SCHEMA}.trace_samples WHERE trace_id IN "
-                f"(SELECT row_id FROM {SCHEMA}.traces WHERE clip_id ~* :pattern)"
-            )
-            n_removed += connection.execute(samples, mine).rowcount
-            for name in tables:
-                columns = Base.metadata.tables[name].columns
-                about = [column.name for column in columns if column.name in ("clip_id", "item_id")]
-                if about:
-                    where = " OR ".join(f"{column} ~* :pattern" for column in about)
-                    n_removed += connection.execute(text(f"DELETE FROM {SCHEMA}.{name} WHERE {where}"), mine).rowcount
-            n_removed += connection.execute(text(f"DELETE FROM {SCHEMA}.desk WHERE value ~* :pattern"), mine).rowcount
-            for name in tables:
-                if name in APPEND_ONLY:
+                samples = "trace_id IN (SELECT row_id FROM traces WHERE clip_id ~* :mine)"
+                n_removed += connection.execute(text(f"DELETE FROM trace_samples WHERE {samples}"), mine).rowcount
+                for name, table in tables.items():
+                    about = [column.name for column in table.columns if column.name in ("clip_id", "item_id")]
+                    about += ["value"] if name == "desk" else []
+                    if about:
+                        where = " OR ".join(f"{column} ~* :mine" for column in about)
+                        n_removed += connection.execute(text(f"DELETE FROM {name} WHERE {where}"), mine).rowcount
+                    for column in table.columns:
+                        if column.type.python_type is str and column.name not in about:
+                            replaced = f"regexp_replace({column.name}, :mine, :gone, 'gi')"
+                            update = f"UPDATE {name} SET {column.name} = {replaced} WHERE {column.name} ~* :mine"
+                            connection.execute(text(update), mine)
+                for name in APPEND_ONLY:
                     connection.execute(text(f"ALTER TABLE {SCHEMA}.{name} ENABLE TRIGGER USER"))
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        for name in tables:
-            # Writes the table anew: PostgreSQL keeps removed rows in its files until then.
-            connection.execute(text(f"VACUUM FULL {SCHEMA}.{name}"))
-    engine.dispose()
+            # Removed rows stay in the server's files until a table is written anew.
+            outside = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for name in tables:
+                outside.execute(text(f"VACUUM FULL {SCHEMA}.{name}"))
+    finally:
+        engine.dispose()
     return n_removed

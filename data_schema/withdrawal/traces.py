@@ -46,10 +46,19 @@ class Traces:
         return len(self.code) < 3 or not (any(c.isdigit() for c in self.code) and any(c.isalpha() for c in self.code))
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def _names(self) -> str:
         code = f"sub-{self.code}" if self.is_word else self.code
-        names = [re.escape(text) for text in (code, self.published, *self.opaque) if text]
-        return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(names)})(?![A-Za-z0-9])", re.IGNORECASE)
+        return "|".join(re.escape(text) for text in (code, self.published, *self.opaque) if text)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<![A-Za-z0-9])(?:{self._names})(?![A-Za-z0-9])", re.IGNORECASE)
+
+    @property
+    def postgres_pattern(self) -> str:
+        """The same for PostgreSQL, with what stands before and after a name as groups 1 and 2."""
+        # re.escape writes hyphens as "\\-", which PostgreSQL reads as a hyphen, too.
+        return rf"(^|[^A-Za-z0-9])(?:{self._names})([^A-Za-z0-9]|$)"
 
     def mentioned(self, text: str) -> bool:
         """Tell whether a text names the participant."""
