@@ -66,10 +66,9 @@ def build_tables(publication: Publication) -> list[Table]:
     ExportError
         If nothing may be published, or a label belongs to no clip.
     """
-    if not len(publication.participants):
+    if not len(publication.clips):
         raise ExportError(
-            f"{publication.title}: there is nobody to publish: no participant agreed to sharing. See what was withheld with: "
-            "emer status STUDY"
+            f"{publication.title}: has no clip that can be published. Record sessions, then run: emer clips STUDY"
         )
     clips = _with_fold(publication.clips, publication)
     people = clips[["clip_id", "participant"]]
