@@ -34,6 +34,9 @@ _BASE64 = 6
 _TEXT_ONLY = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]*")
 #: Up to so many words are sought one by one, which is faster than to take the text apart.
 _FEW = 32
+#: What numbers and the space between them are made of.
+_NO_LETTERS = b"0123456789.+- \t\r\n"
+_BEGIN = 7
 #: JSON in JSON in JSON.
 _MAX_NESTING = 3
 
@@ -91,6 +94,8 @@ class Needles:
                 self._add(item, f"sub-{text}")
             elif text:
                 self._add(item, text)
+        anchors = (anchor.translate(None, _NO_LETTERS) for anchor in self._by_anchor)
+        self._letters = tuple(sorted({part for part in anchors if part}, key=len))
         self._digits = tuple(anchor for anchor in self._by_anchor if anchor.isdigit())
         # Of both byte orders the same but for the first or the last byte.
         self._wide = {anchor: b"\0".join(anchor[i : i + 1] for i in range(len(anchor))) for anchor in self._by_anchor}
@@ -177,6 +182,8 @@ class Needles:
 
     def _base64(self, data: bytes, opener: Opener | None) -> Iterator[tuple[str, Identifier]]:
         texts = []
+        if not data.translate(None, _NO_LETTERS):
+            return
         for run in base64_runs(data, _BASE64):
             letters = run.replace(b"-", b"+").replace(b"_", b"/")
             letters = letters[: len(letters) - (len(letters) % 4 == 1)]
@@ -202,10 +209,20 @@ class Needles:
         if len(self._by_anchor) <= _FEW:
             present = [anchor for anchor in self._by_anchor if anchor in lower]
         else:
-            present = [*self._by_anchor.keys() & words(lower)]
+            # Tables of numbers hold few letters: most often this alone says that there is no code.
+            letters = lower.translate(None, _NO_LETTERS)
+            wanted = any(part in letters for part in self._letters)
+            present = [*self._by_anchor.keys() & words(lower)] if wanted else []
             present += [anchor for anchor in self._digits if anchor in lower]
+        begins: dict[bytes, bool] = {}
         for anchor in sorted(present):
             for needle in self._by_anchor[anchor]:
+                # Dates of one month, paths of one folder: what all begin with is looked for once.
+                begin = needle.raw[:_BEGIN]
+                if needle.literal and not (
+                    begins[begin] if begin in begins else begins.setdefault(begin, begin in lower)
+                ):
+                    continue
                 if needle.stands_in(lower_short if needle.short else lower):
                     yield needle.identifier
 
