@@ -128,6 +128,7 @@ def _column(session: str, occasion: str, scale: str) -> str:
 def _dictionary(name: str, keys: Mapping[tuple[str, str, str], str], simulated: bool) -> dict[str, Any]:
     notes: dict[str, Any] = {
         "Description": f"Answers to the questionnaire '{name}'" + (", simulated." if simulated else "."),
+        "Questionnaire": name,
         "MeasurementToolMetadata": {"Description": f"Questionnaire '{name}' as the study asked it on the screen."},
         "participant_id": {"Description": "The participant, as in participants.tsv."},
     }
@@ -135,6 +136,8 @@ def _dictionary(name: str, keys: Mapping[tuple[str, str, str], str], simulated: 
         when = f", {occasion} the clips" if occasion else ""
         notes[key] = {
             "LongName": scale,
+            "Session": session,
+            "Occasion": occasion,
             "Description": f"Answer to '{scale}' in session {session}{when}; {MISSING} if it was not asked or not answered.",
         }
     return notes

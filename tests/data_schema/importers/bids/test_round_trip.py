@@ -1,0 +1,86 @@
+"""Out and home again: a dataset that was imported is published as the same bytes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from data_schema.errors import DataImportError
+from data_schema.importers.bids import import_bids
+from data_schema.labels.tables import read_labels
+from data_schema.publishing.bids import export_bids
+from data_schema.session.layout import FLIPS, FRAMES, GAZE, OPENNESS, PRESENTATIONS, RESPONSES
+from data_schema.session.reader import open_session
+from data_schema.study.folder import StudyFolder
+from tests.data_schema.publishing.bids.conftest import build_study
+from tests.data_schema.publishing.bids.test_export import contents
+from tests.data_schema.studies import label_all
+
+#: What cannot come home: what was held back is not in the dataset, so the second README has nothing to say of it.
+_NOT_CARRIED = {"README.md", "SHA256SUMS"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, Path, StudyFolder]:
+    folder = tmp_path_factory.mktemp("round")
+    study = build_study(folder / "study_one", 'pseudonyms = "keep"')
+    # Frames whose pictures stay in the study cannot be counted by anyone else.
+    for participant in ("P002", "P003"):
+        with h5py.File(study.session_path(participant, "01"), "r+", libver=("v110", "v110")) as file:
+            file[FRAMES.path].resize(0, axis=0)
+            file["/face/packets"].resize(0, axis=0)
+    for path in study.label_files():
+        path.unlink()
+    label_all(study)
+    export_bids(study, folder / "one", workers=1)
+    result = import_bids(folder / "one", folder / "study_two")
+    assert result.n_labels == 12 and len(result.runs) == 4
+    return study, folder / "one", StudyFolder(folder / "study_two")
+
+
+def test_export_import_export_gives_the_same_bytes(home: tuple[StudyFolder, Path, StudyFolder], tmp_path: Path) -> None:
+    _, first, study = home
+    export_bids(study, tmp_path / "two", workers=1)
+    one, two = contents(first), contents(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert [name for name in one if one[name] != two[name] and name not in _NOT_CARRIED] == []
+
+
+def test_the_sessions_hold_what_was_recorded(home: tuple[StudyFolder, Path, StudyFolder]) -> None:
+    before, _, after = home
+    with (
+        open_session(before.session_path("P001", "01")) as old,
+        open_session(after.session_path("P001", "01")) as new,
+    ):
+        for table in (GAZE, OPENNESS, PRESENTATIONS, FLIPS, FRAMES, RESPONSES):
+            mine, theirs = new.table(table)[:], old.table(table)[:]
+            assert len(mine) == len(theirs) > 0, table.path
+        was, comes = old.table(GAZE)[:], new.table(GAZE)[:]
+        for name in was.dtype.names:
+            if not name.startswith("t_"):
+                np.testing.assert_array_equal(was[name], comes[name], err_msg=name)
+        np.testing.assert_array_equal(np.diff(was["t_system_us"]), np.diff(comes["t_system_us"]))
+        assert [np.array(frame).sum() for _, frame in new.video.decode_many(np.arange(3))] == [
+            np.array(frame).sum() for _, frame in old.video.decode_many(np.arange(3))
+        ]
+        assert new.simulated and new.trials()[0].stimulus_id == old.trials()[0].stimulus_id
+    labels = read_labels(after.label_files())
+    assert set(labels["annotator_id"]) == {"sim-01", "sim-02"} and set(labels["annotator_kind"]) == {"simulated"}
+
+
+def test_nothing_is_left_of_an_import_that_fails(home: tuple[StudyFolder, Path, StudyFolder], tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(home[1], broken)
+    damaged = sorted(broken.rglob("*_recording-eye2_physio.tsv.gz"))[-1]
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    with pytest.raises(DataImportError, match=damaged.name):
+        import_bids(broken, tmp_path / "study")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken"]
+    with pytest.raises(DataImportError, match="exists already"):
+        import_bids(home[1], tmp_path)
+    with pytest.raises(DataImportError, match="no BIDS dataset"):
+        import_bids(tmp_path, tmp_path / "study")
