@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -295,7 +294,7 @@ class TextTable:
         words = pa.dictionary(pa.int32(), pa.string())
         types = {f"c{number}": pa.float64() for number in numbers} | {f"c{number}": words for number in texts}
         table = arrow_csv.read_csv(
-            io.BytesIO(body),
+            pa.BufferReader(body),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False, block_size=len(body) + 1, column_names=[f"c{n}" for n in range(self._n_columns)]
             ),
