@@ -349,11 +349,12 @@ def contiguous_runs(t_us: Int, valid: Bool, max_step: float = 2.0) -> tuple[Int,
         the tracker never sent). Chosen by us: trackers jitter by less than one
         interval.
     """
-    interval_us = sample_interval_us(t_us)
     starts, ends = true_runs(valid)
-    if len(t_us) < 2 or not len(starts):
+    steps = np.diff(t_us)
+    # Where no step is that much longer than the shortest, none is than the median, which takes longer to find.
+    if not len(starts) or not len(steps) or steps.max() <= max_step * steps.min():
         return starts, ends
-    holes = np.flatnonzero((np.diff(t_us) > max_step * interval_us) & valid[:-1] & valid[1:]).astype(np.int64)
+    holes = np.flatnonzero((steps > max_step * np.median(steps)) & valid[:-1] & valid[1:]).astype(np.int64)
     return np.sort(np.concatenate([starts, holes + 1])), np.sort(np.concatenate([ends, holes]))
 
 
