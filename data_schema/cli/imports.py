@@ -187,6 +187,28 @@ def elan(
     typer.echo(f"{place}: {result.n_added} labels added, {result.n_present} there already")
 
 
+@app.command()
+def bids(
+    dataset: Path = typer.Argument(..., help="A BIDS dataset with eye tracking: its outermost folder.", show_default=False),
+    study: Path = typer.Option(..., "--study", help="The study to make; must not exist."),
+    task: str = typer.Option("", "--task", help="Label of the task, where the dataset has several."),
+) -> None:
+    """Make a study of a BIDS dataset with eye tracking: our own export with its labels, or any other's gaze and events."""
+    from data_schema.cli.talk import progress_bar
+    from data_schema.importers.bids import import_bids
+    from data_schema.wording import counted
+
+    with progress_bar("runs") as progress:
+        done = import_bids(dataset, study, task=task, progress=progress)
+    samples, trials = (sum(getattr(run, name) for run in done.runs) for name in ("n_samples", "n_trials"))
+    typer.echo(
+        f"{done.root}: {counted(len(done.runs), 'run')}, {samples:,} samples, {counted(trials, 'trial')}, "
+        f"{counted(done.n_labels, 'label')}, {counted(done.n_marks, 'mark')}"
+    )
+    for note in done.notes:
+        typer.echo(f"  {note}", err=True)
+
+
 def _stimulus_names(given: list[str]) -> dict[str, str]:
     from data_schema.errors import UsageError
 

@@ -127,8 +127,10 @@ class FacePackets:
                     FRAMES, t_capture_us=t_us, t_device_us=-1, pts=t_us - int(self.times_us[0]),
                     keyframe=packet.is_keyframe, missed_before=int(self.missed[index]),
                 )  # fmt: skip
+                # The short code: a zero before it would be taken for the end of the parameter sets that come before.
+                start = _START if index else _START[1:]
                 index += 1
-                yield b"".join(_START + unit for unit in units), row
+                yield b"".join(start + unit for unit in units), row
         if index != self.n_frames:
             raise DataImportError(
                 f"{self.path.name}: has {index} frames, the table of their times has {self.n_frames}. Is the download complete?"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_schema.errors import DataImportError
+from data_schema.importers.bids.calibration import write_calibration
 from data_schema.importers.bids.face_video import FacePackets
 from data_schema.importers.bids.gaze import ORIGIN_US, RunGaze
 from data_schema.importers.bids.reading import BidsDataset, BidsRun, records
@@ -130,6 +131,7 @@ def write_run_session(dataset: BidsDataset, run: BidsRun, path: Path, settings: 
             result.n_frames = face.n_frames
         _write_people(writer, settings, face is not None)
         _write_luminance(writer, settings)
+        write_calibration(writer, recordings, (screen.width_px, screen.height_px))
         _write_answers(writer, dataset, run, settings)
         closed_us = _write_events(writer, dataset, run, settings, result)
         writer.finish(t_system_us=closed_us)

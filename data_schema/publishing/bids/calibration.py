@@ -18,7 +18,14 @@ from data_schema.session.layout import decode_text
 
 Rows = npt.NDArray[Any]
 
-_DEGREES = ("accuracy_deg", "precision_rms_s2s_deg", "precision_sd_deg", "data_loss", "bcea_deg2")
+#: What is told of each validation target, as in ``/calibration/validation``.
+VALIDATION_FIGURES: tuple[str, ...] = (
+    "accuracy_deg",
+    "precision_rms_s2s_deg",
+    "precision_sd_deg",
+    "data_loss",
+    "bcea_deg2",
+)
 
 
 def calibration_fields(
@@ -75,7 +82,7 @@ def _validation(attempts: Rows, points: Rows, resolution: tuple[int, int], eye: 
 def _point(row: Any, resolution: tuple[int, int]) -> dict[str, Any]:
     x, y = (float(value) for value in row["target_norm"])
     place = [round(x * resolution[0], 3), round(y * resolution[1], 3)]
-    return {"target_px": place} | {name: _number(row[name]) for name in _DEGREES}
+    return {"target_px": place} | {name: _number(row[name]) for name in VALIDATION_FIGURES}
 
 
 def _number(value: Any) -> float | None:
