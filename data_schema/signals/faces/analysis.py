@@ -153,7 +153,8 @@ def face_stream(
             face = tracker.update(seen, t_us)
             row["decoded"], row["n_faces"] = True, tracker.n_faces
             if face is not None:
-                points = face.points_px
+                # As they are stored, so that a crop that is cut later from the row is the same, bit for bit.
+                points = face.points_px.astype(np.float32).astype(np.float64)
                 row["found"], row["detected"], row["confidence"] = True, face.detected, face.confidence
                 row["box_px"], row["points_px"], row["size_px"] = face.box_px, points, eye_distance_px(points)
                 row["yaw_deg"], row["pitch_deg"], row["roll_deg"] = head_pose(points)

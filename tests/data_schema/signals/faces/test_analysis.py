@@ -15,6 +15,7 @@ from data_schema.signals.faces import (
     FACE_FRAME_DTYPE,
     FaceTracker,
     MtcnnDetector,
+    align_face,
     analyse_faces,
     clip_faces,
     sample_frames,
@@ -66,6 +67,13 @@ def test_lazy_pictures_and_arrays_give_the_same(shared_data, detector):
     assert np.abs(lazy.rows["points_px"] - plain.rows["points_px"]).max() < 3
     assert np.abs(lazy.rows["brightness"] - plain.rows["brightness"]).max() < 0.02
     assert np.abs(lazy.crops.astype(int) - plain.crops).mean() < 6
+
+
+def test_a_crop_cut_later_from_the_row_is_the_same(shared_data, detector):
+    path = shared_data / "face_video" / "single_face.mp4"
+    found = clip_faces(lazily(path, 8), FaceTracker(detector), range(0, 72, 8))
+    for row, crop, (_, _, picture) in zip(found.rows, found.crops, lazily(path, 8), strict=True):
+        assert (align_face(picture, row["points_px"].astype(np.float64)) == crop).all()
 
 
 def test_no_face_is_found_where_there_is_none(shared_data, detector):
