@@ -88,12 +88,15 @@ def _spss_table(table: Table, dialect: Dialect) -> list[str]:
         f'  /DELIMITERS="{dialect.delimiter}"',
         "  /QUALIFIER='\"'",
         "  /FIRSTCASE=2",
-        "  /VARIABLES=",
-        *(f"    {column.name} {_spss_format(table, column)}" for column in columns),
+        # A line that begins with a word may be taken for a command of that name, such as COMMENT: each begins with a format.
+        f"  /VARIABLES= {columns[0].name}",
     ]
+    formats = [_spss_format(table, column) for column in columns]
+    lines += [f"    {kind} {column.name}" for kind, column in zip(formats, columns[1:], strict=False)]
+    lines.append(f"    {formats[-1]}.")
+    labels = [f"{column.name} {_spss(_spss_label(column))}" for column in columns]
+    lines += [f"VARIABLE LABELS {labels[0]}", *(f"  /{label}" for label in labels[1:])]
     lines[-1] += "."
-    labelled = [f"  {column.name} {_spss(_spss_label(column))}" for column in columns]
-    lines += ["VARIABLE LABELS", *labelled[:-1], labelled[-1] + "."]
     for column in columns:
         lines += _spss_values(column)
     return [*lines, f"SAVE OUTFILE='{table.name}.sav'."]

@@ -72,7 +72,9 @@ def _of_task(rows: pd.DataFrame, task: str) -> list[Table]:
 def wide_self_report(report: Table) -> Table:
     """Return the self-report with one row a trial and one column a scale; of two answers to one, the last counts."""
     keys = ["participant", "session", "run", "trial_id"]
-    rows = report.rows.sort_values("t_s", kind="stable").drop_duplicates([*keys, "scale"], keep="last")
+    # Answers in words have no number, and no place in a column of numbers.
+    numbers = report.rows[report.rows["value"].notna()]
+    rows = numbers.sort_values("t_s", kind="stable").drop_duplicates([*keys, "scale"], keep="last")
     wide = rows.pivot(index=keys, columns="scale", values="value").reset_index()
     clips = rows[[*keys, "clip_id"]].drop_duplicates(keys)
     wide = wide.merge(clips, on=keys, how="left")

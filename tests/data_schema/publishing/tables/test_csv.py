@@ -147,8 +147,13 @@ def test_the_script_for_spss_labels_values_in_their_order(made) -> None:
     assert "participant''s" in script
     for declared in made["comma"].tables:
         assert f"SAVE OUTFILE='{declared.name}.sav'." in script
-    longest = max(len(line.split("'", 1)[1]) for line in script.splitlines() if line.startswith("  gaze"))
-    assert longest <= 260
+    labels = [line for line in script.splitlines() if line.startswith("  /") and "'" in line and "FILE" not in line]
+    assert max(len(line.split("'", 1)[1]) for line in labels) <= 260
+    # Any variable may be called like a command, such as comment: inside a command no line begins with a word.
+    commands = ("*", "SET", "GET", "VARIABLE", "VALUE", "RECODE", "FORMATS", "SAVE")
+    for line in script.splitlines():
+        start = line.split(maxsplit=1)[0] if line else "*"
+        assert start.startswith(("/", *commands)) or re.fullmatch(r"A\d+\.?|F\d+\.\d\.?", start), line
 
 
 def test_names_of_variables_suit_r_and_spss() -> None:
