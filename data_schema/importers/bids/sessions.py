@@ -36,6 +36,7 @@ from data_schema.session.validate import check_session
 from data_schema.session.writer import SessionWriter
 from data_schema.study.config import StudyConfig
 from data_schema.study.sections import Stimulus
+from data_schema.wording import counted
 
 Rows = npt.NDArray[Any]
 #: What is imported was made available to others.
@@ -210,16 +211,16 @@ def _write_answers(writer: SessionWriter, dataset: BidsDataset, run: BidsRun, se
             writer.append(RESPONSES.path, make_row(RESPONSES, value=value, questionnaire="", occasion="", **cells))
 
 
-def shown_stimuli(events: pd.DataFrame) -> pd.Series[Any]:
+def shown_stimuli(events: pd.DataFrame) -> list[str | None]:
     """Return the identifier of the stimulus of each event, None where it is none.
 
     Our own export, and BEP044, have ``stim_id``; the standard has ``stim_file``.
     """
     if "stim_id" in events:
-        return events["stim_id"]
+        return [None if name is None else str(name) for name in events["stim_id"]]
     if "stim_file" in events:
-        return events["stim_file"].map(lambda name: None if name is None else stimulus_id(str(name)))
-    return pd.Series([None] * len(events), index=events.index, dtype=object)
+        return [None if name is None else stimulus_id(str(name)) for name in events["stim_file"]]
+    return [None] * len(events)
 
 
 def stimulus_id(file: str) -> str:
@@ -263,7 +264,9 @@ def _write_events(
         else:
             passed += 1
     if passed:
-        result.notes.append(f"{passed} events are neither stimuli nor markers of this toolkit and were passed over")
+        result.notes.append(
+            f"{run.stem}: {counted(passed, 'event')} passed over: no stimulus and no marker of this toolkit"
+        )
     _write_flips(writer, dataset, run)
     return closed_us if closed_us is not None else last_us
 

@@ -27,6 +27,15 @@ ethics_approval = "Committee of the test, number 7"
 faces = "video"
 min_group = 1
 {more}
+[[stimuli]]
+id = "s01"
+file = "s01.mp4"
+target_emotion = "sadness"
+licence = "CC0"
+[[stimuli]]
+id = "s02"
+file = "s02.mp4"
+target_emotion = "fear"
 """
 
 
