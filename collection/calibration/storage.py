@@ -15,7 +15,7 @@ from data_schema.session.layout import (
     VALIDATION_POINTS,
     make_row,
 )
-from data_schema.signals.validation import point_row
+from data_schema.session.stored_validation import point_row
 
 
 class AttemptStore:

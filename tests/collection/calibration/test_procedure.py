@@ -23,8 +23,8 @@ from data_schema.session.layout import (
     VALIDATION_POINTS,
 )
 from data_schema.session.reader import Session
+from data_schema.session.stored_validation import recompute_validation, stored_drift, stored_validation
 from data_schema.session.validate import check_session
-from data_schema.signals.validation import recompute_validation, stored_drift, stored_validation
 
 from .calibration_lab import Eyes, Lab
 

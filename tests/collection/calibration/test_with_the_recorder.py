@@ -17,8 +17,8 @@ from collection.recorder import Recorder, RecorderSettings
 from data_schema.clocks import ScaledClock
 from data_schema.session import markers, open_session
 from data_schema.session.layout import CALIBRATION_ATTEMPTS, CALIBRATION_DATA, MARKERS
+from data_schema.session.stored_validation import recompute_validation, stored_validation
 from data_schema.session.validate import check_session
-from data_schema.signals.validation import recompute_validation, stored_validation
 from data_schema.study.config import StudyConfig
 
 from .calibration_lab import GEOMETRY, LabOperator, study

@@ -13,17 +13,14 @@ from numpy.testing import assert_allclose
 from data_schema.errors import SessionFileError
 from data_schema.session import SessionWriter, open_session
 from data_schema.session.layout import CALIBRATION_ATTEMPTS, GAZE, VALIDATION_POINTS, make_row
-from data_schema.signals.validation import (
-    PointQuality,
-    drift_between,
-    measure_point,
+from data_schema.session.stored_validation import (
     point_row,
     points_of_rows,
     recompute_validation,
     stored_drift,
     stored_validation,
-    summarise,
 )
+from data_schema.signals.validation import PointQuality, drift_between, measure_point, summarise
 from data_schema.study.config import parse_config
 
 from .recordings import SCREEN, gaze_rows, stamps
