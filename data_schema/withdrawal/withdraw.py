@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from data_schema.errors import StudyError
 from data_schema.locks import sole_writer
+from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path, save_pseudonyms
 from data_schema.publishing.scan import Progress, search
 from data_schema.study.folder import StudyFolder
 from data_schema.withdrawal.documents import clean_delimited, clean_json, clean_lines, clean_parquet
@@ -156,6 +157,8 @@ def _carry_out(study: StudyFolder, action: Action, traces: Traces, journal: Jour
         removed = clean_postgres(action.path, traces)
     elif action.kind == "export":
         removed = clean_export(study, path, traces)
+    elif path == pseudonyms_path(study):
+        removed = _forget_code(path, journal.code)
     elif count is not None:
         removed = count(path, traces) if path.exists() else 0
     else:
@@ -163,6 +166,17 @@ def _carry_out(study: StudyFolder, action: Action, traces: Traces, journal: Jour
     name = {"labels": "label rows", "database": "label rows", "export": "clips in exports", "run": "rows in runs"}
     key = name.get(action.kind, "rows and entries" if count is not None else "files")
     journal.counts[key] = journal.counts.get(key, 0) + removed
+
+
+def _forget_code(path: Path, code: str) -> int:
+    """Remove a participant from the list of published codes; it stays readable by its owner alone."""
+    known = load_pseudonyms(path)
+    if code not in known.participants and code not in known.shifts_days:
+        return 0
+    known.participants.pop(code, None)
+    known.shifts_days.pop(code, None)
+    save_pseudonyms(path, known)
+    return 1
 
 
 def _clean_rows(path: Path, traces: Traces) -> int:

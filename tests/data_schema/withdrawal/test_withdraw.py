@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sqlite3
+import stat
 from pathlib import Path
 
 import h5py
@@ -51,6 +53,8 @@ def whole(tmp_path_factory) -> Path:
     label_all(study)
     clips = build_clip_index(study).set_index("clip_id")
     _more_labels(study, clips)
+    # Two in the fold that loses one: a fold without anybody cannot test.
+    write_json(study.folds_path, {"seed": 7, "n_folds": 3, "assignment": {"P001": 0, GONE: 1, "P003": 1, "P004": 2}})
     export_training(study, study.exports_dir / "training")
     publication = open_publication(study)
     with publishing(study.exports_dir / "bids", "bids", publication) as folder:
@@ -171,6 +175,9 @@ def test_nothing_is_left_and_all_of_the_others_is(study):
         assert name.encode() not in everything.replace(b"P0021", b"")
         assert not [path for path in study.root.rglob("*") if name in path.name]
     assert traces_left(study) == set()
+    assert set(load_pseudonyms(pseudonyms_path(study)).participants) == {"P001", "P003", "P004"}
+    if os.name != "nt":
+        assert stat.S_IMODE(pseudonyms_path(study).stat().st_mode) == 0o600
     # Everybody else is as before.
     assert load_folds(study.folds_path).assignment == {name: fold for name, fold in folds.items() if name != GONE}
     after = {name: rows_of(study.labels_dir / f"{name}.sqlite") for name in before}
