@@ -183,8 +183,10 @@ def elan(
     from data_schema.publishing.elan.importing import import_elan
     from data_schema.study import find_study
 
-    place, result = import_elan(find_study(study), files, annotator=annotator, task=task, kind=kind, tier=tier)
-    typer.echo(f"{place}: {result.n_added} labels added, {result.n_present} there already")
+    place, labels, marks = import_elan(find_study(study), files, annotator=annotator, task=task, kind=kind, tier=tier)
+    typer.echo(f"{place}: {labels.n_added} labels added, {labels.n_present} there already")
+    if marks.n_added or marks.n_present:
+        typer.echo(f"  {marks.n_added} marks added or taken back, {marks.n_present} there already")
 
 
 @app.command()

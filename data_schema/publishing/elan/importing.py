@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
+
+import pandas as pd
 
 from data_schema.clips.index import load_clip_index
 from data_schema.errors import ExportError, UsageError
@@ -11,16 +14,20 @@ from data_schema.labels.checks import check_annotator_id
 from data_schema.labels.models import ANNOTATOR_KINDS
 from data_schema.labels.store import AddedRows, LabelStore
 from data_schema.publishing.elan.labels import ElanSource, import_elan_labels, read_elan_labels
+from data_schema.publishing.elan.marks import Frames, import_elan_marks, read_elan_marks
 from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.publishing.publication import open_publication
+from data_schema.publishing.sessions import origin_us
+from data_schema.session.layout import FRAMES
+from data_schema.session.reader import open_session
 from data_schema.study.folder import StudyFolder
 from data_schema.vocabularies import TASKS
 
 
 def import_elan(
     study: StudyFolder, files: Sequence[Path], *, annotator: str, task: str, kind: str = "human", tier: str = ""
-) -> tuple[Path | str, AddedRows]:
-    """Import labels from ELAN files into an annotator's log.
+) -> tuple[Path | str, AddedRows, AddedRows]:
+    """Import labels and marks from ELAN files into an annotator's log.
 
     Parameters
     ----------
@@ -37,7 +44,8 @@ def import_elan(
     -------
     place : Path or str
         The label file, or the database.
-    added : AddedRows
+    labels, marks : AddedRows
+        Marks that are gone from the files are taken back, and count as added rows.
 
     Raises
     ------
@@ -63,6 +71,7 @@ def import_elan(
         emotions=study.config.labels.emotions,
     )
     labels = read_elan_labels(files, source)
+    marks = read_elan_marks(files, source, _frames_by_clip(study, index))
     place = study.config.labels.database or study.labels_dir / f"{annotator}.sqlite"
     if isinstance(place, Path):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +80,20 @@ def import_elan(
     ) as store:
         # Rows that come while the annotator's window is open would not be seen there.
         store.take_seat()
-        return place, import_elan_labels(labels, store)
+        added = import_elan_labels(labels, store)
+        return place, added, import_elan_marks(marks, store, task)
+
+
+def _frames_by_clip(study: StudyFolder, index: pd.DataFrame) -> Callable[[str], Frames]:
+    files = dict(zip(index["clip_id"], index["session_file"], strict=True))
+
+    @lru_cache(maxsize=4)
+    def of_file(name: str) -> Frames:
+        with open_session(study.root / name) as session:
+            rows = session.table(FRAMES)[:]
+            return Frames(rows["t_capture_us"].astype("int64") - origin_us(session), rows["pts"].astype("int64"))
+
+    return lambda clip: of_file(str(files[clip]))
 
 
 def _published_names(study: StudyFolder) -> dict[str, str]:

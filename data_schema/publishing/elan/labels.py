@@ -134,7 +134,7 @@ def _label(document: Document, tier: Tier, place: int, annotation: Annotation, s
     value = annotation.value.strip()
     if not value:
         return None
-    clip = _clip(document, tier, annotation, source)
+    clip = clip_of(document, tier, annotation, source)
     cells: dict[str, Any] = {}
     if value.startswith(SKIP_PREFIX):
         cells["skip_reason"] = value.removeprefix(SKIP_PREFIX).strip()
@@ -164,7 +164,14 @@ def _number(text: str, tier: str) -> float:
         raise LabelError(f"tier {tier} says '{text}', expected a number.") from None
 
 
-def _clip(document: Document, tier: Tier, annotation: Annotation, source: ElanSource) -> str:
+def clip_of(document: Document, tier: Tier, annotation: Annotation, source: ElanSource) -> str:
+    """Return the study's name of the clip that an annotation is about.
+
+    Raises
+    ------
+    LabelError
+        If there is none.
+    """
     clips = document.tier(CLIPS_TIER)
     if clips is None:
         raise LabelError(f"the file has no tier '{CLIPS_TIER}' with the names of the clips.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -82,8 +83,7 @@ def test_a_document_read_and_written_again_gives_the_same_bytes(folder) -> None:
 def test_labels_come_home_and_export_to_the_same_bytes(folder, published_study, tmp_path) -> None:
     shutil.copytree(published_study.root, tmp_path / "study")
     study = StudyFolder(tmp_path / "study")
-    marks = study.labels_dir / "a03.sqlite"
-    for path in study.labels_dir.glob("sim-*.sqlite"):
+    for path in study.labels_dir.glob("*.sqlite"):
         path.unlink()
     files = sorted(folder.glob("*.eaf"))
     for annotator in ("sim-01", "sim-02"):
@@ -93,12 +93,46 @@ def test_labels_come_home_and_export_to_the_same_bytes(folder, published_study, 
             assert "6 labels added, 0 there already" in done.output
     again = import_(study, files, "--annotator", "sim-01", "--task", "er", "--kind", "simulated")
     assert "0 labels added, 6 there already" in again.output
-    assert marks.is_file()
     home = current_labels(read_labels(study.labels_dir / "sim-01.sqlite"))
     assert set(home["view"]) == {"elan"}
+    third = import_(study, files, "--annotator", "a03", "--task", "fer")
+    assert "6 marks added or taken back, 0 there already" in third.output, third.output
     export_elan(open_publication(study), tmp_path / "again")
+    rater = open_publication(study).pseudonyms.annotators["a03"]
     for path in files:
+        # Second showings do not come back: ELAN shows no clip twice.
+        without = replace(
+            document := read_eaf(path), tiers=tuple(t for t in document.tiers if not t.name.endswith("-repeat1"))
+        )
+        path = tmp_path / path.name
+        path.write_bytes(to_eaf(without))
+        assert rater in path.read_text(encoding="utf-8")
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_marks_that_moved_or_went_are_those_of_the_log(folder, published_study, publication, tmp_path) -> None:
+    shutil.copytree(published_study.root, tmp_path / "study")
+    study = StudyFolder(tmp_path / "study")
+    rater = publication.pseudonyms.annotators["a03"]
+    document = read_eaf(first_file(folder))
+    tiers = []
+    for tier in document.tiers:
+        if tier.name == f"FER-apex@{rater}":
+            # A tenth of a second earlier is three camera frames.
+            moved = [replace(item, start_ms=item.start_ms - 100, end_ms=item.end_ms - 100) for item in tier.annotations]
+            tier = replace(tier, annotations=tuple(moved))
+        tiers.append(replace(tier, annotations=()) if tier.name == f"FER-flag@{rater}" else tier)
+    path = tmp_path / "moved.eaf"
+    path.write_bytes(to_eaf(replace(document, tiers=tuple(tiers))))
+    done = import_(study, [path], "--annotator", "a03", "--task", "fer")
+    # One apex comes, the one before it and the flag go.
+    assert "3 marks added or taken back, 0 there already" in done.output, done.output
+    marks = open_publication(study).marks
+    was, now = (table[table["kind"] == "apex"].set_index("clip_id")["t_s"] for table in (publication.marks, marks))
+    assert (was - now).round(1).value_counts().to_dict() == {0.0: 2, 0.1: 1}
+    assert (marks["kind"] == "flag").sum() == 2
+    again = import_(study, [path], "--annotator", "a03", "--task", "fer")
+    assert "0 marks added or taken back, 1 there already" in again.output
 
 
 def edited(folder, tmp_path, old: str, new: str):
