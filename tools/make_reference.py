@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from data_schema.cli.dispatch import build
 from data_schema.clips.columns import CLIP_INDEX, CLIP_INDEX_VERSION
-from data_schema.exports.arrays import ARRAYS, CLIP_ID
+from data_schema.exports.arrays import ARRAYS, CLIP_ID, FACES_JPEG, FACES_JPEG_ENDS
 from data_schema.exports.columns import (
     EXPORTED_CLIPS,
     EXPORTED_LABELS,
@@ -217,7 +217,7 @@ def export() -> str:
     )
     text += "\n## `shards/*.h5`\n\nOne HDF5 file a session. Each dataset has the attributes `meaning`, `axes` and, "
     text += "where its last axis lists features, `features` (name, unit and definition of each), both JSON.\n\n"
-    rows = [[f"`/{a.name}`", a.dtype, ", ".join(a.axes), a.meaning] for a in (*ARRAYS, CLIP_ID)]
+    rows = [[f"`/{a.name}`", a.dtype, ", ".join(a.axes), a.meaning] for a in (*ARRAYS, FACES_JPEG, FACES_JPEG_ENDS, CLIP_ID)]
     text += _table(["Dataset", "Type", "Axes", "Meaning"], rows)
     text += "\nFeatures of `/eye` and `/summary`: [eye_features.md](eye_features.md). Features of the others:\n\n"
     rows = [

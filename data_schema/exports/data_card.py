@@ -309,7 +309,8 @@ def _arrays(settings: dict[str, Any]) -> str:
             ),
             "",
             (
-                f"- `faces` uint8 ({frames}, {side}, {side}, 3), RGB, at equally spaced times, stored {stored}; aligned to "
+                f"- `faces` uint8 ({frames}, {side}, {side}, 3), RGB, at equally spaced times (to the nearest "
+                f"frame that was looked at, see time_s), stored {stored}; aligned to "
                 f"the ArcFace template; `face_mask` ({frames})"
             ),
             (

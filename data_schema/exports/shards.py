@@ -84,7 +84,7 @@ class ShardSettings:
     eye_chunks: int = 32
     max_fixations: int = 32
     faces: str = "arrays"
-    jpeg_quality: int = 95
+    jpeg_quality: int = 90
     light: str = "none"
     derived: DerivedSettings = field(default_factory=DerivedSettings)
 

