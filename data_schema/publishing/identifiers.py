@@ -94,7 +94,8 @@ def _places(study: StudyFolder) -> Iterator[str]:
     root = study.root.resolve()
     yield str(root)
     yield root.as_posix()
-    if len(root.name) >= _MIN_FOLDER:
+    # A name of letters alone, such as "emotions", is a word that stands in any description.
+    if len(root.name) >= _MIN_FOLDER and not root.name.isalpha():
         yield root.name
     home = Path.home()
     # /root and C:\ are everybody's; /home/NAME is somebody's.

@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from data_schema.publishing.identifiers import Identifier
 from data_schema.publishing.runs_of_bytes import PRINTABLE, base64_runs, runs, wide_runs, words
+from data_schema.vocabularies import EMOTIONS, POLARITIES, TASKS
 
 #: Identifiers of fewer bytes are short: eight random bytes are equal to one of a hundred such once in 2^57.
 _SHORT = 8
@@ -37,6 +38,14 @@ _FEW = 32
 #: What numbers and the space between them are made of.
 _NO_LETTERS = b"0123456789.+- \t\r\n"
 _BEGIN = 7
+#: Words that stand in every dataset, and that somebody may have been called by.
+_ORDINARY = frozenset(
+    {
+        *(word.lower() for word in (*EMOTIONS, *POLARITIES, *TASKS)), "face", "gaze", "stimulus", "video", "human", "simulated",
+        "model", "self", "annotator", "rater", "expert", "participant", "subject", "lab", "test", "train", "validation", "left",
+        "right", "none", "pilot", "demo",
+    }
+)  # fmt: skip
 #: JSON in JSON in JSON.
 _MAX_NESTING = 3
 
@@ -85,12 +94,13 @@ class Needles:
         self._by_anchor: dict[bytes, list[_Needle]] = {}
         #: Without any Latin letter or digit: found byte by byte.
         self._direct: list[tuple[Identifier, tuple[bytes, ...]]] = []
-        #: A code of digits alone is a number anywhere else than after "sub-" or alone in a cell of the right column.
-        self._numbers: dict[str, Identifier] = {}
+        #: A code of digits alone is a number, and "expert" a word, anywhere else than after "sub-" or alone in a cell of the
+        #: right column.
+        self._ordinary: dict[str, Identifier] = {}
         for item in self.identifiers:
             text = item.text.strip()
-            if text.isdigit() and item.kind in ("participant", "annotator"):
-                self._numbers[text] = item
+            if item.kind in ("participant", "annotator") and (text.isdigit() or text.lower() in _ORDINARY):
+                self._ordinary[text] = item
                 self._add(item, f"sub-{text}")
             elif text:
                 self._add(item, text)
@@ -152,16 +162,16 @@ class Needles:
         return not any(anchor in lower or wide in lower for anchor, wide in self._wide.items())
 
     def search_cell(self, column: str, value: str) -> Iterator[Identifier]:
-        """Search one cell of a table for codes of digits alone, which are codes only where they name somebody."""
-        if value in self._numbers and any(
+        """Search one cell of a table for codes that are numbers or words, and codes only where they name somebody."""
+        if value in self._ordinary and any(
             word in column.lower() for word in ("participant", "subject", "annotator", "rater")
         ):
-            yield self._numbers[value]
+            yield self._ordinary[value]
 
     @property
-    def numbers(self) -> bool:
-        """True if a code of digits alone is sought."""
-        return bool(self._numbers)
+    def in_cells(self) -> bool:
+        """True if codes are sought that count in cells alone."""
+        return bool(self._ordinary)
 
     def _text(self, data: bytes, opener: Opener | None) -> Iterator[tuple[str, Identifier]]:
         yield from (("", item) for item in self._spelled(data, data))

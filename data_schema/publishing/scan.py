@@ -178,7 +178,7 @@ def _search_part(
         return
     for how, item in needles.search(content, text=text):
         yield ", ".join(part for part in (where, how) if part), item
-    if text and needles.numbers:
+    if text and needles.in_cells:
         column = where.rpartition("column ")[2]
         for value in content.decode("utf-8", "replace").splitlines():
             for item in needles.search_cell(column, value):

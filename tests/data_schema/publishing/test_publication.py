@@ -27,8 +27,9 @@ from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.session import markers
 from data_schema.session.layout import ANCHORS, FLIPS, GAZE, PRESENTATIONS, TABLES
 from data_schema.session.reader import open_session
+from data_schema.signals.faces import MtcnnDetector
 from tests.data_schema.publishing.planting import add_marker, set_consent, set_facts
-from tests.data_schema.studies import add_session, label_all, make_study
+from tests.data_schema.studies import add_face_session, add_session, label_all, make_study, read_frames
 
 ALL = {"gaze": True, "video": True, "sharing": True, "face_sharing": True}
 NOTE = "her brother waited outside in the corridor"
@@ -156,6 +157,25 @@ def test_a_face_that_may_be_seen_covered_is_covered(study, tmp_path):
     # The synthetic picture shows no face, so nobody knows where it would be: all is grey.
     assert all(np.ptp(picture.astype(int)) <= 4 for _, picture in frames)
     assert np.allclose([time for time, _ in frames], (times - times[0]) / 1e6, atol=1e-4)
+
+
+def test_a_real_face_is_covered_in_every_frame_and_the_room_is_not(tmp_path, shared_data):
+    study = make_study(tmp_path / "study", 0, more="[quality]\nmax_gaze_loss = 1\n")
+    frames = read_frames(shared_data / "face_video" / "single_face.mp4")
+    set_consent(add_face_session(study, "P001", frames, n_trials=1), **ALL)
+    build_clip_index(study)
+    (recording,) = open_publication(study, force_faces="blurred").recordings
+    with recording.open() as session:
+        session.write_face_video(tmp_path / "covered.mp4")
+    covered = read_frames(tmp_path / "covered.mp4")
+    grey = np.array([(np.abs(picture.astype(int) - 128).max(axis=2) < 6).mean() for picture in covered])
+    # Half a second before the clip and after it nobody looked for the face: all is covered there.
+    assert (grey[:15] > 0.99).all()
+    assert (grey[-14:] > 0.99).all()
+    assert (grey[20:70] < 0.6).all()
+    detector = MtcnnDetector()
+    assert all(detector.detect(picture) for picture in frames[:72:12])
+    assert not any(detector.detect(picture) for picture in covered[::6])
 
 
 def test_times_count_from_the_recording_s_own_start(study):

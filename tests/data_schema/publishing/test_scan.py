@@ -210,6 +210,15 @@ def test_a_code_of_digits_is_a_code_only_where_it_names_somebody(tmp_path):
     assert {item.file for item in scan_folder(tmp_path, [code])} == {"people.parquet", "names.tsv"}
 
 
+def test_an_annotator_called_by_an_ordinary_word_is_found_where_annotators_stand(tmp_path):
+    code = Identifier("annotator", "expert")
+    (tmp_path / "readme.md").write_text("Labels of one expert.\n", encoding="utf-8")
+    pd.DataFrame({"view": ["expert"]}).to_parquet(tmp_path / "views.parquet")
+    assert scan_folder(tmp_path, [code]) == []
+    pd.DataFrame({"annotator_id": ["expert"]}).to_parquet(tmp_path / "labels.parquet")
+    assert {item.file for item in scan_folder(tmp_path, [code])} == {"labels.parquet"}
+
+
 def test_an_identifier_across_two_blocks_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr("data_schema.publishing.containers.BLOCK", 1000)
     monkeypatch.setattr("data_schema.publishing.containers.OVERLAP", 100)
