@@ -21,7 +21,7 @@ def croissant(
     force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
 ) -> None:
     """Publish Parquet tables with their Croissant 1.1 description, checked by mlcroissant."""
-    from data_schema.cli.exports.parquet import say_unanswered
+    from data_schema.cli.exports.parquet import say_stale, say_unanswered
     from data_schema.cli.talk import progress_bar
     from data_schema.errors import UsageError
     from data_schema.publishing.croissant import CROISSANT_NAME, add_croissant, check_croissant, write_croissant
@@ -37,12 +37,14 @@ def croissant(
 
     if out is not None:
         check_target(out, "croissant", force)
-    publication = open_publication(find_study(study))
+    folder = find_study(study)
+    publication = open_publication(folder)
+    say_stale(folder)
     warnings: list[str] = []
 
-    def describe(folder: Path, numbers: Numbers, declared: tuple[PublishedTable, ...]) -> None:
-        write_croissant(publication, numbers, declared, folder)
-        warnings.extend(check_croissant(folder / CROISSANT_NAME))
+    def describe(made: Path, numbers: Numbers, declared: tuple[PublishedTable, ...]) -> None:
+        write_croissant(publication, numbers, declared, made)
+        warnings.extend(check_croissant(made / CROISSANT_NAME))
 
     if out is not None:
         with progress_bar("recordings") as progress:

@@ -25,7 +25,7 @@ def csv(
     force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
 ) -> None:
     """Publish the study as CSV files with a codebook and scripts that read them into R and SPSS."""
-    from data_schema.cli.exports.parquet import say_unanswered
+    from data_schema.cli.exports.parquet import say_stale, say_unanswered
     from data_schema.publishing.datasheet import unanswered
     from data_schema.publishing.folder import check_target
     from data_schema.publishing.publication import open_publication
@@ -33,7 +33,9 @@ def csv(
     from data_schema.study import find_study
 
     check_target(out, "csv", force)
-    publication = open_publication(find_study(study))
+    folder = find_study(study)
+    publication = open_publication(folder)
+    say_stale(folder)
     result = export_csv(publication, out, decimal=decimal.value, force=force)
     typer.echo(
         f"{out}: {len(result.tables)} tables; {result.numbers.clips} clips of {result.numbers.participants} participants"

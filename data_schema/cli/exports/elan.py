@@ -14,7 +14,7 @@ def elan(
     force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
 ) -> None:
     """Publish labels, marks and eye movements as ELAN files (.eaf), one a recording."""
-    from data_schema.cli.exports.parquet import say_unanswered
+    from data_schema.cli.exports.parquet import say_stale, say_unanswered
     from data_schema.cli.talk import progress_bar
     from data_schema.publishing.datasheet import unanswered
     from data_schema.publishing.elan.export import export_elan
@@ -24,7 +24,9 @@ def elan(
     from data_schema.wording import counted
 
     check_target(out, "elan", force)
-    publication = open_publication(find_study(study))
+    folder = find_study(study)
+    publication = open_publication(folder)
+    say_stale(folder)
     with progress_bar("recordings") as progress:
         n = export_elan(publication, out, force=force, video=video, progress=progress)
     typer.echo(f"{out}: {counted(n, 'file')}, {counted(len(publication.clips), 'clip')}")

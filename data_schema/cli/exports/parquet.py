@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from data_schema.study.folder import StudyFolder
 
 
 def parquet(
@@ -22,7 +26,9 @@ def parquet(
     from data_schema.study import find_study
 
     check_target(out, "parquet", force)
-    publication = open_publication(find_study(study))
+    folder = find_study(study)
+    publication = open_publication(folder)
+    say_stale(folder)
     with progress_bar("recordings") as progress:
         result = export_parquet(publication, out, force=force, gaze=gaze, progress=progress)
     numbers = result.numbers
@@ -34,6 +40,19 @@ def parquet(
         typer.echo(f"  held back: {item.what}: {item.count} ({item.why})", err=True)
     say_unanswered(unanswered(publication))
     typer.echo(f"Read {out / 'README.md'}; next: emer export croissant {study} --for {out}", err=True)
+
+
+def say_stale(study: StudyFolder) -> None:
+    """Say that signals are missing, which the export then computes itself, on one core."""
+    from data_schema.clips.index import load_clip_index
+    from data_schema.derived import stale_clips
+
+    stale = stale_clips(study, load_clip_index(study))
+    if stale:
+        typer.echo(
+            f"note: {len(stale)} clips have no signals yet; they are computed now. Faster on all cores: emer signals {study.root}",
+            err=True,
+        )
 
 
 def say_unanswered(keys: list[str]) -> None:
