@@ -50,7 +50,7 @@ def say_stale(study: StudyFolder) -> None:
     stale = stale_clips(study, load_clip_index(study))
     if stale:
         typer.echo(
-            f"note: {len(stale)} clips have no signals yet; they are computed now. Faster on all cores: emer signals {study.root}",
+            f"note: {len(stale)} clips have no signals yet; they are computed now. On all cores: emer signals {study.root}",
             err=True,
         )
 
