@@ -40,6 +40,8 @@ KINDS: dict[str, str] = {
 }
 _REPORTS = frozenset({".html", ".json", ".csv", ".parquet", ".png", ".svg", ".jpg", ".mp4", ".npz", ".npy", ".pdf"})
 _TEXTS = frozenset({".txt", ".log", ".md", ".jsonl", ".ndjson", ".yaml", ".yml", ".ini", ".srt"})
+#: Folders that hold what the study is made of.
+_MATERIAL = frozenset({"stimuli", "texts", "questionnaires"})
 _SQLITE_SIDES = ("-wal", "-shm", "-journal")
 _BUNDLE_FORMAT = "emer-bundle"
 
@@ -114,7 +116,8 @@ def make_plan(
         taken.append(path)
 
     for path in _named(root, traces):
-        take("delete", path)
+        # What the study is made of is no participant's: such a name is chance, or a mistake that somebody has to look at.
+        take("by hand" if path.relative_to(root).parts[0] in _MATERIAL else "delete", path)
     for kind, folder in _special(root):
         if any(folder.is_relative_to(place) for place in taken):
             continue

@@ -388,6 +388,14 @@ def test_what_no_program_can_mend_is_named_before_anything_is_done(study):
     assert study.session_path(GONE, "01").is_file()
 
 
+def test_a_stimulus_that_is_called_like_a_participant_is_not_deleted(study):
+    study.stimuli_dir.mkdir()
+    (study.stimuli_dir / f"{GONE}.mp4").write_bytes(b"a clip")
+    with pytest.raises(StudyError, match=r"stimuli/P002\.mp4.*cannot be changed.*nothing was changed"):
+        withdraw_participant(study, GONE)
+    assert (study.stimuli_dir / f"{GONE}.mp4").is_file()
+
+
 def test_what_is_left_over_is_found_and_the_withdrawal_not_called_done(study, monkeypatch):
     monkeypatch.setattr("data_schema.withdrawal.withdraw._CLEANERS", {"entries": lambda path, traces: 0})
     with pytest.raises(EmerError, match=r"still names the participant"):
