@@ -27,10 +27,10 @@ class ShardArrays:
     def __init__(self, file: h5py.File) -> None:
         self._file = file
         self._datasets: dict[str, _Chunked] = {}
-        self._ends: npt.NDArray[np.int64] | None = None
+        self._jpeg = _JpegFaces(file) if FACES_JPEG.name in file else None
 
     def __contains__(self, name: str) -> bool:
-        return name in self._file or (name == "faces" and FACES_JPEG.name in self._file)
+        return name in self._file or (name == "faces" and self._jpeg is not None)
 
     def close(self) -> None:
         """Close the file."""
@@ -47,32 +47,40 @@ class ShardArrays:
         OSError, RuntimeError, ValueError, IndexError
             If it cannot be read.
         """
-        if name == "faces" and FACES_JPEG.name in self._file:
-            return self._read_jpeg(row)
+        if name == "faces" and self._jpeg is not None:
+            return self._jpeg.read(row)
         if name not in self._datasets:
             self._datasets[name] = _Chunked(self._file[name])
         return self._datasets[name].read(row)
 
-    def _read_jpeg(self, row: int) -> npt.NDArray[np.uint8]:
-        if self._ends is None:
-            self._ends = self._file[FACES_JPEG_ENDS.name][:]
+
+class _JpegFaces:
+    """Face crops that are packed as JPEG. What every clip needs is looked up once: it costs as much as unpacking a face."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._packed = file[FACES_JPEG.name]
+        self._ends: npt.NDArray[np.int64] = file[FACES_JPEG_ENDS.name][:]
+        # An attribute, so that a clip without any face has its shape.
+        self._side = int(self._packed.attrs["size_px"])
+
+    def read(self, row: int) -> npt.NDArray[np.uint8]:
+        """Return the crops of a clip, RGB."""
         if not 0 <= row < len(self._ends):
             raise IndexError(f"there are {len(self._ends)} rows")
-        ends = self._ends[row]
         begin = int(self._ends[row - 1, -1]) if row else 0
-        packed: npt.NDArray[np.uint8] = self._file[FACES_JPEG.name][begin : int(ends[-1])]
-        starts = np.concatenate(([begin], ends[:-1])) - begin
-        pictures = [packed[a:b] for a, b in zip(starts.tolist(), (ends - begin).tolist(), strict=True)]
-        # An attribute, so that a clip without any face has its shape.
-        side = int(self._file[FACES_JPEG.name].attrs["size_px"])
-        faces = np.zeros((len(ends), side, side, 3), dtype=np.uint8)
-        for face, picture in zip(faces, pictures, strict=True):
+        ends = self._ends[row].tolist()
+        faces = np.zeros((len(ends), self._side, self._side, 3), dtype=np.uint8)
+        packed: npt.NDArray[np.uint8] = self._packed[begin : ends[-1]]
+        place = 0
+        for i, end in enumerate(ends):
+            picture = packed[place : end - begin]
+            place = end - begin
             if len(picture):
-                # RGB at once: to turn BGR around costs as much as to decode.
+                # RGB at once: to turn BGR around costs as much as to unpack.
                 unpacked = cv2.imdecode(picture, cv2.IMREAD_COLOR_RGB)
-                if unpacked is None or unpacked.shape != face.shape:
+                if unpacked is None or unpacked.shape != faces.shape[1:]:
                     raise ValueError("a JPEG of a face is damaged")
-                face[:] = unpacked
+                faces[i] = unpacked
         return faces
 
 
