@@ -237,6 +237,7 @@ def _gaze_sidecar(
     task: RunTask, session: PublishedSession, facts: GazeFacts, eye: str, with_openness: bool
 ) -> dict[str, Any]:
     rate = session.tracker.rate_hz
+    by_tobii = "tobii" in session.tracker.name.lower()
     about: dict[str, Any] = {
         "TaskName": task.task["TaskName"],
         "Simulated": True if task.recording.simulated else None,
@@ -246,8 +247,8 @@ def _gaze_sidecar(
         "SamplingFrequency": round(rate, 4) if math.isfinite(rate) else 0.0,
         "StartTime": facts.first_us / 1e6,
         "ManufacturersModelName": session.tracker.name or None,
-        "Manufacturer": "Tobii" if "tobii" in session.tracker.name.lower() else None,
-        "EyeTrackingMethod": "simulated" if task.recording.simulated else "P-CR",
+        "Manufacturer": "Tobii" if by_tobii else None,
+        "EyeTrackingMethod": "simulated" if task.recording.simulated else "P-CR" if by_tobii else None,
         "RawDataFilters": "none by this toolkit; what the tracker itself does is not known",
         "SampleCount": facts.n_samples,
         "ValidShare": round(facts.valid[eye] / facts.n_samples, 6),
