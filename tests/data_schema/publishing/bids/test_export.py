@@ -6,20 +6,27 @@ import json
 import pickle
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from data_schema.cli.exports import app
+from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
+from data_schema.importers.bids import import_bids
 from data_schema.publishing.bids import export_bids
 from data_schema.publishing.bids.dataset import plan_runs, run_names
 from data_schema.publishing.bids.names import labels, task_label
 from data_schema.publishing.bids.run import write_run
 from data_schema.publishing.publication import open_publication
+from data_schema.session.layout import GAZE
+from data_schema.session.reader import open_session
 from data_schema.study.folder import StudyFolder
-from tests.data_schema.publishing.bids.conftest import Published, build_study
+from tests.data_schema.publishing.bids.conftest import PUBLISH, Published, build_study, consent
 from tests.data_schema.publishing.bids.validator import validate
+from tests.data_schema.studies import make_study
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -124,3 +131,37 @@ def test_two_names_that_bids_cannot_tell_apart_are_an_error() -> None:
     with pytest.raises(ExportError, match="no letter"):
         labels(["--"], "participant")
     assert task_label("Clips & eyes, 2nd study") == "ClipsEyes2ndStudy" and task_label("…") == "emotion"
+
+
+def test_a_tracker_of_one_eye_gives_one_recording(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", n_participants=1, n_trials=1, more=PUBLISH.format(more=""), with_video=False)
+    path = study.session_path("P001", "01")
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        rows = file[GAZE.path][:]
+        for name in ("gaze_norm", "gaze_user_mm", "origin_user_mm", "pupil_mm"):
+            rows[f"right_{name}"] = np.nan
+        for name in ("gaze_valid", "pupil_valid", "origin_valid"):
+            rows[f"right_{name}"] = 0
+        file[GAZE.path][:] = rows
+    build_clip_index(study)
+    export_bids(study, tmp_path / "out", workers=1)
+    recordings = {path.name.split("_recording-")[1] for path in (tmp_path / "out").rglob("*_recording-eye*.tsv.gz")}
+    assert recordings == {"eye1_physio.tsv.gz", "eye1_physioevents.tsv.gz"}
+    done = import_bids(tmp_path / "out", tmp_path / "back")
+    with open_session(done.runs[0].path) as session:
+        rows = session.table(GAZE)[:]
+    assert rows["left_gaze_valid"].any() and not rows["right_gaze_valid"].any()
+
+
+def test_a_covered_face_is_named_so_and_keeps_its_times(tmp_path: Path) -> None:
+    study = make_study(
+        tmp_path / "study", n_participants=1, n_trials=1, more=PUBLISH.format(more="").replace('"video"', '"blurred"')
+    )
+    consent(study.session_path("P001", "01"), face_sharing=1)
+    build_clip_index(study)
+    export_bids(study, tmp_path / "out", workers=1)
+    (sidecar,) = (tmp_path / "out").rglob("*_video.json")
+    about = json.loads(sidecar.read_text(encoding="utf-8"))
+    (frames,) = (tmp_path / "out").rglob("*_recording-face_physio.tsv.gz")
+    assert about["FaceBlurred"] is True and "blurred" in about["Description"]
+    assert about["VideoFrameCount"] == len(pd.read_csv(frames, sep="\t", header=None))
