@@ -35,7 +35,6 @@ from data_schema.signals.gaze import (
     finite_rows,
     sample_interval_us,
     stand_in,
-    true_runs,
 )
 from data_schema.signals.noise import check_window, reduce_noise
 from data_schema.signals.saccades import saccade_table
@@ -260,7 +259,8 @@ def classify_directions(
     kind[~seen] = SampleKind.NO_EYES
 
     interval_us = sample_interval_us(t_us) if len(t_us) > 1 else 0.0
-    starts, ends = _merge(*true_runs(slow), t_us, direction, parameters)
+    # Nobody knows what the eye did while the tracker sent nothing, so a hole in time ends a fixation as a loss does.
+    starts, ends = _merge(*contiguous_runs(t_us, slow), t_us, direction, parameters)
     # A sample stands for the interval after it, so one sample lasts one interval. A tenth of it is left to the stamps:
     # eighteen samples of 300 Hz are 60 ms although their stamps may say 59.999.
     durations_us = (t_us[ends] - t_us[starts]) + 1.1 * interval_us

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from data_schema.signals.gaze import Bool, Float, Int, true_runs
+from data_schema.signals.gaze import Bool, Float, Int, contiguous_runs
 from data_schema.signals.velocity import angle_of_unit_vectors_deg, unit_vectors
 
 #: One saccade: its samples, its times, the visual angle between its ends, its highest velocity.
@@ -24,7 +24,7 @@ SACCADE_DTYPE = np.dtype(
 def saccade_table(
     fast: Bool, t_us: Int, direction: Float, velocity_deg_s: Float, interval_us: float
 ) -> npt.NDArray[np.void]:
-    """Describe runs of fast samples.
+    """Describe runs of fast samples; a hole in time ends one.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def saccade_table(
         The amplitude is the angle between gaze at the first and at the last sample: the straight way, not the path.
         The peak is that of the window's mean velocity; a window longer than the saccade flattens it.
     """
-    starts, ends = true_runs(fast)
+    starts, ends = contiguous_runs(t_us, fast)
     table = np.zeros(len(starts), dtype=SACCADE_DTYPE)
     if not len(starts):
         return table

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from data_schema.signals.fixations import IVTParameters, SampleKind, classify, find_eye_movements
+from data_schema.signals.fixations import IVTParameters, SampleKind, classify, classify_directions, find_eye_movements
 from data_schema.signals.gaze import ScreenGeometry, combine_eyes, fill_gaps, select_eye
 
 from .recordings import gaze_rows, prolab_ivt, prolab_rows, spectrum_600hz, stamps
@@ -116,6 +116,26 @@ def test_losses_are_marked_and_bridged_only_on_request():
     long = np.full((300, 2), 0.5)
     long[100:180] = np.nan  # 133 ms
     assert (classify_norm(long, parameters=IVTParameters(max_gap_ms=75.0)).kind[100:180] == NO_EYES).all()
+
+
+@pytest.mark.parametrize(("hole_us", "n_fixations"), [(70_000, 1), (80_000, 2), (10_000_000, 2)])
+def test_a_fixation_ends_where_the_tracker_sent_nothing(hole_us, n_fixations):
+    t_us = stamps(600, 300.0)
+    t_us[300:] += hole_us - (t_us[300] - t_us[299])
+    ahead = np.tile([0.0, 0.0, -1.0], (600, 1))
+    found = classify_directions(t_us, ahead)
+    assert len(found.fixations) == n_fixations
+    seconds = (found.fixations["t_end_us"] - found.fixations["t_start_us"]).sum() / 1e6
+    assert seconds == pytest.approx(2.0 + (hole_us / 1e6 if n_fixations == 1 else 0.0), abs=0.01)
+
+
+def test_a_saccade_ends_where_the_tracker_sent_nothing():
+    t_us = stamps(200, 300.0)
+    t_us[100:] += 5_000_000
+    turned = np.radians(np.arange(200) * 0.5)  # 150 deg/s throughout
+    found = classify_directions(t_us, np.column_stack([np.sin(turned), np.zeros(200), -np.cos(turned)]))
+    assert found.saccades["amplitude_deg"] == pytest.approx([49.5, 49.5], abs=0.01)
+    assert (found.saccades["t_end_us"] - found.saccades["t_start_us"]).max() < 400_000
 
 
 def test_gaps_are_filled_by_straight_lines():
