@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from data_schema.errors import DataImportError
 from data_schema.importers.dialects import EYES, Columns
+from data_schema.importers.screen_size import ScreenMeasure
 from data_schema.importers.survey import RecordingSurvey, block_columns, sample_rows
 from data_schema.importers.text import Block, Float, Int, TextColumn, TextTable
 from data_schema.session.layout import GAZE, OPENNESS
@@ -77,6 +78,8 @@ class SampleConverter:
         self.n_duplicates = 0
         #: Eye samples that hold a gaze point although they are marked as invalid.
         self.n_invalid_with_gaze = 0
+        #: The screen as gaze in millimetres and as a share of it tell.
+        self.measured = ScreenMeasure()
 
     def rows(self, block: Block, start: int, stop: int) -> tuple[Rows, Rows]:
         """Return gaze and openness rows of the samples between two rows of a block; both may be empty."""
@@ -96,6 +99,10 @@ class SampleConverter:
                 self._fill_sdk_eye(rows, eye, values, words, block.first_row + start)
             else:
                 self._fill_eye(rows, eye, values, words)
+            seen = rows[rows[f"{eye}_gaze_valid"] == 1]
+            self.measured.add(
+                seen[f"{eye}_gaze_norm"].astype(np.float64), seen[f"{eye}_gaze_user_mm"].astype(np.float64)
+            )
         return rows, self._openness(values, t_us, device_us)
 
     # ------------------------------------------------------------------ which rows, when

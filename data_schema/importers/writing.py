@@ -223,6 +223,7 @@ class _GrowingSession:
     def complete(self, progress: Progress | None) -> None:
         """Write everything that comes after the samples, close the file and check it."""
         planned = self.planned
+        self._check_screen()
         if planned.openness is not None:
             for rows in _separate_openness(planned.openness):
                 self._write(OPENNESS.path, rows)
@@ -241,6 +242,16 @@ class _GrowingSession:
         errors = [finding for finding in self._findings if finding.level == "error"]
         if errors:
             raise DataImportError(f"{planned.survey.table.path.name}: the session file would not be sound: {errors[0]}")
+
+    def _check_screen(self) -> None:
+        screen, name = self.planned.screen, self.planned.survey.table.path.name
+        found = self._converter.measured.contradiction(screen.width_mm, screen.height_mm)
+        if found:
+            raise DataImportError(
+                f"{name}: gaze in millimetres and on the display area tell of a screen of {found}, but study.toml says "
+                f"{screen.width_px}x{screen.height_px} px and {screen.width_mm:g}x{screen.height_mm:g} mm. Mend [screen] in "
+                "study.toml: all angles hang on it, and all sessions share it."
+            )
 
     def _write_consent(self, t_us: int) -> None:
         granted = self._options.consent

@@ -368,3 +368,38 @@ def test_media_that_did_not_fill_the_screen_are_noted(tmp_path: Path, box: tuple
     rows = [row + [str(value) if row[-2] else "" for value in box] for row in prolab_rows(shown=SHOWN)]
     (one,) = run_import(make_study(tmp_path / "s"), "prolab", write_text(tmp_path / "x.tsv", header, rows))
     assert any("did not fill the screen" in note for note in one.notes) == said
+
+
+@pytest.mark.parametrize(
+    ("columns", "screen", "said"),
+    [
+        (
+            (),
+            "width_mm = 600.0\nheight_mm = 340.0",
+            "528x297 mm, but study.toml says 1920x1080 px and 600x340 mm.*Mend",
+        ),
+        # Without a resolution in the file it could not be seen otherwise that pixels are those of another screen.
+        (("Recording resolution",), "width_px = 2560\nheight_px = 1440", "704x396 mm, but .* 2560x1440 px and 528x297"),
+        ((), "", ""),
+    ],
+)
+def test_millimetres_that_contradict_the_screen_are_told(
+    tmp_path: Path, columns: tuple[str, ...], screen: str, said: str
+) -> None:
+    header, rows = prolab_header(), prolab_rows(200)
+    place = {name: number for number, name in enumerate(header)}
+    for row in rows:
+        for eye in ("left", "right"):
+            for axis, scale in (("X", 528.0 / 1920.0), ("Y", 297.0 / 1080.0)):
+                px = row[place[f"Gaze point {eye} {axis} [DACS px]"]]
+                if px:
+                    row[place[f"Gaze point {eye} {axis} [DACS mm]"]] = f"{int(px) * scale:.1f}".replace(".", ",")
+    header, rows = without(header, rows, *columns) if columns else (header, rows)
+    study = make_study(tmp_path / "study", f"[screen]\n{screen}\n")
+    path = write_text(tmp_path / "x.tsv", header, rows)
+    if said:
+        with pytest.raises(DataImportError, match=said):
+            run_import(study, "prolab", path)
+        assert not list(study.root.rglob("*.h5*"))
+    else:
+        assert len(run_import(study, "prolab", path)) == 1
