@@ -54,7 +54,8 @@ class PublishSection(Section):
     )
     faces: Literal["video", "blurred", "landmarks", "features", "none"] = Field(
         "features",
-        description="The most that is published of a face. Consent bounds it: video, blurred need face_sharing, the others video.",
+        description="The most that is published of a face. Consent bounds it: video, blurred need face_sharing, the others "
+        "video.",
     )
     free_text: Literal["withhold", "include"] = Field(
         "withhold", description="Participants' own words and comments of annotators; people write names into them."
