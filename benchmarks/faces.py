@@ -26,6 +26,8 @@ import numpy.typing as npt
 from benchmarks.figure import figure
 from benchmarks.numbered_video import FPS, SIZE, START_US
 from collection.recorder.encoder import VideoEncoder
+from data_schema.derived import FaceParameters
+from data_schema.derived.faces import face_slots
 from data_schema.session import open_session
 from data_schema.session.reader import Session
 from data_schema.session.video import SessionVideo, VideoStream
@@ -37,7 +39,6 @@ from data_schema.signals.faces import (
     MtcnnDetector,
     TrackingParameters,
     clip_faces,
-    sample_frames,
     similarity_transform,
 )
 
@@ -163,7 +164,9 @@ def whole_pass(session: Session, folder: Path, seconds: float, rounds: int) -> l
     if video is None:
         raise RuntimeError("the benchmark's session has no video")
     times = video.frame_times_us
-    wanted = sample_frames(times, int(times[0]), int(times[-1]) + 1, RATE_HZ)
+    first_us, end_us = int(times[0]), int(times[-1]) + 1
+    n_frames = FaceParameters(rate_hz=RATE_HZ).frames_of((end_us - first_us) / 1e6)
+    wanted = np.unique(face_slots(times, first_us, end_us, n_frames))
     remuxed = folder / "session.mp4"
     video.remux(remuxed)
     tracker, numbers = FaceTracker(detector), set(wanted.tolist())

@@ -7,7 +7,7 @@ these two. What has another key is out of date.
 
 from __future__ import annotations
 
-from data_schema.derived.clips import ClipFeatures, DerivedClip, SessionDeriver, derive_clip
+from data_schema.derived.clips import ClipFeatures, DerivedClip, SessionDeriver
 from data_schema.derived.opening import open_derived
 from data_schema.derived.parameters import DerivedSettings, FaceParameters, derived_settings, signal_parameters
 from data_schema.derived.sessions import DeriveSummary, DeriveTask, derive_session, derive_tasks, stale_clips
@@ -25,7 +25,6 @@ __all__ = [
     "FaceParameters",
     "SessionDeriver",
     "clip_spans",
-    "derive_clip",
     "derive_session",
     "derive_tasks",
     "derived_path",

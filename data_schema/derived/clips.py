@@ -219,20 +219,3 @@ def clip_keys(session_sha256: str, span: ClipSpan, settings: DerivedSettings) ->
     }
     made_of: dict[str, Any] = keys | {"names": list(SUMMARY_FEATURE_NAMES)}
     return keys | {"features": part_key("features", session_sha256, span.as_json(), made_of, FEATURE_VERSION)}
-
-
-def derive_clip(session: Session, clip: ClipSpan, settings: DerivedSettings, store: DerivedStore) -> DerivedClip:
-    """Return the derived data of one clip: what is fresh is read, the rest computed and stored.
-
-    Raises
-    ------
-    SessionFileError
-        If the session cannot be read.
-    ExportError
-        If the derived data cannot be stored.
-    """
-    deriver = SessionDeriver(session, settings, store)
-    try:
-        return deriver.clip(clip)
-    finally:
-        deriver.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_schema.derived import clip_spans, derived_path, derived_settings
+from data_schema.derived import derive_tasks, derived_settings
 from data_schema.derived.sessions import check_unchanged
 from data_schema.errors import EmerError
 from data_schema.exports.manifest import MANIFEST_NAME, read_manifest
@@ -46,18 +46,17 @@ def shard_tasks(
 ) -> dict[str, ShardTask]:
     """Return one task a session, by the shard's path within the export; the longest first."""
     tasks = {}
-    for name, group in clips.groupby("session_file", sort=True):
-        path = (study.root / str(name)).resolve()
-        shard = f"shards/{path.stem}.h5"
+    for name, derive in derive_tasks(study, clips).items():
+        shard = f"shards/{name}.h5"
         tasks[shard] = ShardTask(
-            str(path),
-            str(group["session_sha256"].iloc[0]),
-            clip_spans(group),
+            derive.session_path,
+            derive.session_sha256,
+            derive.clips,
             settings,
             str((partial / shard).resolve()),
-            str(derived_path(study.derived_dir.resolve(), path)),
+            derive.target,
         )
-    return dict(sorted(tasks.items(), key=lambda item: (-sum(clip.duration_s for clip in item[1].clips), item[0])))
+    return tasks
 
 
 def clean(partial: Path, keep: set[str]) -> None:

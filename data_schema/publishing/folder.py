@@ -131,14 +131,6 @@ def read_marker(folder: Path) -> dict[str, Any]:
     return content
 
 
-def is_publication(folder: Path) -> bool:
-    """Tell whether a folder is a finished publication."""
-    try:
-        return bool(read_marker(folder))
-    except ExportError:
-        return False
-
-
 def read_checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file of a publication by its relative name.
 

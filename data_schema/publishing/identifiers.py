@@ -101,8 +101,3 @@ def _places(study: StudyFolder) -> Iterator[str]:
     # /root and C:\ are everybody's; /home/NAME is somebody's.
     if len(home.parts) > 2:
         yield str(home)
-
-
-def of_withdrawn(code: str) -> tuple[Identifier, ...]:
-    """Return what must not occur in a study folder after a participant has withdrawn."""
-    return (Identifier("participant", code),)

@@ -34,8 +34,6 @@ from data_schema.signals.quality import (
 )
 
 LEFT, RIGHT, BOTH = "left", "right", "both"
-#: Kinds of attempts whose targets were measured.
-MEASURED_KINDS: tuple[str, ...] = ("validation", "recheck")
 
 
 def judged_eyes(eyes: str) -> tuple[str, ...]:

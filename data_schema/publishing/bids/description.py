@@ -27,7 +27,6 @@ SOFTWARE = "EMER toolkit"
 NO_LICENCE = "No licence has been chosen yet: nobody may use this dataset until the study names one."
 #: What goes where the standard recommends a field that a study does not know; the standard's own word.
 UNKNOWN = "n/a"
-_README_WIDTH = 100
 
 
 def software_version() -> str:

@@ -91,31 +91,6 @@ class ClipFaces:
     mask: Bool
 
 
-def sample_frames(frame_times_us: Int, t_start_us: int, t_end_us: int, rate_hz: float) -> Int:
-    """Choose the frames of a clip that are looked at: the first at or after each tick of a clock.
-
-    Parameters
-    ----------
-    frame_times_us : ndarray of int64, shape (n,)
-        Capture times of the session, ascending.
-    t_start_us, t_end_us : int
-        The clip; its end is not part of it.
-    rate_hz : float
-        Ticks a second, counted from the start of the clip. More than the camera's rate takes every frame once.
-
-    Returns
-    -------
-    ndarray of int64, shape (m,)
-        Numbers of frames, ascending, each once.
-    """
-    first, last = np.searchsorted(frame_times_us, [t_start_us, t_end_us])
-    n_ticks = int(np.ceil((t_end_us - t_start_us) * rate_hz / 1e6)) if t_end_us > t_start_us else 0
-    ticks = t_start_us + np.arange(n_ticks) * (1e6 / rate_hz)
-    # Half a millisecond early: a camera's jitter must not cost a frame of its nominal rate.
-    frames = np.searchsorted(frame_times_us, ticks - 500.0).clip(first, None)
-    return np.asarray(np.unique(frames[frames < last]), dtype=np.int64)
-
-
 def face_stream(
     frames: Iterable[FrameInput],
     tracker: FaceTracker,
@@ -169,35 +144,8 @@ def face_stream(
                     quality.overexposed_share,
                 )
                 if wanted is None or frame in wanted:
-                    # By the points as they are stored: whoever cuts the face out later gets the same picture.
-                    stored = row["points_px"].astype(np.float64)
-                    crop = normalise_light(align_face(seen, stored, size_px), light)
+                    crop = normalise_light(align_face(seen, points, size_px), light)
         yield FaceFrame(row, crop)
-
-
-def analyse_faces(frames: Iterable[FrameInput], tracker: FaceTracker) -> Iterator[tuple[Rows, AnyPicture | None]]:
-    """Look at frames and hand each picture on with its row, for whoever wants to do more with it.
-
-    Parameters
-    ----------
-    frames : iterable of (frame, t_us, picture)
-    tracker : FaceTracker
-        Is reset first.
-
-    Yields
-    ------
-    row : ndarray of FACE_FRAME_DTYPE, shape ()
-    picture : as it came
-    """
-    pictures: list[AnyPicture | None] = [None]
-
-    def passing() -> Iterator[FrameInput]:
-        for frame, t_us, picture in frames:
-            pictures[0] = picture
-            yield frame, t_us, picture
-
-    for found in face_stream(passing(), tracker):
-        yield found.row, pictures[0]
 
 
 def clip_faces(
@@ -226,38 +174,6 @@ def clip_faces(
             crops[i], mask[i] = found.crop, True
     table = np.stack(rows) if rows else np.zeros(0, dtype=FACE_FRAME_DTYPE)
     return ClipFaces(table, numbers, crops, mask)
-
-
-def face_crops(
-    frames: Iterable[tuple[int, AnyPicture]], tracker: FaceTracker, n_frames: int, size_px: int = CROP_PX
-) -> tuple[Image, Bool]:
-    """Cut the face out of some frames.
-
-    Parameters
-    ----------
-    frames : iterable of (t_us, picture)
-        In the order of time, at most `n_frames`.
-    tracker : FaceTracker
-        Is reset first.
-    n_frames : int
-    size_px : int
-
-    Returns
-    -------
-    crops : ndarray of uint8, shape (n_frames, size_px, size_px, 3)
-        RGB; 0 where there is no face.
-    mask : ndarray of bool, shape (n_frames,)
-        True where there is one.
-    """
-    crops = np.zeros((n_frames, size_px, size_px, 3), dtype=np.uint8)
-    mask = np.zeros(n_frames, dtype=np.bool_)
-    tracker.reset()
-    for i, (t_us, picture) in enumerate(frames):
-        face = tracker.update(picture, t_us)
-        if face is not None:
-            crops[i] = align_face(picture, face.points_px, size_px)
-            mask[i] = True
-    return crops, mask
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ from data_schema.signals.faces import (
     FaceTracker,
     MtcnnDetector,
     align_face,
-    analyse_faces,
     clip_faces,
-    sample_frames,
     summarise_faces,
 )
 from tests.data_schema.signals.faces.scenes import KnownDetector, scene
@@ -136,16 +134,13 @@ def test_frames_that_cannot_be_decoded_are_rows_without_a_face():
     assert summary.longest_loss_s == pytest.approx(0.6)  # from frame 2 to frame 5
 
 
-def test_pictures_come_on_with_their_rows():
+def test_others_in_the_picture_are_counted():
     detector = KnownDetector()
     detector.faces = [(300.0, 180.0, 120.0), (80.0, 80.0, 60.0)]
-    image = scene(*detector.faces)
-    out = list(analyse_faces([(7, 0, image), (8, 200_000, None)], FaceTracker(detector)))
-    assert [int(row["frame"]) for row, _ in out] == [7, 8]
-    assert out[0][1] is image
-    assert out[1][1] is None
-    assert int(out[0][0]["n_faces"]) == 2
-    assert summarise_faces(np.stack([row for row, _ in out])).others_share == 0.5
+    rows = clip_faces([(7, 0, scene(*detector.faces)), (8, 200_000, None)], FaceTracker(detector)).rows
+    assert rows["frame"].tolist() == [7, 8]
+    assert int(rows["n_faces"][0]) == 2
+    assert summarise_faces(rows).others_share == 0.5
 
 
 def test_clips_without_frames_are_empty():
@@ -153,17 +148,3 @@ def test_clips_without_frames_are_empty():
     assert len(found.rows) == 0
     assert found.mask.tolist() == [False]
     assert np.isnan(summarise_faces(found.rows).missing_share)
-
-
-@pytest.mark.parametrize("jitter_us", [0, 8_000])
-def test_sampling_keeps_the_rate_at_uneven_times(jitter_us):
-    rng = np.random.default_rng(0)
-    times = 5_000_000 + np.round(np.arange(300) * 1e6 / 30).astype(np.int64) + rng.integers(0, jitter_us + 1, 300)
-    frames = sample_frames(times, int(times[0]), int(times[0]) + 8_000_000, 5.0)
-    assert len(frames) == 40
-    assert np.abs(np.diff(times[frames]) - 200_000).max() <= 33_334 + jitter_us
-    every = sample_frames(times, int(times[0]), int(times[0]) + 1_000_000, 500.0)
-    assert every.tolist() == np.flatnonzero(times < times[0] + 1_000_000).tolist()
-    assert len(sample_frames(times, 0, 1_000_000, 5.0)) == 0
-    gap = np.concatenate([times[:60], times[150:]])
-    assert len(sample_frames(gap, int(times[0]), int(times[0]) + 8_000_000, 5.0)) < 30

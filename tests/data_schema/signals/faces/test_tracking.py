@@ -13,8 +13,9 @@ from data_schema.signals.faces import (
     Face,
     FaceTracker,
     MtcnnDetector,
+    TrackingParameters,
     align_face,
-    face_crops,
+    clip_faces,
     similarity_transform,
 )
 
@@ -23,6 +24,10 @@ def read_video(path: Path, step: int) -> list[tuple[int, np.ndarray]]:
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))[::step]
         return [(int(frame.time * 1e6), frame.to_ndarray(format="rgb24")) for frame in frames]
+
+
+def numbered(frames: list[tuple[int, np.ndarray]]) -> list[tuple[int, int, np.ndarray]]:
+    return [(number, t_us, image) for number, (t_us, image) in enumerate(frames)]
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +67,10 @@ def test_alignment_brings_the_points_onto_the_template(scale):
 def test_real_face_is_found_in_every_frame_and_aligned(shared_data, detector):
     frames = read_video(shared_data / "face_video" / "single_face.mp4", 3)
     tracker = FaceTracker(detector)
-    crops, mask = face_crops(frames, tracker, len(frames))
-    assert mask.all()
+    found = clip_faces(numbered(frames), tracker, range(len(frames)))
+    assert found.mask.all() and found.rows["found"].all()
     assert tracker.n_detections <= len(frames) // 4
-    for crop in crops[::6]:
+    for crop in found.crops[::6]:
         big = cv2.copyMakeBorder(cv2.resize(crop, (224, 224)), 60, 60, 60, 60, cv2.BORDER_REPLICATE)
         faces = detector.detect(big)
         assert faces
@@ -76,7 +81,7 @@ def test_real_face_is_found_in_every_frame_and_aligned(shared_data, detector):
 @pytest.mark.parametrize("step", [2, 15])
 def test_tracking_agrees_with_detecting_every_frame(shared_data, detector, step):
     frames = read_video(shared_data / "face_video" / "face_noface.mov", step)
-    _, mask = face_crops(frames, FaceTracker(detector), len(frames))
+    mask = clip_faces(numbered(frames), FaceTracker(detector)).rows["found"]
     dense = np.array([bool(detector.detect(image)) for _, image in frames])
     assert 0.3 < dense.mean() < 0.6
     assert (mask == dense).mean() >= 0.97
@@ -91,10 +96,11 @@ def test_no_face_is_no_face(detector, kind):
         "noise": rng.integers(0, 256, (360, 640, 3), dtype=np.uint8),
         "tiny": np.full((16, 24, 3), 128, dtype=np.uint8),
     }
-    crops, mask = face_crops([(i * 500_000, images[kind]) for i in range(3)], FaceTracker(detector), 4)
-    assert crops.shape == (4, 112, 112, 3)
-    assert not mask.any()
-    assert not crops.any()
+    frames = [(i * 500_000, images[kind]) for i in range(3)]
+    found = clip_faces(numbered(frames), FaceTracker(detector), range(4))
+    assert found.crops.shape == (4, 112, 112, 3)
+    assert not found.mask.any() and not found.rows["found"].any()
+    assert not found.crops.any()
 
 
 class StubDetector:
@@ -132,6 +138,24 @@ def test_detection_is_sparse_and_short_misses_are_bridged():
     found = [tracker.update(image, 2_000_000 + i * 100_000) is not None for i in range(15)]
     assert found[:7] == [True] * 7  # followed for 1.4 s after the last find
     assert not any(found[8:])
+
+
+@pytest.mark.parametrize(("redetect_s", "n_calls"), [(0.05, 20), (0.5, 4), (9.0, 1)])
+def test_how_often_the_detector_is_asked_is_a_setting(redetect_s, n_calls):
+    stub, image = StubDetector(), textured()
+    tracker = FaceTracker(stub, TrackingParameters(redetect_s=redetect_s))
+    for i in range(20):
+        tracker.update(image, i * 100_000)
+    assert stub.calls == n_calls
+
+
+@pytest.mark.parametrize(("coast_s", "n_followed"), [(0.0, 0), (0.95, 4)])
+def test_how_long_a_missed_face_is_followed_is_a_setting(coast_s, n_followed):
+    stub, image = StubDetector(), textured()
+    tracker = FaceTracker(stub, TrackingParameters(redetect_s=0.05, coast_s=coast_s))
+    tracker.update(image, 0)
+    stub.visible = False
+    assert sum(tracker.update(image, i * 200_000) is not None for i in range(1, 10)) == n_followed
 
 
 def test_points_follow_a_moving_face():
