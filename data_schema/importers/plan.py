@@ -160,7 +160,10 @@ def plan_import(
                 )
             shown = _shown(recording, source, events, n_recordings)
             trials = names.trials(shown, source.gaze.name)
-            zero_us = _zero_us(survey, recording)
+            t_video_us = _zero_us(survey, recording) + round(options.video_offset_ms * 1000.0)
+            if video is not None:
+                span = (t_video_us, t_video_us + video.duration_us)
+                _check_overlap(survey, recording, span, video.path, "Check --video-offset-ms, and whose video it is.")
             planned.append(
                 PlannedSession(
                     survey=survey,
@@ -172,8 +175,8 @@ def plan_import(
                     trials=tuple(_on_host_clock(trials, recording, survey)),
                     passed_over=tuple(dict.fromkeys(one.name for one in shown if names.stimulus(one.name) is None)),
                     face_video=video,
-                    t_video_us=zero_us + round(options.video_offset_ms * 1000.0),
-                    openness=survey_table(source.openness, OPENNESS) if source.openness is not None else None,
+                    t_video_us=t_video_us,
+                    openness=_openness(source.openness, survey, recording) if source.openness is not None else None,
                 )
             )
     _check_distinct(planned)
@@ -258,6 +261,30 @@ def _shown(
         return events[""]
     own = {recording.recording_name, recording.participant_name, source.gaze.name, source.gaze.stem} - {""}
     return [one for name in named if name in own for one in events[name] if not is_no_stimulus(one.name)]
+
+
+def _openness(path: Path, survey: Survey, recording: RecordingSurvey) -> Survey:
+    """Look through a table of eye openness that belongs to a recording."""
+    openness = survey_table(path, OPENNESS)
+    own = openness.recordings[0]
+    span = (round(own.t_first * own.unit_us), round(own.t_last * own.unit_us))
+    _check_overlap(survey, recording, span, path, "Name the openness of the same recording, on the same clock.")
+    return openness
+
+
+def _check_overlap(
+    survey: Survey, recording: RecordingSurvey, span_us: tuple[int, int], other: Path, step: str
+) -> None:
+    """Refuse what was taken at another time than the samples: less than half of the shorter of the two lies in the other."""
+    first, last = (
+        round(t * recording.unit_us) + recording.computer_offset_us for t in (recording.t_first, recording.t_last)
+    )
+    common = min(last, span_us[1]) - max(first, span_us[0])
+    if 2 * common < min(last - first, span_us[1] - span_us[0]):
+        raise DataImportError(
+            f"{other.name}: goes from {(span_us[0] - first) / 1e6:.3f} to {(span_us[1] - first) / 1e6:.3f} s after the first "
+            f"sample of {survey.table.path.name}, which lasts {(last - first) / 1e6:.3f} s. {step}"
+        )
 
 
 def _on_host_clock(trials: Sequence[ImportedTrial], recording: RecordingSurvey, survey: Survey) -> list[ImportedTrial]:

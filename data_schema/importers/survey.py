@@ -37,6 +37,10 @@ _INTERVAL_SAMPLES = 20_000
 _MAX_EQUAL_SHARE = 0.55
 #: A larger median step between samples than this cannot be milliseconds: trackers take at least five samples a second.
 _MAX_STEP_MS = 200.0
+#: No tracker is slower or faster: else the time stamps are not in the unit that they are said to be in.
+_RATES_HZ = (1.0, 5000.0)
+#: Two clocks of one recording differ by parts per million; by this factor only if one is in another unit.
+_MAX_CLOCK_RATIO = 5.0
 
 
 @dataclass(frozen=True)
@@ -383,11 +387,13 @@ def _finished(state: _Collector, columns: Columns, path: Path) -> RecordingSurve
     # Of rounded milliseconds the mean without holes is better than a median.
     plain = steps[steps < 2.5 * step]
     found.interval_us = (float(plain.mean()) if found.unit_us > 1 and len(plain) else step) * found.unit_us
+    step_us = found.interval_us
     if state.first_pair is not None:
         device_steps = np.diff(np.concatenate(state.device_times))
         if np.any(device_steps > 0):
             found.interval_us = float(np.median(device_steps[device_steps > 0]))
         found.device_first, found.device_line = _line(state, found.unit_us)
+    _check_unit(found, step_us, found.interval_us, path)
     found.shown = _shown_by_events(state, found) or _shown_by_runs(state, found)
     return found
 
@@ -399,6 +405,19 @@ def _unit_us(columns: Columns, role: str, step: float) -> float:
     if columns.dialect.name in ("sdk", "sdk-openness", "studio-raw"):
         return 1.0
     return 1.0 if step > _MAX_STEP_MS else 1000.0
+
+
+def _check_unit(found: RecordingSurvey, step_us: float, device_us: float, path: Path) -> None:
+    """Refuse a recording whose time stamps are in another unit than they are taken to be in."""
+    rate_hz, ratio = 1e6 / step_us if step_us > 0 else float("nan"), device_us / step_us if step_us > 0 else 1.0
+    if _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1] and 1.0 / _MAX_CLOCK_RATIO <= ratio <= _MAX_CLOCK_RATIO:
+        return
+    if np.isfinite(rate_hz):
+        device = f", but the tracker's own clock {1e6 / device_us:.6g}" if device_us != step_us else ""
+        raise DataImportError(
+            f"{path.name}: by its time stamps {found.label} has {rate_hz:.6g} samples a second{device}. They are not in the "
+            "unit that the file says (or that this kind of file has). Export the recording again, or mend the column."
+        )
 
 
 def _line(state: _Collector, unit_us: float) -> tuple[float, tuple[float, float]]:

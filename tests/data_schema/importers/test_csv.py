@@ -115,3 +115,33 @@ def test_missing_fields_of_the_sdk_are_named(tmp_path: Path) -> None:
     pd.DataFrame(sdk_samples(5)).drop(columns="left_gaze_point_validity").to_csv(tmp_path / "gaze.csv", index=False)
     with pytest.raises(DataImportError, match="missing: 'left_gaze_point_validity'.*Write all fields"):
         plan_import(make_study(tmp_path / "s"), "csv", [tmp_path / "gaze.csv"], ImportOptions())
+
+
+def test_openness_of_another_time_is_told(tmp_path: Path) -> None:
+    samples = sdk_samples()
+    pd.DataFrame(samples).to_csv(tmp_path / "g.csv", index=False)
+    times = [sample["system_time_stamp"] + 3_600_000_000 for sample in samples]
+    frame = pd.DataFrame({"system_time_stamp": times, "left_eye_openness_value": 9.0, "right_eye_openness_value": 9.0})
+    frame.to_csv(tmp_path / "o.csv", index=False)
+    study = make_study(tmp_path / "s")
+    with pytest.raises(
+        DataImportError, match=r"o.csv: goes from 3600.000 to 3601.483 s.*which lasts 1.483 s.*same clock"
+    ):
+        run_import(study, "csv", tmp_path / "g.csv", options=replace(P001, openness=tmp_path / "o.csv"))
+    assert not list(study.root.rglob("*.h5*"))
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    # Seconds and milliseconds in a column of microseconds: rounded to integers, all samples would come at once.
+    [
+        (1e-6, "by its time stamps .* has 5.99988e"),
+        (1e-3, "59998.* samples a second, but the tracker's own clock 60.*unit"),
+    ],
+)
+def test_stamps_in_another_unit_are_told(tmp_path: Path, scale: float, said: str) -> None:
+    samples = pd.DataFrame(sdk_samples())
+    samples["system_time_stamp"] *= scale
+    samples.to_csv(tmp_path / "g.csv", index=False)
+    with pytest.raises(DataImportError, match=said):
+        run_import(make_study(tmp_path / "s"), "csv", tmp_path / "g.csv")

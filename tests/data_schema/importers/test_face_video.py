@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from data_schema.errors import MediaError, UsageError
+from data_schema.errors import DataImportError, MediaError, UsageError
 from data_schema.importers import ImportOptions, plan_import
 from data_schema.importers.face_video import inspect_video
 from data_schema.session import open_session
@@ -75,6 +75,13 @@ def test_a_real_video_of_variable_rate_keeps_its_times(tmp_path: Path, shared_da
     assert np.abs((got - got[0]) / 1e6 - (times - times[0])).max() < 2e-6
     assert got[0] == 5_000_000_000 - 500_000
     assert size[0] % 2 == size[1] % 2 == 0
+
+
+@pytest.mark.parametrize("offset_ms", [-60_000.0, 60_000.0])
+def test_a_video_of_another_time_is_told(tmp_path: Path, offset_ms: float) -> None:
+    options = replace(P001, face_video=write_video(tmp_path / "face.mp4"), video_offset_ms=offset_ms)
+    with pytest.raises(DataImportError, match="face.mp4: goes from .* Check --video-offset-ms"):
+        run_import(make_study(tmp_path / "s"), "prolab", prolab(tmp_path), options=options)
 
 
 def test_an_odd_picture_loses_its_last_row_and_column(tmp_path: Path) -> None:
