@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 
@@ -56,6 +57,37 @@ def replace_durably(partial: Path, path: Path) -> None:
         os.fsync(file.fileno())
     partial.replace(path)
     sync_folder(path.parent)
+
+
+def replace_folder(partial: Path, out: Path) -> None:
+    """Give a finished folder its name; an earlier one of that name goes only then.
+
+    Parameters
+    ----------
+    partial : Path
+        The finished folder, beside `out`.
+    out : Path
+        Its place; a folder there is deleted with all that it holds.
+
+    Raises
+    ------
+    OSError
+        If it cannot be renamed, such as on Windows while a program has one of its files open. `out` is then as it was.
+    """
+    old = out.with_name(f"{out.name}.replaced")
+    if old.exists():
+        shutil.rmtree(old)
+    if out.exists():
+        out.rename(old)
+    try:
+        partial.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    sync_folder(out.parent)
+    if old.exists():
+        shutil.rmtree(old)
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_schema.atomic import sync_folder
+from data_schema.atomic import replace_folder
 from data_schema.clips.table import load_current_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports.columns import SESSION_QUALITY, dtypes
@@ -49,7 +49,7 @@ from data_schema.files import disk_problem, write_bytes, write_json, write_table
 from data_schema.labels.tables import label_frame, read_labels, read_log
 from data_schema.locks import sole_writer
 from data_schema.session.reader import open_session
-from data_schema.signals.faces import describe_detector, make_detector
+from data_schema.signals.faces import describe_detector
 from data_schema.study.folder import StudyFolder
 
 _log = logging.getLogger(__name__)
@@ -179,7 +179,10 @@ def _export(
         about = {"sources": sources, "excluded": excluded_clips(index), "faces": faces_seen(summaries)}
         _finish(study, partial, settings, counts, about, simulated=bool(clips["simulated"].any()))
         with freeze_folds(study.folds_path, folds):
-            _swap(partial, out)
+            if is_export(out):
+                # Again: computing took its time.
+                _refuse_foreign(out)
+            replace_folder(partial, out)
     except OSError as error:
         raise disk_problem(error, partial) from error
     n_reused = sum(summary.reused for summary in summaries.values())
@@ -361,9 +364,7 @@ def _finish(
     """Write the data card and, last, the manifest."""
     title = study.config.study.title
     stored = export_settings(study, settings)
-    detector = make_detector(settings.derived.faces.detector, settings.derived.faces.model_file)
-    about["face_detector"] = describe_detector(detector)
-    detector.close()
+    about["face_detector"] = describe_detector(settings.derived.faces.detector, settings.derived.faces.model_file)
     card = data_card(partial, title=title, simulated=simulated, counts=counts, settings=stored, about=about)
     write_bytes(partial / "data_card.md", card.encode("utf-8"))
     manifest = make_manifest(
@@ -371,24 +372,3 @@ def _finish(
     )
     write_json(partial / MANIFEST_NAME, manifest)
     verify_files(partial, manifest, hashes=False)
-
-
-def _swap(partial: Path, out: Path) -> None:
-    """Put the finished export in its place; the earlier one goes only then."""
-    old = out.with_name(f"{out.name}.replaced")
-    if old.exists():
-        shutil.rmtree(old)
-    if out.exists():
-        if is_export(out):
-            # Again: computing took its time.
-            _refuse_foreign(out)
-        out.rename(old)
-    try:
-        partial.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    sync_folder(out.parent)
-    if old.exists():
-        shutil.rmtree(old)

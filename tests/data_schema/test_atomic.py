@@ -5,7 +5,7 @@ import os
 import pandas as pd
 import pytest
 
-from data_schema.atomic import partial_path, write_atomically
+from data_schema.atomic import partial_path, replace_folder, write_atomically
 from data_schema.errors import ExportError, LabelError
 from data_schema.files import write_json, write_table
 from data_schema.labels.csv import write_whole
@@ -74,3 +74,25 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
 def test_two_writers_never_share_a_partial_file(tmp_path):
     names = {partial_path(tmp_path / "file").name for _ in range(20)}
     assert len(names) == 20
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path, monkeypatch):
+    partial, out, left = tmp_path / "out.partial", tmp_path / "out", tmp_path / "out.replaced"
+    for folder, name in ((partial, "new"), (out, "old"), (left, "of a crash")):
+        folder.mkdir()
+        (folder / name).touch()
+    real = type(partial).rename
+
+    def in_use(self, target):
+        if self == partial:
+            raise PermissionError(13, "in use")
+        return real(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(partial), "rename", in_use)
+        with pytest.raises(PermissionError):
+            replace_folder(partial, out)
+    assert [path.name for path in out.iterdir()] == ["old"]
+    replace_folder(partial, out)
+    assert [path.name for path in out.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

