@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data_schema import __version__
-from data_schema.atomic import sync_folder
+from data_schema.atomic import replace_folder
 from data_schema.errors import ExportError
 from data_schema.files import disk_problem, read_json, write_bytes
 from data_schema.locks import sole_writer
 from data_schema.publishing.publication import Publication
 from data_schema.publishing.scan import Finding, scan_folder
+from data_schema.publishing.withheld import as_json
 from data_schema.session.reader import file_sha256
 
 FORMAT_NAME = "emer-publication"
@@ -72,9 +74,15 @@ def publishing(out: Path | str, kind: str, publication: Publication, *, force: b
             if partial.exists():
                 shutil.rmtree(partial)
             partial.mkdir(parents=True)
+            mode = stat.S_IMODE(partial.stat().st_mode)
+            # Nobody else looks into what was not searched yet, also where it stays behind (Windows: rights of the folder).
+            partial.chmod(stat.S_IRWXU)
             yield partial
             _finish(partial, kind, publication)
-            _swap(partial, out)
+            partial.chmod(mode)
+            # Again: the work took its time, and somebody may have put files into the earlier one.
+            check_target(out, kind, force)
+            replace_folder(partial, out)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise disk_problem(error, partial) from error
@@ -184,13 +192,14 @@ def _finish(partial: Path, kind: str, publication: Publication) -> None:
         "name": publication.name,
         "version": publication.version,
         "toolkit_version": __version__,
+        "withheld": as_json(publication.withheld),
     }
     write_bytes(partial / MARKER_NAME, (json.dumps(marker, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
     findings = scan_folder(partial, publication.identifiers)
     if findings:
         raise ExportError(_found(findings))
     write_checksums(partial)
-    for path in sorted(partial.rglob("*"), reverse=True):
+    for path in (*sorted(partial.rglob("*"), reverse=True), partial):
         os.utime(path, (_MTIME_S, _MTIME_S))
 
 
@@ -210,21 +219,3 @@ def _found(findings: list[Finding]) -> str:
         "them and export again. A code that is an ordinary word may stand there by chance."
     )
     return "\n".join(["the finished export holds what must not leave the study, so it was removed:", *lines, advice])
-
-
-def _swap(partial: Path, out: Path) -> None:
-    """Put the finished publication in its place; the earlier one goes only then."""
-    old = out.with_name(f"{out.name}.replaced")
-    if old.exists():
-        shutil.rmtree(old)
-    if out.exists():
-        out.rename(old)
-    try:
-        partial.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    sync_folder(out.parent)
-    if old.exists():
-        shutil.rmtree(old)

@@ -24,6 +24,7 @@ from data_schema.publishing.findings import StudyFindings, read_findings
 from data_schema.publishing.identifiers import Identifier, collect_identifiers
 from data_schema.publishing.pseudonyms import Pseudonyms, frozen_pseudonyms
 from data_schema.publishing.sessions import PublishedRecording, PublishedSession, Rows
+from data_schema.publishing.withheld import Withheld, together, withheld_before
 from data_schema.session.reader import file_sha256
 from data_schema.study.folder import StudyFolder
 from data_schema.study.sections import PublishSection
@@ -43,23 +44,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _AGE = "age_years"
-
-
-@dataclass(frozen=True)
-class Withheld:
-    """Something that did not leave the study, for the datasheet.
-
-    Parameters
-    ----------
-    what : str
-        Such as 'participants', 'free answers', 'the fact age_years'.
-    why : str
-    count : int
-    """
-
-    what: str
-    why: str
-    count: int
 
 
 @dataclass(frozen=True)
@@ -224,7 +208,7 @@ class Publication:
         """All that was held back, and why."""
         from data_schema.publishing.views import withheld_texts
 
-        return (*self._withheld, *withheld_texts(self))
+        return together((*self._withheld, *withheld_texts(self)), withheld_before(self.study))
 
     @cached_property
     def identifiers(self) -> tuple[Identifier, ...]:

@@ -11,6 +11,7 @@ from data_schema.exports.label_tables import annotator_labels, held_decisions, l
 from data_schema.labels.tables import label_frame, read_labels, read_log
 from data_schema.publishing.free_text import published_reason
 from data_schema.publishing.sessions import origin_us, rebased
+from data_schema.publishing.withheld import Withheld
 from data_schema.session.layout import FRAMES, PRESENTATIONS, RESPONSE_TEXTS, RESPONSES
 from data_schema.session.reader import file_sha256, open_session
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from data_schema.publishing.publication import Publication, PublishedStimulus, Withheld
+    from data_schema.publishing.publication import Publication, PublishedStimulus
 
 #: ``Publication.clips``: one row a clip, included or not.
 CLIP_COLUMNS: tuple[Column, ...] = (
@@ -34,7 +35,7 @@ CLIP_COLUMNS: tuple[Column, ...] = (
     Column("t_end_s", "float64", "s", "End of the clip."),
     Column("duration_s", "float64", "s", "Length of the clip."),
     Column("gaze_valid_share", "float64", "share", "Expected gaze samples that have gaze from either eye."),
-    Column("n_face_frames", "int32", "", "Camera frames in the clip."),
+    Column("n_face_frames", "int32", "", "Camera frames in the clip; 0 where no picture of the face is published."),
     Column("included", "bool", "", "True if the clip satisfies the study's quality rule."),
     Column("exclusion_reason", "text", "", "Why not; empty if included."),
     Column("simulated", "bool", "", "True if a device of the recording was simulated or replayed."),
@@ -91,6 +92,7 @@ def published_clips(publication: Publication) -> pd.DataFrame:
 
     index = publication.index
     origins = _origins(publication)
+    pictured = {(r.participant, r.session, r.run): r.faces in ("video", "blurred") for r in publication.recordings}
     rows = []
     for clip in index.to_dict("records"):
         name = publication.clip_names.get(str(clip["clip_id"]))
@@ -101,7 +103,9 @@ def published_clips(publication: Publication) -> pd.DataFrame:
         rows.append(
             {
                 **{key: clip[key] for key in ("trial_id", "stimulus_id", "target_emotion", "gaze_valid_share")},
-                **{key: clip[key] for key in ("n_face_frames", "included", "simulated")},
+                **{key: clip[key] for key in ("included", "simulated")},
+                # Of pictures that stay in the study nobody else could count the frames.
+                "n_face_frames": clip["n_face_frames"] if pictured[name.participant, name.session, name.run] else 0,
                 **name._asdict(),
                 "t_start_s": start_s,
                 "t_end_s": end_s,
@@ -203,8 +207,6 @@ def published_marks(publication: Publication) -> pd.DataFrame:
 
 def withheld_texts(publication: Publication) -> tuple[Withheld, ...]:
     """Return what was held back of people's own words."""
-    from data_schema.publishing.publication import Withheld
-
     if publication.settings.free_text == "include":
         return ()
     published = {recording._path for recording in publication.recordings}

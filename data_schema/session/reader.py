@@ -128,6 +128,12 @@ class Session:
         return list(json.loads(self._study_text("devices_json")))
 
     @property
+    def pictures_withheld(self) -> bool:
+        """True if the recording was imported from a dataset that holds its faces back: no camera failed."""
+        cameras = [device for device in self.devices if device.get("role") == "camera"]
+        return any(dict(device.get("details") or {}).get("withheld") is True for device in cameras)
+
+    @property
     def seeds(self) -> dict[str, Any]:
         """Every seed that was used."""
         return dict(json.loads(self._study_text("seeds_json")))

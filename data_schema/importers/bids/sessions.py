@@ -150,7 +150,12 @@ def _devices(about: Mapping[str, Any], face: FacePackets | None, simulated: bool
     model = str(about.get("ManufacturersModelName") or about.get("Manufacturer") or "")
     tracker = {"role": "eye_tracker", "kind": "imported", "model": model, "simulated": simulated, "details": details}
     if face is None:
-        return [tracker]
+        # Nobody can tell a recording without a camera from one whose pictures stay with those who made it.
+        details = {"imported": True, "withheld": True}
+        return [
+            tracker,
+            {"role": "camera", "kind": "imported", "model": "", "simulated": simulated, "details": details},
+        ]
     camera = {
         "role": "camera",
         "kind": "imported",

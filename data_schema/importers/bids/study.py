@@ -30,6 +30,8 @@ from data_schema.importers.bids.sessions import (
 )
 from data_schema.publishing.bids.description import SETTINGS_PATH
 from data_schema.publishing.bids.video import RECORDING
+from data_schema.publishing.folder import MARKER_NAME
+from data_schema.publishing.withheld import Withheld, from_json, keep_withheld
 from data_schema.session.layout import LUMINANCE, make_row
 from data_schema.study.config import StudyConfig, parse_config
 from data_schema.study.folder import CONFIG_NAME, StudyFolder
@@ -112,6 +114,7 @@ def _import(dataset: BidsDataset, root: Path, progress: Progress | None) -> Impo
         (root / name).mkdir()
     (root / CONFIG_NAME).write_text(config_to_toml(config), encoding="utf-8", newline="\n")
     study = StudyFolder(root)
+    keep_withheld(study, _withheld(dataset.root))
     facts, luminance = _facts(dataset, config), _luminance(dataset)
     answers = _answers(dataset)
     simulated = bool(dataset.description.get("Simulated", False))
@@ -144,6 +147,12 @@ def _import(dataset: BidsDataset, root: Path, progress: Progress | None) -> Impo
     else:
         notes.append("no event is a stimulus (stim_id or stim_file), so there are no clips")
     return ImportedStudy(root, tuple(imported), n_labels, n_marks, tuple(dict.fromkeys(notes)))
+
+
+def _withheld(root: Path) -> tuple[Withheld, ...]:
+    """Return what our own export says that it held back; others do not say it."""
+    marker = root / MARKER_NAME
+    return from_json(read_json(marker).get("withheld", []), marker) if marker.is_file() else ()
 
 
 def _face_may_leave(dataset: BidsDataset, participant: str) -> bool:

@@ -167,7 +167,7 @@ class DerivativeWriter:
                 "Description": "Expected gaze samples that have gaze from either eye.",
                 "Units": "share",
             },
-            "n_face_frames": {"Description": "Camera frames in the clip."},
+            "n_face_frames": {"Description": "Camera frames in the clip; 0 where no picture of the face is published."},
             "included": {
                 "Description": "Whether the clip satisfies the study's quality rule.",
                 "Levels": {"0": "no", "1": "yes"},

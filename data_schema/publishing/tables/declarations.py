@@ -190,7 +190,7 @@ CLIPS = PublishedTable(
         PublishedColumn("t_end_s", "float64", "s", "End of the clip after the start of the recording."),
         PublishedColumn("duration_s", "float64", "s", "Length of the clip."),
         PublishedColumn("gaze_valid_share", "float64", "share", "Gaze samples of the clip with either eye."),
-        PublishedColumn("n_face_frames", "int64", "", "Camera frames of the clip."),
+        PublishedColumn("n_face_frames", "int64", "", "Camera frames of the clip; 0 where no picture of the face is published."),
         PublishedColumn("included", "bool", "", "True if the clip keeps the study's quality rule."),
         PublishedColumn("exclusion_reason", "text", "", "Which rule it breaks; missing if it is included."),
         SIMULATED,

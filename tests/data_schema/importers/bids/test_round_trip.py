@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from data_schema.clips.index import load_clip_index
 from data_schema.errors import DataImportError
 from data_schema.importers.bids import import_bids
 from data_schema.labels.tables import read_labels
@@ -20,25 +21,24 @@ from tests.data_schema.publishing.bids.conftest import build_study
 from tests.data_schema.publishing.bids.test_export import contents
 from tests.data_schema.studies import label_all
 
-#: What cannot come home: what was held back is not in the dataset, so the second README has nothing to say of it.
-_NOT_CARRIED = {"README.md", "datasheet.md", "SHA256SUMS"}
+#: What cannot come home: a run without gaze has no calibration in the dataset, and landmarks no pictures.
+_NOT_CARRIED = {"datasheet.md", "SHA256SUMS"}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, Path, StudyFolder]:
     folder = tmp_path_factory.mktemp("round")
     study = build_study(folder / "study_one", 'pseudonyms = "keep"')
-    # Frames whose pictures stay in the study cannot be counted by anyone else.
-    for participant in ("P002", "P003"):
-        with h5py.File(study.session_path(participant, "01"), "r+", libver=("v110", "v110")) as file:
-            file[FRAMES.path].resize(0, axis=0)
-            file["/face/packets"].resize(0, axis=0)
+    # Landmarks of pictures that stay in the study cannot be found again.
+    with h5py.File(study.session_path("P003", "01"), "r+", libver=("v110", "v110")) as file:
+        file[FRAMES.path].resize(0, axis=0)
+        file["/face/packets"].resize(0, axis=0)
     for path in study.label_files():
         path.unlink()
     label_all(study)
     export_bids(study, folder / "one", workers=1)
     result = import_bids(folder / "one", folder / "study_two")
-    assert result.n_labels == 12 and len(result.runs) == 4
+    assert result.n_labels == 20 and len(result.runs) == 4
     return study, folder / "one", StudyFolder(folder / "study_two")
 
 
@@ -48,6 +48,13 @@ def test_export_import_export_gives_the_same_bytes(home: tuple[StudyFolder, Path
     one, two = contents(first), contents(tmp_path / "two")
     assert one.keys() == two.keys()
     assert [name for name in one if one[name] != two[name] and name not in _NOT_CARRIED] == []
+
+
+def test_clips_whose_pictures_are_held_back_come_home(home: tuple[StudyFolder, Path, StudyFolder]) -> None:
+    clips = load_clip_index(home[2])
+    mine = clips[clips["participant"] == "P002"]
+    assert len(mine) == 2 and mine["included"].all() and (mine["n_face_frames"] == 0).all()
+    assert "held back" in (home[1] / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_sessions_hold_what_was_recorded(home: tuple[StudyFolder, Path, StudyFolder]) -> None:
