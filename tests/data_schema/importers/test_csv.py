@@ -136,7 +136,7 @@ def test_openness_of_another_time_is_told(tmp_path: Path) -> None:
     # Seconds and milliseconds in a column of microseconds: rounded to integers, all samples would come at once.
     [
         (1e-6, "by its time stamps .* has 5.99988e"),
-        (1e-3, "59998.* samples a second, but the tracker's own clock 60.*unit"),
+        (1e-3, "59998.* samples a second, but the tracker's own clock 59.*unit"),
     ],
 )
 def test_stamps_in_another_unit_are_told(tmp_path: Path, scale: float, said: str) -> None:
