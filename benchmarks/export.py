@@ -157,16 +157,25 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
                 raise RuntimeError("the benchmark's recording has no video")
             session.video.remux(plain)
             n_frames = len(session.video)
+        wanted = set(range(0, n_frames, round(FPS / FACES_HZ)))
         began = time.process_time()
         for _ in range(3):
-            plain_loop(plain, set(range(0, n_frames, round(FPS / FACES_HZ))), MtcnnDetector())
-        plain_s = time.process_time() - began
+            plain_loop(plain, wanted, MtcnnDetector())
+        shrunk_s = time.process_time() - began
+        # The package as it comes: the whole picture, faces from 20 px on. Once is enough, it takes long.
+        began = time.process_time()
+        plain_loop(plain, wanted, MtcnnDetector(width_px=SIZE[0], min_face_share=20 / SIZE[1]))
+        plain_s = 3 * (time.process_time() - began)
     what = f"{seconds:g} s of clips, {FACES_HZ:g} faces a second at 1280x720, gaze at {GAZE_HZ:g} Hz"
     return [
         figure(
             f"times faster than real time, one core, whole training export ({what})", seconds / core_s, "x",
-            baseline="OpenCV: decode all, detect on each wanted frame, warp; faces alone",
-            baseline_value=seconds / plain_s, target="at least 5", met=seconds / core_s >= 5.0,
+            baseline="OpenCV: decode all, detect on each wanted frame, warp; faces alone", baseline_value=seconds / plain_s,
+            target="at least 5, and 3 times the baseline", met=seconds / core_s >= max(5.0, 3 * seconds / plain_s),
+        ),
+        figure(
+            "the same against that loop with our 320 px for the detector", seconds / core_s, "x",
+            baseline="OpenCV as above, pictures shrunk to 320 px for the detector", baseline_value=seconds / shrunk_s,
         ),
         figure("the same by the clock on the wall", seconds / wall_s, "x"),
         figure("seconds of one core to export again, nothing changed", again_s, "s", baseline="first time",
