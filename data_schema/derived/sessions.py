@@ -70,7 +70,7 @@ def check_unchanged(path: Path, sha256: str, indexed_sha256: str) -> None:
     """
     if sha256 != indexed_sha256:
         raise ExportError(
-            f"{path.name}: the file has changed since the clip index was built. Run `emer clips` and try again."
+            f"{path.name}: the file has changed since the clip index was built. Run `emer clips --hash-all` and try again."
         )
 
 
@@ -86,7 +86,8 @@ def derive_tasks(study: StudyFolder, clips: pd.DataFrame) -> dict[str, DeriveTas
     settings = derived_settings(study.config)
     tasks = {}
     for name, group in clips[clips["t_end_us"] > clips["t_start_us"]].groupby("session_file", sort=True):
-        path = (study.root / str(name)).resolve()
+        # The name in the study, not the one that a link leads to: links may all lead to files of one name.
+        path = study.root.resolve() / str(name)
         tasks[path.stem] = DeriveTask(
             str(path),
             str(group["session_sha256"].iloc[0]),

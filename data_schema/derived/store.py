@@ -39,6 +39,8 @@ PARTS: dict[str, str] = {
 _COMMIT_S = 60.0
 #: Another process commits in seconds.
 _LOCK_S = 120.0
+#: A file of a writer that nobody wrote to for so long is that of a killed one. Our choice; no clip takes a day.
+_ABANDONED_S = 86_400.0
 
 Content = TypeVar("Content")
 
@@ -218,6 +220,7 @@ class DerivedStore:
     def _writable(self) -> CarefulHdf5:
         if self._new is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(self.path)
             self._partial = partial_path(self.path)
             self._new = CarefulHdf5(self._partial)
             self._new.file.attrs["format"] = FORMAT_NAME
@@ -230,6 +233,15 @@ class DerivedStore:
         if self._old is not None:
             self._old.close()
             self._old = None
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes left beside a session's file; it may be large, and holds a participant's data."""
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        # Another process may have removed it, or still hold it open (Windows).
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                left.unlink()
 
 
 def _opened(path: Path, session_sha256: str) -> h5py.File | None:

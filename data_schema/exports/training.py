@@ -170,7 +170,7 @@ def _export(
         clean(partial, set(tasks))
         _warn_of_empty(tasks, summaries)
         rates = {task.session_path: summaries[shard].quality["gaze_rate_hz"] for shard, task in tasks.items()}
-        by_file = {name: rates[str((study.root / name).resolve())] for name in clips["session_file"].unique()}
+        by_file = {name: rates[str(study.root.resolve() / name)] for name in clips["session_file"].unique()}
         _warn_of_short(clips, by_file, settings.eye_chunks)
         labels = label_table(holds, reports, names, decisions)
         counts = _write_tables(partial, clips, tasks, summaries, labels, targets)

@@ -175,6 +175,36 @@ def test_a_changed_recording_is_refused_and_then_computed_again(study):
     assert derive_session(again).n_computed == 2
 
 
+def test_links_that_lead_to_files_of_one_name_are_two_sessions(study, tmp_path):
+    for path in study.session_files():
+        elsewhere = tmp_path / "disk" / path.stem / "recording.h5"
+        elsewhere.parent.mkdir(parents=True)
+        path.rename(elsewhere)
+        try:
+            path.symlink_to(elsewhere)
+        except OSError:
+            pytest.skip("this system makes no links")
+    tasks = tasks_of(study)
+    assert sorted(tasks) == ["sub-P001_ses-01", "sub-P002_ses-01"]
+    assert len({task.target for task in tasks.values()}) == 2
+    assert all(derive_session(task).n_computed == 0 for task in tasks.values())
+
+
+def test_what_a_killed_writer_left_goes_the_next_day(study):
+    (task, *_) = tasks_of(study).values()
+    target = Path(task.target)
+    old, new = (target.with_name(f".{target.name}.{name}.partial") for name in ("0000", "1111"))
+    old.write_bytes(b"half")
+    new.write_bytes(b"half")
+    yesterday = target.stat().st_mtime - 90_000
+    os.utime(old, (yesterday, yesterday))
+    target.unlink()
+    derive_session(task)
+    assert not old.exists()
+    # It may be that of another process which is at work.
+    assert new.exists()
+
+
 def test_damaged_derived_data_are_made_anew(study, caplog):
     first, second = tasks_of(study).values()
     Path(first.target).write_bytes(b"no HDF5")
