@@ -137,6 +137,19 @@ def test_real_faces_are_exported_aligned(tmp_path, shared_data):
     assert "replay a recording made elsewhere" in (out / "data_card.md").read_text(encoding="utf-8")
 
 
+def test_each_length_of_the_arrays_is_a_setting(copied, tmp_path):
+    study, _ = copied
+    lengths = {"face_frames": 3, "eye_chunks": 5, "max_fixations": 2}
+    said = "[export]\n" + "".join(f"{key} = {value}\n" for key, value in lengths.items())
+    text = study.config_path.read_text(encoding="utf-8")
+    study.config_path.write_text(text.replace("[folds]", f"{said}[folds]"), encoding="utf-8")
+    with TrainingExport.open(export_training(type(study)(study.root), tmp_path / "short").path) as export:
+        arrays = export.read(export.clips["clip_id"].iloc[0])
+    assert {name: len(arrays[name]) for name in ("faces", "face_quality", "eye", "gaze_points", "fixations")} == {
+        "faces": 3, "face_quality": 3, "eye": 5, "gaze_points": 5, "fixations": 2,
+    }  # fmt: skip
+
+
 def test_faces_as_jpeg(tmp_path, shared_data):
     """The same faces, a tenth of the size, nearly the same pixels; a clip without a face has its shape, too."""
     frames = read_frames(shared_data / "face_video" / "single_face.mp4")[:60]
@@ -162,8 +175,13 @@ def test_faces_as_jpeg(tmp_path, shared_data):
                 assert not difference.any()
             for name in set(first) - {"faces"}:
                 assert_array_equal(first[name], second[name])
-    size = {folder: sum(path.stat().st_size for path in (folder / "shards").iterdir()) for folder in (plain, packed)}
+    text = study.config_path.read_text(encoding="utf-8")
+    study.config_path.write_text(text.replace("[folds]", "jpeg_quality = 60\n[folds]"), encoding="utf-8")
+    coarse = export_training(type(study)(study.root), tmp_path / "coarse").path
+    exports = (plain, packed, coarse)
+    size = {folder: sum(path.stat().st_size for path in (folder / "shards").iterdir()) for folder in exports}
     assert size[packed] < size[plain] / 3
+    assert size[coarse] < size[packed]
     shard = packed / "shards" / "sub-P002_ses-01.h5"
     with h5py.File(shard, "r+") as file:
         file["faces_jpeg"][:200] = 0
