@@ -14,10 +14,10 @@ import av
 import numpy as np
 
 from annotation.bundle.contents import BundleError
-from annotation.bundle.faces import without_notes
 from annotation.evidence.eyes import EyeEvidence, StimulusTrack, Times
 from data_schema.atomic import partial_path, replace_durably
 from data_schema.errors import MediaError
+from data_schema.session.encoder_notes import without_notes
 
 _SIZE_OF_NOISE = 1e-7
 

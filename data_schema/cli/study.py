@@ -6,15 +6,24 @@ from pathlib import Path
 
 import typer
 
+#: Too many to be tried one by one, and whole numbers in any program that reads JSON.
+_SEEDS = 1 << 53
+
 
 def init(
     folder: Path = typer.Argument(..., help="Folder of the new study; it must not exist or be empty."),
     title: str = typer.Option("New study", help="Title of the study."),
     clips_per_emotion: int = typer.Option(2, min=1, max=50, help="Placeholder clips for each emotion."),
     clip_seconds: float = typer.Option(4.0, min=1.0, max=600.0, help="Length of a placeholder clip."),
-    seed: int = typer.Option(2025, min=0, help="Seed of the study's random choices."),
+    seed: int | None = typer.Option(
+        None,
+        min=0,
+        help="Seed of the study's random choices; drawn by default, since orders tell codes to who knows it.",
+    ),
 ) -> None:
     """Make a study folder that works at once."""
+    import secrets
+
     from data_schema.cli.talk import progress_bar
     from data_schema.study import init_study
 
@@ -24,7 +33,7 @@ def init(
             title=title,
             clips_per_emotion=clips_per_emotion,
             clip_s=clip_seconds,
-            seed=seed,
+            seed=secrets.randbelow(_SEEDS) if seed is None else seed,
             progress=progress,
         )
     typer.echo(str(study.root))

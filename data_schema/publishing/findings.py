@@ -122,30 +122,44 @@ class StudyFindings:
 
 
 def read_findings(study: StudyFolder, settings: PublishSection) -> StudyFindings:
-    """Read all session and label files of a study; session files that cannot be read are logged and passed over."""
+    """Read all session and label files of a study.
+
+    Session files that cannot be read, or are not closed, are logged and passed over. What participants said in a file that
+    is not closed counts; whoever has a file that nobody can read is not published.
+    """
     files, unreadable = [], []
+    #: What was said in files that are not published themselves; None where nobody can read it.
+    unpublished: dict[str, list[dict[str, bool] | None]] = {}
     for path in study.session_files():
+        answer: dict[str, bool] | None = None
         try:
             with open_session(path) as session:
                 if session.status in ("recording", "interrupted"):
+                    answer = read_consent(session)
                     raise SessionFileError(path, f"the recording is not closed ({session.status})")
                 files.append(_read_file(path, session))
         except SessionFileError as error:
             _log.warning("not published: %s", error)
             unreadable.append(path.name)
+            unpublished.setdefault(_participant_of(path.name), []).append(answer)
     people = {}
-    names = {file.participant for file in files} | {_participant_of(name) for name in unreadable}
+    names = {file.participant for file in files} | set(unpublished)
     dated = any(len(file.session) > 3 for file in files)
     for name in sorted(names):
         own = [file for file in files if file.participant == name]
         facts: dict[str, str] = {}
         for file in own:
             facts.update(file.facts)
-        may = permission(
-            most_restrictive(file.consent for file in own), settings.faces, elsewhere=settings.consent == "elsewhere"
-        )
+        others = unpublished.get(name, [])
+        answers = [*(file.consent for file in own), *(answer for answer in others if answer is not None)]
+        may = permission(most_restrictive(answers), settings.faces, elsewhere=settings.consent == "elsewhere")
         if not own:
             may = Permission(False, "no session file of the participant can be read", "none")
+        elif None in others:
+            # Sharing may have been refused in it.
+            may = Permission(
+                False, "a session file cannot be read, and with it what the participant said there", "none"
+            )
         sessions = sorted({file.session for file in own})
         renamed = settings.pseudonyms == "new" and dated
         people[name] = Person(

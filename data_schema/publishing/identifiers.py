@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ _ANYWHERE = ("localhost", "127.0.0.1", "0.0.0.0", "::1")
 #: Shorter ones would be found by chance: a serial number '1', a file 'a.mp4'.
 _MIN_DEVICE = 5
 _MIN_FOLDER = 8
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class Identifier:
     kind : str
         participant, annotator, device, date, host, path, text.
     text : str
+    common : bool
+        True for a code that a dataset also holds for other reasons: it counts after "sub-" and where people are listed alone.
     """
 
     kind: str
     text: str
+    common: bool = False
 
 
 def collect_identifiers(
@@ -48,12 +53,13 @@ def collect_identifiers(
     """
     chosen = _on_purpose(study, settings)
     found: set[Identifier] = set()
+    common = common_words(study)
     if settings.pseudonyms == "new":
-        found.update(Identifier("participant", name) for name in findings.people)
-        found.update(Identifier("annotator", name) for name in findings.annotators)
+        found.update(Identifier("participant", name, name.casefold() in common) for name in findings.people)
+        found.update(Identifier("annotator", name, name.casefold() in common) for name in findings.annotators)
     else:
         hidden = (name for name, person in findings.people.items() if not person.permission.published)
-        found.update(Identifier("participant", name) for name in hidden)
+        found.update(Identifier("participant", name, name.casefold() in common) for name in hidden)
     devices = {text for file in findings.files for text in file.devices} | set(_configured(study))
     found.update(Identifier("device", text) for text in devices if len(text) >= _MIN_DEVICE and not _everywhere(text))
     days = {file.day for file in findings.files if file.day is not None}
@@ -68,6 +74,15 @@ def collect_identifiers(
     own = ("participant", "annotator")
     kept = (item for item in found if item.kind in own or item.text.casefold() not in chosen)
     return tuple(sorted(kept, key=lambda item: (item.kind, item.text)))
+
+
+def common_words(study: StudyFolder) -> frozenset[str]:
+    """Return the words in names of the study's stimuli and of our features, in small letters: p10 is a percentile, too."""
+    from data_schema.signals.features import EYE_FEATURE_NAMES, SUMMARY_FEATURE_NAMES
+
+    stimuli = (text for item in study.config.stimuli for text in (item.id, item.file))
+    names = "\n".join((*stimuli, *EYE_FEATURE_NAMES, *SUMMARY_FEATURE_NAMES)).casefold()
+    return frozenset(_WORD.findall(names))
 
 
 def _on_purpose(study: StudyFolder, settings: PublishSection) -> str:

@@ -99,7 +99,9 @@ class Needles:
         self._ordinary: dict[str, Identifier] = {}
         for item in self.identifiers:
             text = item.text.strip()
-            if item.kind in ("participant", "annotator") and (text.isdigit() or text.lower() in _ORDINARY):
+            if item.kind in ("participant", "annotator") and (
+                item.common or text.isdigit() or text.lower() in _ORDINARY
+            ):
                 self._ordinary[text] = item
                 self._add(item, f"sub-{text}")
             elif text:
@@ -163,9 +165,7 @@ class Needles:
 
     def search_cell(self, column: str, value: str) -> Iterator[Identifier]:
         """Search one cell of a table for codes that are numbers or words, and codes only where they name somebody."""
-        if value in self._ordinary and any(
-            word in column.lower() for word in ("participant", "subject", "annotator", "rater")
-        ):
+        if value in self._ordinary and names_people(column):
             yield self._ordinary[value]
 
     @property
@@ -235,6 +235,11 @@ class Needles:
                     continue
                 if needle.stands_in(lower_short if needle.short else lower):
                     yield needle.identifier
+
+
+def names_people(column: str) -> bool:
+    """Tell whether a column of a table lists people, by its name."""
+    return any(word in column.lower() for word in ("participant", "subject", "annotator", "rater"))
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

@@ -5,14 +5,19 @@ Publishers' folders are searched before they get their name; a study folder is s
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import gzip
+import io
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_schema.publishing.containers import BLOCK, CREATION_TIME, OVERLAP, Source, blocks, is_text, opened, reader_of
 from data_schema.publishing.identifiers import Identifier
-from data_schema.publishing.needles import Needles
+from data_schema.publishing.needles import Needles, names_people
 
 _log = logging.getLogger(__name__)
 
@@ -153,6 +158,8 @@ def _search_source(
         for block in blocks(stream):
             # A container is no text as it lies; anything else is what its first block says.
             yield from needles.search(block, text=reader is None and is_text(block), opener=opener)
+    if needles.in_cells and name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        yield from _search_cells(source, name, needles)
     if reader is None or depth >= _MAX_DEPTH:
         return
     try:
@@ -161,6 +168,25 @@ def _search_source(
     except Exception as error:  # noqa: BLE001 - a damaged file may bring about anything in the library that opens it
         _log.info("%s: could not be opened to look inside: %s", file, error)
         unopened.append(f"{file}: {error}")
+
+
+def _search_cells(source: Source, name: str, needles: Needles) -> Iterator[tuple[str, Identifier]]:
+    """Search the columns of a CSV or TSV file that list people for codes that are words elsewhere."""
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(opened(source))
+        plain = gzip.GzipFile(fileobj=raw) if name.endswith(".gz") else raw
+        stream = stack.enter_context(io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline=""))
+        with contextlib.suppress(csv.Error, OSError, EOFError, zlib.error):  # no table after all
+            head = stream.readline()
+            tab = name.removesuffix(".gz").endswith(".tsv")
+            delimiter = "\t" if tab else ";" if head.count(";") > head.count(",") else ","
+            first = next(csv.reader([head], delimiter=delimiter), [])
+            columns = [(place, column) for place, column in enumerate(first) if names_people(column)]
+            rows = csv.reader(stream, delimiter=delimiter)
+            for row in rows if columns else ():
+                for place, column in columns:
+                    if place < len(row):
+                        yield from ((f"column {column}", item) for item in needles.search_cell(column, row[place]))
 
 
 def _search_part(

@@ -19,8 +19,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from data_schema.errors import SessionFileError
+from data_schema.errors import MediaError, SessionFileError
 from data_schema.session.attributes import read_text, write_attribute
+from data_schema.session.encoder_notes import without_notes
 from data_schema.session.layout import FRAMES, PACKETS
 from data_schema.session.pictures import FramePicture
 
@@ -280,7 +281,8 @@ class SessionVideo:
     def remux(self, target: Path) -> None:
         """Write the video as an ordinary file (such as .mp4) without re-encoding.
 
-        Frame times become the file's time stamps, so a variable rate is kept.
+        Frame times become the file's time stamps, so a variable rate is kept. What the encoder noted of itself and of the
+        time of day is left out.
 
         Parameters
         ----------
@@ -307,10 +309,12 @@ class SessionVideo:
                 for packet in demuxed.demux(video=0):
                     if packet.size == 0 or index >= len(self):
                         continue
-                    packet.stream = stream
-                    packet.time_base = self.stream.time_base
-                    packet.pts = packet.dts = int(self.frames[index]["pts"]) - first
-                    output.mux(packet)
+                    bare = av.Packet(self._without_notes(bytes(packet), partial))
+                    bare.stream = stream
+                    bare.time_base = self.stream.time_base
+                    bare.pts = bare.dts = int(self.frames[index]["pts"]) - first
+                    bare.is_keyframe = packet.is_keyframe
+                    output.mux(bare)
                     index += 1
         if index != len(self):
             partial.unlink(missing_ok=True)
@@ -318,6 +322,13 @@ class SessionVideo:
                 self.path, f"wrote {index} of {len(self)} frames to {target.name}", self.packets_path
             )
         partial.replace(target)
+
+    def _without_notes(self, packet: bytes, partial: Path) -> bytes:
+        try:
+            return without_notes(packet)
+        except MediaError as error:
+            partial.unlink(missing_ok=True)
+            raise SessionFileError(self.path, str(error), self.packets_path) from error
 
     def _mean_rate(self) -> float:
         times = self.frame_times_us

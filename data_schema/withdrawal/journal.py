@@ -45,6 +45,8 @@ class Journal:
         How much was removed so far, by kind.
     record_id : str
         Tells a record that was written before a crash.
+    common : bool
+        As in :class:`Traces`.
     """
 
     code: str
@@ -54,11 +56,12 @@ class Journal:
     delete_models: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     record_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    common: bool = False
 
     @property
     def traces(self) -> Traces:
         """What stands for the participant."""
-        return Traces(self.code, self.published, tuple(self.opaque))
+        return Traces(self.code, self.published, tuple(self.opaque), self.common)
 
     def save(self, root: Path) -> None:
         """Write the journal, whole or not at all."""

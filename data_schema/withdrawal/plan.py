@@ -13,6 +13,7 @@ from data_schema.exports.folds import load_folds
 from data_schema.exports.manifest import MANIFEST_NAME, is_export
 from data_schema.files import read_table
 from data_schema.publishing.folder import MARKER_NAME
+from data_schema.publishing.identifiers import common_words
 from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.publishing.scan import Progress, search
 from data_schema.study.folder import CONFIG_NAME, StudyFolder, check_code
@@ -155,7 +156,8 @@ def word_entries(study: StudyFolder, traces: Traces, paths: Iterable[Path]) -> l
 
 def find_traces(study: StudyFolder, code: str) -> Traces:
     """Return what stands for a participant: the published code, opaque names of clips in bundles, places in queues."""
-    own = Traces(code)
+    common = code.casefold() in common_words(study)
+    own = Traces(code, common=common)
     published = load_pseudonyms(pseudonyms_path(study)).participants.get(code, "")
     opaque: set[str] = set()
     for path in sorted((study.annotation_dir / "bundles").glob("*.json")):
@@ -173,7 +175,7 @@ def find_traces(study: StudyFolder, code: str) -> Traces:
         )
         mine = table["clip_id"].map(lambda text: own.mentioned(str(text))).astype(bool)
         opaque.update(str(text) for text in table.loc[mine, "item_id"])
-    return Traces(code, published if published != code else "", tuple(sorted(opaque)))
+    return Traces(code, published if published != code else "", tuple(sorted(opaque)), common)
 
 
 def known_participants(study: StudyFolder) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from data_schema.publishing.identifiers import Identifier
+from data_schema.publishing.needles import names_people
 
 #: What stands where words of others named the participant.
 GONE = "[withdrawn]"
@@ -34,16 +35,23 @@ class Traces:
         The published code; empty if there is none.
     opaque : tuple of str
         Names of clips in bundles and of places in queues: random, so that they are found anywhere without mistaking.
+    common : bool
+        True if stimuli or features are called like the code.
     """
 
     code: str
     published: str = ""
     opaque: tuple[str, ...] = field(default=())
+    common: bool = False
 
     @property
     def is_word(self) -> bool:
         """True if the code may be an ordinary word or number: it is then looked for in certain places only."""
-        return len(self.code) < 3 or not (any(c.isdigit() for c in self.code) and any(c.isalpha() for c in self.code))
+        return (
+            self.common
+            or len(self.code) < 3
+            or not (any(c.isdigit() for c in self.code) and any(c.isalpha() for c in self.code))
+        )
 
     @cached_property
     def _names(self) -> str:
@@ -66,7 +74,7 @@ class Traces:
 
     def means(self, key: str, text: str) -> bool:
         """Tell whether a cell, in the column `key`, says that its row is about the participant."""
-        return key.lower() in ABOUT and (text == self.code or self.mentioned(text))
+        return (key.lower() in ABOUT or names_people(key)) and (text == self.code or self.mentioned(text))
 
     def names(self, within: str, key: str) -> bool:
         """Tell whether a key of the object `within` stands for the participant."""
@@ -79,9 +87,6 @@ class Traces:
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
         """What must not be found in the study folder afterwards."""
-        if self.is_word and not self.code.isdigit():
-            own = (Identifier("participant", f"sub-{self.code}"),)
-        else:
-            own = (Identifier("participant", self.code),)
+        own = Identifier("participant", self.code, self.is_word)
         others: Iterable[str] = (self.published, *self.opaque)
-        return (*own, *(Identifier("participant", text) for text in others if text))
+        return (own, *(Identifier("participant", text) for text in others if text))

@@ -117,7 +117,9 @@ def withdraw_participant(
             )
         _refuse_labels_in_bundles(study, plan)
         with _nobody_else(study):
-            journal = read_journal(study.root) or Journal(code, plan.traces.published, list(plan.traces.opaque), [])
+            journal = read_journal(study.root) or Journal(
+                code, plan.traces.published, list(plan.traces.opaque), [], common=plan.traces.common
+            )
             journal.actions = [[action.kind, action.path] for action in plan.actions]
             journal.delete_models = delete_models
             journal.save(study.root)

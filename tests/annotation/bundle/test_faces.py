@@ -7,11 +7,12 @@ import av
 import numpy as np
 import pytest
 
-from annotation.bundle.faces import without_notes, write_face
+from annotation.bundle.faces import write_face
 from annotation.bundle.stimuli import write_stimulus
 from data_schema.clips.index import load_clip_index
 from data_schema.errors import MediaError
 from data_schema.session import Session, open_session
+from data_schema.session.encoder_notes import without_notes
 from data_schema.study import StudyFolder
 
 from ..labelled_study import burnt_number

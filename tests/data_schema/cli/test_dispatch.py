@@ -12,7 +12,7 @@ import pytest
 from data_schema.cli import main
 from data_schema.cli.dispatch import EXTRA_OF_MODULE
 from data_schema.session.synthetic import make_synthetic_session
-from data_schema.study import init_study
+from data_schema.study import StudyFolder, init_study
 
 
 def test_help_lists_the_verbs_in_the_order_of_the_work(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,5 +86,7 @@ def test_init_then_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["status", str(root), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "A b"
     assert main(["doctor", str(root)]) == 0
+    # Orders are computed from the seed and the code: a seed that everybody knows would tell codes by published orders.
+    assert StudyFolder(root).config.study.seed > 1_000_000
     assert main(["status", str(tmp_path / "nowhere")]) == 1
     assert "emer init" in capsys.readouterr().err

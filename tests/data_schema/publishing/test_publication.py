@@ -9,6 +9,7 @@ import stat
 from datetime import date
 
 import av
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +26,7 @@ from data_schema.publishing.facts import binned_age, withhold_rare
 from data_schema.publishing.folder import CHECKSUMS_NAME, MARKER_NAME, verify_publication
 from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.session import markers
-from data_schema.session.layout import ANCHORS, FLIPS, GAZE, PRESENTATIONS, TABLES
+from data_schema.session.layout import ANCHORS, FLIPS, GAZE, MARKERS, PRESENTATIONS, TABLES
 from data_schema.session.reader import open_session
 from data_schema.signals.faces import MtcnnDetector
 from tests.data_schema.publishing.planting import add_marker, set_consent, set_facts
@@ -319,6 +320,38 @@ def test_one_refusal_in_any_session_counts(tmp_path):
     build_clip_index(study)
     publication = open_publication(study)
     assert list(publication.participants["participant"]) == [codes(study)["P002"]]
+
+
+def test_a_refusal_counts_in_a_file_that_is_not_published_and_nobody_knows_it_of_a_damaged_one(tmp_path):
+    study = make_study(tmp_path / "study", 3, n_trials=1, with_video=False, more="[quality]\nmin_frames_share = 0\n")
+    for number, name in enumerate(("P001", "P002")):
+        add_session(study, name, "02", n_trials=1, with_video=False, seed=10 + number)
+    cut_off, damaged = study.session_path("P001", "01"), study.session_path("P002", "01")
+    set_consent(cut_off, **{**ALL, "sharing": False})
+    with h5py.File(cut_off, "r+") as file:
+        file[MARKERS.path].resize((len(file[MARKERS.path]) - 1,))
+    damaged.write_bytes(damaged.read_bytes()[:2000])
+    build_clip_index(study)
+    publication = open_publication(study)
+    assert publication.findings.unreadable == (cut_off.name, damaged.name)
+    assert list(publication.participants["participant"]) == [codes(study)["P003"]]
+    reasons = {item.why for item in publication.withheld if item.what == "participants"}
+    assert reasons == {
+        "the participant did not agree to sharing",
+        "a session file cannot be read, and with it what the participant said there",
+    }
+
+
+def test_nobody_else_reads_what_was_not_searched_yet(study, tmp_path):
+    with publishing(tmp_path / "out", "csv", open_publication(study)) as folder:
+        if os.name != "nt":
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "a.csv").write_text("x\n", encoding="utf-8")
+        mode = stat.S_IMODE(tmp_path.joinpath("out.partial", "a.csv").stat().st_mode)
+    out = tmp_path / "out"
+    assert out.stat().st_mtime == (out / "a.csv").stat().st_mtime
+    if os.name != "nt":
+        assert stat.S_IMODE(out.stat().st_mode) & mode == mode
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(list(ALL)), st.booleans()), max_size=4))

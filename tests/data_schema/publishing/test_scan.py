@@ -25,9 +25,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_schema.publishing.identifiers import Identifier
+from data_schema.publishing.identifiers import Identifier, common_words
 from data_schema.publishing.needles import Needles
 from data_schema.publishing.scan import scan_folder, search
+from tests.data_schema.studies import make_study
 
 CODE = Identifier("participant", "P017")
 WORDS = Identifier("text", 'Müller said: "my sister\'s wedding"')
@@ -275,3 +276,28 @@ def test_a_word_is_found_whatever_stands_around_it(before, after, code, spell):
     }[spell]()
     text = spell != "utf-16-le"
     assert [item for _, item in Needles([Identifier("participant", code)]).search(data, text=text)]
+
+
+def test_codes_that_are_words_are_found_where_tables_list_people(tmp_path):
+    sought = [
+        Identifier("participant", "12"),
+        Identifier("annotator", "expert"),
+        Identifier("participant", "P10", True),
+    ]
+    (tmp_path / "people.csv").write_text("age;participant_id\r\n12;7\r\n30;12\r\n", encoding="utf-8-sig")
+    (tmp_path / "votes.tsv").write_text("rater\tvalue\nexpert\t1\n", encoding="utf-8")
+    with gzip.open(tmp_path / "inner.csv.gz", "wb") as file:
+        file.write(b"subject,pupil_mm_p10\nP10,12\n")
+    (tmp_path / "fine.csv").write_text("age,pupil_mm_p10,said\n12,12,expert\n", encoding="utf-8")
+    found = {(item.file, item.place, item.identifier.text) for item in scan_folder(tmp_path, sought)}
+    assert found == {
+        ("people.csv", "column participant_id", "12"),
+        ("votes.tsv", "column rater", "expert"),
+        ("inner.csv.gz", "column subject", "P10"),
+    }
+
+
+def test_codes_that_features_or_stimuli_are_called_like_raise_no_alarm(tmp_path):
+    study = make_study(tmp_path / "study", 0)
+    assert {"p10", "s00"} <= common_words(study)
+    assert "p001" not in common_words(study)

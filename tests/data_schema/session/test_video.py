@@ -84,7 +84,9 @@ def test_remuxing_keeps_every_frame_and_its_time(recording: Path, tmp_path: Path
         video = session.video
         assert video is not None
         pts = video.frames["pts"] - video.frames["pts"][0]
+        assert b"x264" in video.packet(0)
         video.remux(target)
+        assert b"x264" not in target.read_bytes()
         with pytest.raises(SessionFileError, match="exists already"):
             video.remux(target)
     with av.open(str(target)) as container:
