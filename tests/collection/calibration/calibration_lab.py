@@ -19,8 +19,10 @@ from collection.devices.base import CalibrationOutcome, CalibrationSample
 from collection.presenter.base import HeadPosition, ShouldStop, never
 from collection.protocol.operator import Command, CommandName, Decision, Question
 from data_schema.errors import DeviceError
-from data_schema.session import SessionWriter
-from data_schema.session.layout import CALIBRATION_DATA, GAZE, USER_POSITION
+from data_schema.session import SessionWriter, open_session
+from data_schema.session.layout import CALIBRATION_DATA, GAZE, MARKERS, USER_POSITION
+from data_schema.session.reader import Session
+from data_schema.session.validate import check_session
 from data_schema.signals.gaze import ScreenGeometry
 from data_schema.study.config import StudyConfig, parse_config
 
@@ -352,3 +354,18 @@ class Lab:
         """Close the file in good order."""
         self.recorder._produce()
         self.recorder.writer.close()
+
+
+MakeLab = Callable[..., Lab]
+
+
+def closed(lab: Lab) -> Session:
+    lab.close()
+    assert not [finding for finding in check_session(lab.path) if "calibration" in str(finding)]
+    return open_session(lab.path)
+
+
+def marks(session: Session, kind: str) -> list[tuple[str, float]]:
+    frame = session.table(MARKERS).frame()
+    own = frame[frame["kind"] == kind]
+    return list(zip(own["message"], own["value"], strict=True))
