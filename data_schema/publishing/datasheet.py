@@ -182,8 +182,9 @@ def _splits(publication: Publication) -> str:
     if not publication.folds:
         return "Not yet: the study has frozen no folds. Split by participant, never by clip."
     return (
-        f"Yes: {len(set(publication.folds.values()))} folds in the column `fold`, no participant in two, frozen before models "
-        "were trained."
+        f"Yes: {publication.n_folds} folds, no participant in two, frozen before models were trained. The number of "
+        f"a participant's fold is called `fold`: fold k tests, fold k + 1 (of {publication.n_folds}, counted from 0) validates, "
+        "the others train."
     )
 
 
@@ -220,7 +221,7 @@ def _groups(publication: Publication) -> str:
 
 
 def _making(publication: Publication, numbers: Numbers) -> Mapping[str, str]:
-    rates = ", ".join(f"{rate:.0f}" for rate in numbers.rates_hz)
+    rates = ", ".join(map(str, numbers.rates_hz))
     with_gaze = "gaze" in numbers.rows
     who = ", ".join(f"{n} {kind}" for kind, n in numbers.annotators.items())
     rows = [[item.what, item.why, item.count] for item in publication.withheld]

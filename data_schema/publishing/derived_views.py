@@ -36,6 +36,8 @@ FEATURE_COLUMNS: tuple[Column, ...] = (
     Column("clip_id", "text", "", "Name of the clip."),
     *(Column(feature.name, "float32", feature.unit, feature.definition) for feature in SUMMARY_FEATURES),
 )
+_SIDE = ", as one looks at the picture"
+_AXES = {"x": "to the right of the picture's left edge", "y": "downwards from the picture's upper edge"}
 _POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 #: ``PublishedSession.landmarks()``: one row an analysed camera frame. Left and right are the viewer's.
 LANDMARK_COLUMNS: tuple[Column, ...] = (
@@ -48,7 +50,7 @@ LANDMARK_COLUMNS: tuple[Column, ...] = (
             f"{point}_{axis}",
             "float32",
             "px",
-            f"Place of the {point.replace('_', ' ')} in the camera's picture, {axis}.",
+            f"Place of the {point.replace('_', ' ')}{_SIDE if '_' in point else ''}, {_AXES[axis]}.",
         )
         for point in _POINTS
         for axis in "xy"

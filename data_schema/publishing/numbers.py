@@ -44,7 +44,7 @@ class Numbers:
     gap : float or None
         Share of the clips with both targets whose ER and FER emotion differ.
     trackers : tuple of str
-    rates_hz : tuple of float
+    rates_hz : tuple of int
     loss, accuracy_deg : tuple of float or None
         Median, smallest and largest over the recordings.
     """
@@ -67,7 +67,7 @@ class Numbers:
     self_reports: int
     gap: float | None
     trackers: tuple[str, ...]
-    rates_hz: tuple[float, ...]
+    rates_hz: tuple[int, ...]
     loss: tuple[float, float, float] | None
     accuracy_deg: tuple[float, float, float] | None
 
@@ -107,7 +107,7 @@ def count(publication: Publication, tables: list[Table]) -> Numbers:
         self_reports=int(labels.loc[labels["source"] == "self_report", "clip_id"].nunique()) if len(labels) else 0,
         gap=_gap(targets),
         trackers=tuple(sorted({str(name) for name in recordings.get("tracker", []) if name})),
-        rates_hz=tuple(sorted({float(rate) for rate in recordings.get("rate_hz", []) if pd.notna(rate)})),
+        rates_hz=tuple(sorted({round(float(rate)) for rate in recordings.get("rate_hz", []) if pd.notna(rate)})),
         loss=_spread(recordings, "gaze_loss_both"),
         accuracy_deg=_spread(recordings, "accuracy_deg"),
     )

@@ -198,6 +198,11 @@ class Publication:
         }
 
     @property
+    def n_folds(self) -> int:
+        """Number of folds that the study has drawn, with or without published participants; 0 if it has drawn none."""
+        return load_folds(self.study.folds_path).n_folds if self.study.folds_path.is_file() else 0
+
+    @property
     def participant_codes(self) -> dict[str, str]:
         """Published code of each published participant, by the study's own."""
         published = set(self.participants["participant"])

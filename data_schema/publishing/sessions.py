@@ -363,8 +363,16 @@ def _device_origin_us(session: Session) -> int:
 
 
 def _rate_hz(times_us: npt.NDArray[np.int64]) -> float:
-    interval = sample_interval_us(times_us)
-    return 1e6 / interval if interval > 0 else float("nan")
+    """Return the rate while the device delivered: the mean of all intervals that are no holes.
+
+    The median alone is a whole number of microseconds, or of the camera's ticks: who counts samples by it is a second off
+    after half an hour.
+    """
+    median = sample_interval_us(times_us)
+    if not median > 0:
+        return float("nan")
+    steps = np.diff(times_us)
+    return 1e6 / float(steps[(steps > 0.5 * median) & (steps < 1.5 * median)].mean())
 
 
 def _model(session: Session, role: str) -> str:

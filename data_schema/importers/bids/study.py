@@ -17,7 +17,8 @@ import pandas as pd
 from data_schema.atomic import partial_path
 from data_schema.clips.index import build_clip_index
 from data_schema.errors import DataImportError
-from data_schema.files import disk_problem
+from data_schema.exports.folds import Folds
+from data_schema.files import disk_problem, write_json
 from data_schema.importers.bids.gaze import screen_of
 from data_schema.importers.bids.labels import import_labels
 from data_schema.importers.bids.reading import BidsDataset, BidsRun, read_json, records
@@ -29,6 +30,7 @@ from data_schema.importers.bids.sessions import (
     write_run_session,
 )
 from data_schema.publishing.bids.description import SETTINGS_PATH
+from data_schema.publishing.bids.participants import FOLD
 from data_schema.publishing.bids.video import RECORDING
 from data_schema.publishing.folder import MARKER_NAME
 from data_schema.publishing.withheld import Withheld, from_json, keep_withheld
@@ -115,6 +117,7 @@ def _import(dataset: BidsDataset, root: Path, progress: Progress | None) -> Impo
     (root / CONFIG_NAME).write_text(config_to_toml(config), encoding="utf-8", newline="\n")
     study = StudyFolder(root)
     keep_withheld(study, _withheld(dataset.root))
+    _keep_folds(study, dataset, config)
     facts, luminance = _facts(dataset, config), _luminance(dataset)
     answers = _answers(dataset)
     simulated = bool(dataset.description.get("Simulated", False))
@@ -153,6 +156,27 @@ def _withheld(root: Path) -> tuple[Withheld, ...]:
     """Return what our own export says that it held back; others do not say it."""
     marker = root / MARKER_NAME
     return from_json(read_json(marker).get("withheld", []), marker) if marker.is_file() else ()
+
+
+def _keep_folds(study: StudyFolder, dataset: BidsDataset, config: StudyConfig) -> None:
+    """Freeze the participants' folds of our own export; what others call a fold is a fact like any other."""
+    path = dataset.root / "participants.tsv"
+    if not path.is_file() or not (dataset.root / SETTINGS_PATH).is_file():
+        return
+    named = {
+        str(row["participant_id"]).removeprefix("sub-"): row[FOLD]
+        for row in dataset.rows(path)
+        if row.get(FOLD) is not None
+    }
+    wrong = [code for code, fold in named.items() if not str(fold).isdecimal() or int(fold) >= config.folds.n]
+    if wrong:
+        raise DataImportError(
+            f"{path}: the fold of {wrong[0]} is {named[wrong[0]]!r}, expected a number from 0 to {config.folds.n - 1} ([folds] n "
+            f"in {SETTINGS_PATH}). Take the file from the published dataset again."
+        )
+    if named:
+        folds = Folds(config.study.seed, config.folds.n, {code: int(fold) for code, fold in named.items()})
+        write_json(study.folds_path, folds.as_json())
 
 
 def _face_may_leave(dataset: BidsDataset, participant: str) -> bool:
@@ -247,6 +271,8 @@ def _facts(dataset: BidsDataset, config: StudyConfig) -> dict[str, dict[str, str
     for row in dataset.rows(path):
         own = {str(key): " ".join(str(value).split())[:200] for key, value in row.items() if value is not None}
         code = own.pop("participant_id", "").removeprefix("sub-")
+        if (dataset.root / SETTINGS_PATH).is_file():
+            own.pop(FOLD, None)
         if "age" in own:
             own["age_years"] = _age(own.pop("age"), config)
         facts[code] = {key[:32]: value for key, value in own.items() if value}

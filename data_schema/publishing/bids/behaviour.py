@@ -20,12 +20,16 @@ from data_schema.vocabularies import EMOTIONS
 
 #: What the self-report's scales mean; scales that a study adds are named as the study names them.
 SCALE_MEANINGS: dict[str, str] = {
-    **{emotion: f"How strongly {emotion} was felt." for emotion in EMOTIONS},
+    **{emotion: f"How strongly {emotion} was felt, from 0 (not at all) to 4 (very strongly)." for emotion in EMOTIONS},
+    "neutral": "How much nothing in particular was felt, from 0 (not at all) to 4 (very strongly).",
     "emotion": "The emotion that was felt most.",
     "valence": "Felt valence, from -1 (unpleasant) to 1 (pleasant); asked on the 9-point SAM.",
     "arousal": "Felt arousal, from -1 (calm) to 1 (excited); asked on the 9-point SAM.",
-    "familiarity": "Whether the participant knew the clip.",
-    "attention": "Answer to a check of attention.",
+    "familiarity": "Whether the participant had seen the clip before, from 1 (never) to 5 (several times).",
+    "attention": "Whether the participant says to have watched the whole clip attentively: 1 yes, 0 no.",
+    "attention_check": (
+        "Answer, 0 to 4, to an item that told the participant which answer to choose, to show that items are read."
+    ),
 }
 
 

@@ -85,7 +85,8 @@ def write_bids(
     facts = _write_runs(tasks, workers, scheduler, progress)
     subjects = labels(publication.participants["participant"], "participant")
     _write_behaviour(publication, names, root, subjects)
-    write_participants(root, publication.participants, subjects, publication.simulated)
+    people = publication.participants
+    write_participants(root, people, subjects, publication.simulated, publication.folds, publication.n_folds)
     write_stimuli(root, publication)
     write_luminance(root, publication)
     write_settings(root, publication)

@@ -19,10 +19,11 @@ import pandas as pd
 
 from data_schema.exports.columns import EXPORTED_LABELS, EXPORTED_TARGETS, Column
 from data_schema.publishing.bids.names import RunName
-from data_schema.publishing.bids.run import EYE_MOVEMENTS, SIMULATED
+from data_schema.publishing.bids.run import EYE_MOVEMENTS, SIMULATED_DATASET
 from data_schema.publishing.bids.tsv import seconds, write_json, write_tsv
 from data_schema.publishing.publication import Publication
 from data_schema.signals.features import SUMMARY_FEATURES
+from data_schema.vocabularies import EMOTIONS, POLARITIES, SKIP_REASONS
 
 Runs = Mapping[tuple[str, str, int], RunName]
 
@@ -44,8 +45,24 @@ def _clips_of(publication: Publication) -> pd.DataFrame:
     return clips
 
 
-def _note(column: Column) -> dict[str, Any]:
-    return {"Description": column.meaning} | ({"Units": column.unit} if column.unit else {})
+#: What the words of a column mean, where it holds words of a closed list.
+_WORDS: dict[str, dict[str, str]] = {
+    "emotion": {word: f"{word} was felt, or shown, most" for word in EMOTIONS},
+    "polarity": {word: word for word in POLARITIES},
+    "source": {
+        "annotator": "a rater who looked at the clip",
+        "adjudicator": "a decision where raters differed",
+        "self_report": "the participant",
+    },
+    "annotator_kind": {"human": "a person", "simulated": "a program that plays a rater", "model": "a model's guess"},
+    "skip_reason": {word: word.replace("_", " ") for word in SKIP_REASONS},
+}
+
+
+def _note(column: Column, name: str = "") -> dict[str, Any]:
+    note: dict[str, Any] = {"Description": column.meaning} | ({"Units": column.unit} if column.unit else {})
+    words = _WORDS.get(name or column.name)
+    return note | ({"Levels": words} if words else {})
 
 
 def _per_run(table: pd.DataFrame, clips: pd.DataFrame) -> list[tuple[tuple[str, str, int], pd.DataFrame]]:
@@ -118,12 +135,18 @@ class DerivativeWriter:
         targets = self._publication.targets
         mine = [name for name in targets.columns if str(name).startswith(f"{task}_")]
         targets = targets[targets[f"{task}_n_raters"].fillna(0) > 0]
-        told = {column.name: _note(column) for column in EXPORTED_TARGETS}
+        told = {column.name: column for column in EXPORTED_TARGETS}
         short = {name: str(name).removeprefix(f"{task}_") for name in mine}
         notes = {
-            "Description": "What the raters of a clip agree on; ties stay missing.",
+            "Description": (
+                "What the raters of a clip say together: emotion and polarity by the rule named under labels in "
+                "code/study_settings.json, ties stay n/a; valence, arousal and intensity as the mean."
+            ),
             **_CLIP_NOTES,
-            **{short[name]: told.get(str(name), {"Description": str(name)}) for name in mine},
+            **{
+                short[name]: _note(told[str(name)], short[name]) if str(name) in told else {"Description": str(name)}
+                for name in mine
+            },
         }
         for key, rows in _per_run(targets, self._clips):
             self._write(folder, key, CONSENSUS, _clip_cells(rows) | {short[name]: rows[name] for name in mine}, notes)
@@ -204,7 +227,7 @@ class DerivativeWriter:
 
 def derivative_readme(name: str, what: str, simulated: bool) -> str:
     """Return the README of a derivative."""
-    note = SIMULATED + "\n\n" if simulated else ""
+    note = SIMULATED_DATASET + "\n\n" if simulated else ""
     return (
         f"# {name}\n\n{note}{what}\n\nFiles are named as those of the dataset above, with an entity `desc` that says what they "
         "hold; the `.json` beside each table says what every column means. Times are seconds on the clock of the run, which "

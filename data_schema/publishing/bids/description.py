@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.publishing.bids.events import HED_VERSION
-from data_schema.publishing.bids.run import SIMULATED, RunFacts
+from data_schema.publishing.bids.run import SIMULATED_DATASET, RunFacts
 from data_schema.publishing.bids.tsv import seconds, write_json, write_text, write_tsv
 from data_schema.publishing.publication import Publication
+from data_schema.publishing.tables.card import citation
 from data_schema.session.creation import software_versions
 from data_schema.session.layout import LUMINANCE, decode_text
 
@@ -27,6 +28,7 @@ SOFTWARE = "EMER toolkit"
 NO_LICENCE = "No licence has been chosen yet: nobody may use this dataset until the study names one."
 #: What goes where the standard recommends a field that a study does not know; the standard's own word.
 UNKNOWN = "n/a"
+_DOI = "doi.org/10."
 
 
 def software_version() -> str:
@@ -87,6 +89,8 @@ def dataset_description(publication: Publication, kind: str = "raw", part: str =
         "Funding": list(settings.funding) or None,
         "EthicsApprovals": [settings.ethics_approval] if settings.ethics_approval else None,
         "ReferencesAndLinks": list(settings.references) or None,
+        "HowToAcknowledge": f"Please cite: {citation(publication)}",
+        "DatasetDOI": settings.url if _DOI in settings.url and not part else None,
         "Description": what or settings.description or None,
         "DatasetVersion": publication.version,
         "GeneratedBy": [_generated_by()],
@@ -160,7 +164,9 @@ def write_luminance(root: Path, publication: Publication) -> None:
 
 
 #: Sections of study.toml that decide what was computed, and how; the rest stays in the study.
-SETTINGS_SECTIONS: tuple[str, ...] = ("screen", "clips", "quality", "eye_movements", "blinks", "pupil", "publish")
+SETTINGS_SECTIONS: tuple[str, ...] = (
+    "screen", "clips", "quality", "eye_movements", "blinks", "pupil", "folds", "publish"
+)  # fmt: skip
 SETTINGS_PATH = "code/study_settings.json"
 
 
@@ -170,6 +176,7 @@ def write_settings(root: Path, publication: Publication) -> None:
     content: dict[str, Any] = {"study": {"title": config.study.title}}
     for name in SETTINGS_SECTIONS:
         content[name] = getattr(config, name).model_dump(mode="json")
+    content["folds"]["n"] = publication.n_folds or config.folds.n
     content["publish"] = publication.settings.model_dump(mode="json")
     content["labels"] = {"er_source": config.labels.er_source, "consensus": config.labels.consensus}
     write_json(root / SETTINGS_PATH, content)
@@ -194,7 +201,7 @@ def readme(publication: Publication, runs: Sequence[RunFacts], derivatives: Sequ
     settings = publication.settings
     parts = [f"# {publication.name}\n"]
     if publication.simulated:
-        parts.append(SIMULATED.strip() + "\n")
+        parts.append(SIMULATED_DATASET + "\n")
     if settings.description:
         parts.append(settings.description + "\n")
     parts += [
@@ -202,6 +209,7 @@ def readme(publication: Publication, runs: Sequence[RunFacts], derivatives: Sequ
         _numbers(publication, runs),
         _where(derivatives),
         _open_it(runs),
+        _read_it(publication),
         _held_back(publication),
     ]
     said = (
@@ -213,6 +221,7 @@ def readme(publication: Publication, runs: Sequence[RunFacts], derivatives: Sequ
     parts += [f"## {title}\n\n{text}\n" for title, text in said if text]
     licence = settings.licence or NO_LICENCE
     parts.append(f"## Licence\n\n{licence}\n")
+    parts.append(f"## How to cite\n\n{citation(publication)}\n")
     return "\n".join(parts)
 
 
@@ -293,6 +302,24 @@ def _open_it(runs: Sequence[RunFacts]) -> str:
         'about = json.load(open(name + ".json"))\n'
         'gaze = pd.read_csv(name + ".tsv.gz", sep="\\t", names=about["Columns"], na_values="n/a")\n```\n'
     )
+
+
+def _read_it(publication: Publication) -> str:
+    rows = [
+        "gaze counts pixels from the screen's upper left corner, x to the right, y downwards; pupils are diameters in mm",
+        "`n/a`: the tracker gave no valid gaze (blinks, looks away), an answer was not given, raters tie, or a fact is withheld",
+        "ER is what the participant felt, FER what the face showed; raters judge them apart, so they may differ",
+        "a session that was interrupted has several runs: each has a clock of its own, trial numbers go on",
+        "clips that break the study's quality rule have `included` 0 and the reason in `derivatives/eyemovements`, no features",
+    ]
+    if publication.folds:
+        rows.append(
+            f"`fold` in `participants.tsv` is frozen: fold k tests, fold k + 1 (of {publication.n_folds}, counted from 0) "
+            "validates, the others train; no participant is in two"
+        )
+    else:
+        rows.append("to train models, split by participant, never by clip; the study has frozen no folds")
+    return "\n## How to read it\n\n" + "".join(f"- {row}\n" for row in rows)
 
 
 def _held_back(publication: Publication) -> str:

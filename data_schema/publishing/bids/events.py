@@ -36,7 +36,11 @@ EVENT_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("duration", "s", "Length of the event; 0 for a moment."),
     ("trial_type", "", "A clip that was shown, or what was marked."),
     ("trial", "", "Number of the trial in its session; 0 outside trials, negative in practice trials."),
-    ("stim_id", "", "Identifier of the stimulus in stimuli/stimuli.tsv."),
+    (
+        "stim_id",
+        "",
+        "Identifier of the stimulus in stimuli/stimuli.tsv, where those of practice trials are not listed.",
+    ),
     ("target_emotion", "", "Emotion that the stimulus is meant to induce; what people felt is in the annotations."),
     ("completed", "", "1 if the clip played to its end."),
     ("last_flip", "s", "Time of the last refresh that showed the clip; its end follows one refresh later."),
@@ -133,7 +137,7 @@ def event_sidecar(
     software : str
         Version of the software that showed the stimuli; empty if unknown.
     """
-    levels = {STIMULUS: "A clip was shown, from its first flip to its last."}
+    levels = {STIMULUS: "A clip was shown, from its first flip until one refresh after its last."}
     levels |= {kind: MARKER_KINDS.get(kind, "Marked while recording.") for kind in sorted(kinds - {STIMULUS})}
     notes: dict[str, Any] = {}
     for name, unit, description in EVENT_COLUMNS:

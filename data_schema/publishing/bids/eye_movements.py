@@ -221,7 +221,8 @@ def movement_notes(parameters: SignalParameters, eye: str, *, with_message: bool
     notes: dict[str, Any] = {
         "Description": (
             "Fixations and saccades during the clips, found by I-VT (Olsen 2012), and blinks; computed from the samples, not "
-            "by the tracker." + (" Messages of the whole run." if with_message else "")
+            "by the tracker. Gaze tells fixations and saccades, the lids tell blinks: a fixation may reach into a blink."
+            + (" Messages of the whole run." if with_message else "")
         ),
         "EyeMovementParameters": {"I-VT": vars(ivt), "blinks": vars(parameters.blinks)},
     }

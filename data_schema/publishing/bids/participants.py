@@ -31,7 +31,18 @@ _NOTES: dict[str, dict[str, Any]] = {
 }
 
 
-def write_participants(root: Path, participants: pd.DataFrame, subjects: Mapping[str, str], simulated: bool) -> None:
+#: Column of the participant's fold, in which the importer finds it again.
+FOLD = "fold"
+
+
+def write_participants(
+    root: Path,
+    participants: pd.DataFrame,
+    subjects: Mapping[str, str],
+    simulated: bool,
+    folds: Mapping[str, int] | None = None,
+    n_folds: int = 0,
+) -> None:
     """Write ``participants.tsv`` and ``participants.json``.
 
     Parameters
@@ -43,6 +54,10 @@ def write_participants(root: Path, participants: pd.DataFrame, subjects: Mapping
     subjects : mapping of str to str
         Label by participant.
     simulated : bool
+    folds : mapping of str to int, optional
+        Frozen fold of each participant, where the study has drawn any.
+    n_folds : int
+        How many there are.
     """
     rows = participants.set_index("participant").reindex(list(subjects))
     table: dict[str, Any] = {"participant_id": [f"sub-{short}" for short in subjects.values()]}
@@ -61,6 +76,14 @@ def write_participants(root: Path, participants: pd.DataFrame, subjects: Mapping
         table[name] = values
         about = _NOTES.get(name, {"Description": f"The study's fact '{fact}', as it was written down."})
         notes[name] = {**about, "Description": about["Description"] + " n/a where it is unknown or withheld."}
+    if folds:
+        table[FOLD] = [folds.get(code) for code in subjects]
+        notes[FOLD] = {
+            "Description": (
+                f"Fold of the participant, 0 to {n_folds - 1}, frozen before models were trained: fold k tests, fold k + 1 (of "
+                f"{n_folds}, counted from 0) validates, the others train. n/a for who has none."
+            )
+        }
     write_tsv(root / "participants.tsv", table)
     write_json(root / "participants.json", notes)
 

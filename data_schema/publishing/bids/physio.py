@@ -66,12 +66,23 @@ PHYSIO_COLUMNS: tuple[PhysioColumn, ...] = (
         "timestamp", "s", "Time of the sample on the run's clock, which events and video share.", "t_system_us"
     ),
     PhysioColumn(
-        "x_coordinate", "pixel", "Gaze point of the {eye} eye on the screen, to the right.", "{eye}_gaze_norm", 0
+        "x_coordinate",
+        "pixel",
+        "Gaze point of the {eye} eye, to the right of the screen's left edge; beyond the screen if people look there. n/a where "
+        "the tracker gave no valid gaze, such as in blinks.",
+        "{eye}_gaze_norm",
+        0,
     ),
     PhysioColumn(
-        "y_coordinate", "pixel", "Gaze point of the {eye} eye on the screen, downwards.", "{eye}_gaze_norm", 1
+        "y_coordinate",
+        "pixel",
+        "Gaze point of the {eye} eye, downwards from the screen's upper edge. n/a as x_coordinate.",
+        "{eye}_gaze_norm",
+        1,
     ),
-    PhysioColumn("pupil_size", "mm", "Pupil diameter of the {eye} eye.", "{eye}_pupil_mm"),
+    PhysioColumn(
+        "pupil_size", "mm", "Pupil diameter of the {eye} eye; n/a where the tracker gave none.", "{eye}_pupil_mm"
+    ),
     PhysioColumn("gaze_valid", "", "Whether the tracker holds the gaze point for valid.", "{eye}_gaze_valid"),
     PhysioColumn("pupil_valid", "", "Whether the tracker holds the pupil diameter for valid.", "{eye}_pupil_valid"),
     PhysioColumn("gaze_x", "mm", f"Gaze point of the {{eye}} eye in {_USER}.", "{eye}_gaze_user_mm", 0),

@@ -53,6 +53,10 @@ from data_schema.signals.eye_signals import SignalParameters
 EYE_MOVEMENTS = "eyemovements"
 #: Name of the derivatives that hold landmarks of the face.
 FACES = "faces"
+SIMULATED_DATASET = (
+    "SIMULATED DATA: it holds recordings of simulated or replayed devices; the field `Simulated` in the `.json` of a file names "
+    "them. They say nothing about people."
+)
 SIMULATED = "SIMULATED DATA: a device of this recording was simulated or replayed. No person took part as shown. "
 
 #: Markers that tell about the samples themselves; they stand among the messages of the tracker's events.

@@ -18,7 +18,7 @@ from data_schema.publishing.elan.tiers import RecordingRows, recording_document
 from data_schema.publishing.elan.writing import to_eaf
 from data_schema.publishing.eye_events import eye_events
 from data_schema.publishing.folder import publishing
-from data_schema.publishing.tables.card import citation
+from data_schema.publishing.tables.card import NO_LICENCE, citation
 
 if TYPE_CHECKING:
     from data_schema.publishing.publication import Publication, PublishedRecording
@@ -39,6 +39,11 @@ One file a recording, format EAF 3.0 (ELAN 5 and later). `datasheet.md` says how
 | `fixations`, `saccades`, `blinks` | what the eyes did; whole events also at the ends of clips |
 
 {media}
+
+Times are milliseconds since the recording's first gaze sample, or since its first camera frame where that came later: the file's
+property `zero_s` says by how many seconds. The property `fold` is the participant's fold, where the study has drawn any.
+
+Licence: {licence}
 
 Cite: {citation}
 """
@@ -95,7 +100,12 @@ def export_elan(
             if videos
             else "No face video is part of this dataset."
         )
-        text = _README.format(name=publication.name, media=said, citation=citation(publication))
+        text = _README.format(
+            name=publication.name,
+            media=said,
+            licence=publication.settings.licence or NO_LICENCE,
+            citation=citation(publication),
+        )
         write_bytes(folder / "README.md", text.encode("utf-8"))
         write_bytes(folder / DATASHEET_NAME, datasheet_of(publication, gaze=False).encode("utf-8"))
     return len(publication.recordings)
@@ -144,6 +154,9 @@ def elan_document(
         max(0, start_us or 0) / 1e6,
     )
     properties = {"recording": recording.name, "dataset": f"{publication.name} {publication.version}"}
+    fold = (publication.folds or {}).get(recording.participant)
+    if fold is not None:
+        properties["fold"] = str(fold)
     origin_ms = max(0, -round((start_us or 0) / 1000))
     placed = tuple(Media(item.path, item.mime, origin_ms) for item in media)
     return recording_document(rows, media=placed, properties=properties, licence=publication.settings.licence)

@@ -146,7 +146,7 @@ def markdown_table(header: list[str], rows: list[list[Any]]) -> str:
 
 def _contents(numbers: Numbers) -> str:
     low, median, high = numbers.clip_s
-    rates = ", ".join(f"{rate:g}" for rate in numbers.rates_hz)
+    rates = ", ".join(map(str, numbers.rates_hz))
     lines = [
         "## Contents",
         "",
@@ -210,7 +210,7 @@ def _folds(publication: Publication) -> str:
         ),
     ]
     if publication.folds:
-        n = len(set(publication.folds.values()))
+        n = publication.n_folds
         lines.append(
             f"Use the column `fold` ({n} folds, no participant in two): fold k tests, fold k + 1 (of {n}) validates, the others "
             "train."

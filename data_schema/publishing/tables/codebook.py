@@ -73,6 +73,7 @@ def codebook_page(name: str, tables: list[Table], dialect: Dialect) -> str:
             "variables. **A missing value is an empty cell.** Yes is 1, no is 0."
         ),
         "Read everything with `source('import.R')` in R, or with `import.sps` in SPSS.",
+        "Licence, citation, how the data came about, and what was held back: `datasheet.md`.",
     ]
     rows = _rows(tables)
     for table in tables:

@@ -151,11 +151,14 @@ RECORDINGS = PublishedTable(
         SESSION,
         RUN,
         PublishedColumn("tracker", "text", "", "Model of the eye tracker."),
-        PublishedColumn("rate_hz", "float64", "Hz", "Rate that the eye tracker was set to."),
+        PublishedColumn("rate_hz", "float64", "Hz", "Measured rate of the gaze samples while there were any."),
         PublishedColumn("screen_width_px", "int32", "px", "Width of the screen's picture."),
         PublishedColumn("screen_height_px", "int32", "px", "Height of the screen's picture."),
         PublishedColumn("screen_width_mm", "float64", "mm", "Width of the screen's picture."),
         PublishedColumn("screen_height_mm", "float64", "mm", "Height of the screen's picture."),
+        PublishedColumn(
+            "screen_distance_mm", "float64", "mm", "Usual distance of the eyes from the screen, as the study set it up."
+        ),
         PublishedColumn("gaze_duration_s", "float64", "s", "From the first to the last gaze sample."),
         PublishedColumn("n_gaze", "int64", "", "Gaze samples."),
         PublishedColumn("gaze_loss_left", "float64", "share", "Gaze samples without the left eye."),
@@ -231,13 +234,21 @@ _ANSWER = (
     PublishedColumn("scale", "text", "", "What was asked."),
     PublishedColumn("value", "float64", "the scale's", "The answer as a number.", source="the participant"),
 )
+_REPORTED = (
+    replace(
+        _ANSWER[0],
+        meaning="What was asked: emotions 0 (not at all) to 4 (very strongly); valence, arousal -1 to 1; familiarity 1 (never) "
+        "to 5 (several times); attention 1 yes, 0 no; attention_check: the answer to an item that said what to answer.",
+    ),
+    _ANSWER[1],
+)
 SELF_REPORT = PublishedTable(
     "self_report",
     "one answer of a participant about a stimulus",
     (
         PARTICIPANT, SESSION, RUN, TRIAL,
         replace(CLIP, meaning="The clip that the answer is about; missing where there is none."),
-        *_ANSWER,
+        *_REPORTED,
         replace(_T_S, meaning="Time of the answer since the start of the recording."),
     ),
     ("participant", "session", "run", "trial_id", "scale", "t_s"),

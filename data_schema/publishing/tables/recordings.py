@@ -32,6 +32,7 @@ def recording_row(recording: PublishedRecording) -> dict[str, Any]:
             "screen_height_px": session.screen.height_px,
             "screen_width_mm": session.screen.width_mm,
             "screen_height_mm": session.screen.height_mm,
+            "screen_distance_mm": session.screen.distance_mm,
             "faces": recording.faces,
             **_gaze(session),
             **_validation(session),

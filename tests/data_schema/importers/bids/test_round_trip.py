@@ -11,10 +11,11 @@ import pytest
 
 from data_schema.clips.index import load_clip_index
 from data_schema.errors import DataImportError
+from data_schema.exports.folds import load_folds
 from data_schema.importers.bids import import_bids
 from data_schema.labels.tables import read_labels
 from data_schema.publishing.bids import export_bids
-from data_schema.session.layout import FLIPS, FRAMES, GAZE, OPENNESS, PRESENTATIONS, RESPONSES
+from data_schema.session.layout import FACTS, FLIPS, FRAMES, GAZE, OPENNESS, PRESENTATIONS, RESPONSES, decode_text
 from data_schema.session.reader import open_session
 from data_schema.study.folder import StudyFolder
 from tests.data_schema.publishing.bids.conftest import build_study
@@ -55,6 +56,13 @@ def test_clips_whose_pictures_are_held_back_come_home(home: tuple[StudyFolder, P
     mine = clips[clips["participant"] == "P002"]
     assert len(mine) == 2 and mine["included"].all() and (mine["n_face_frames"] == 0).all()
     assert "held back" in (home[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_folds_come_home_frozen_and_are_no_fact(home: tuple[StudyFolder, Path, StudyFolder]) -> None:
+    folds = load_folds(home[2].folds_path)
+    assert folds.assignment == {"P001": 2, "P002": 0, "P003": 1} and folds.n_folds == 4
+    with open_session(home[2].session_path("P001", "01")) as session:
+        assert "fold" not in decode_text(session.table(FACTS)[:]["key"])
 
 
 def test_the_sessions_hold_what_was_recorded(home: tuple[StudyFolder, Path, StudyFolder]) -> None:

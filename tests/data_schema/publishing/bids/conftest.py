@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,8 @@ def build_study(root: Path, more: str = "") -> StudyFolder:
             path, RESPONSES, {**panas, "scale": "interested", "value": 3}, {**panas, "scale": "upset", "value": 1}
         )
     label_all(study)
+    folds = {"assignment": {"P001": 2, "P002": 0, "P003": 1}, "n_folds": 4, "seed": 7}
+    study.folds_path.write_text(json.dumps(folds), encoding="utf-8")
     return study
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from data_schema.publishing.bids.physio import OpennessAt, write_eyes
+from data_schema.publishing.sessions import _rate_hz
 from data_schema.session.layout import FLIPS, FRAMES, GAZE, OPENNESS, PRESENTATIONS
 from data_schema.session.reader import open_session
 from tests.data_schema.publishing.bids.conftest import Published
@@ -89,6 +90,13 @@ def test_chunks_of_any_size_give_the_same_bytes(tmp_path: Path) -> None:
     # Openness lies at the samples with its own stamp and at no others.
     np.testing.assert_array_equal(left[0][14][1:800:2], np.arange(400.0))
     assert left[0][14][::2].isna().all()
+
+
+def test_the_rate_is_that_of_the_samples_not_of_whole_microseconds() -> None:
+    times_us = np.rint(np.arange(3000) * 1e6 / 300).astype(np.int64)
+    times_us[2000:] += 700_000  # a hole
+    assert _rate_hz(times_us) == pytest.approx(300.0, abs=0.001)
+    assert np.isnan(_rate_hz(times_us[:1]))
 
 
 def test_no_more_is_held_than_the_samples_need() -> None:

@@ -99,6 +99,25 @@ def test_mne_opens_both_eyes_with_the_clips_as_annotations(published: Published)
     assert abs(int(cut.first_samp) - at) <= 1
 
 
+def test_a_stranger_learns_how_to_split_and_to_cite(published: Published) -> None:
+    people = pd.read_csv(published.root / "participants.tsv", sep="\t", na_values="n/a", index_col="participant_id")
+    assert people["fold"].to_dict() == {"sub-P001": 2, "sub-P002": 0, "sub-P003": 1}
+    # One of the four folds has nobody in this dataset: it counts all the same.
+    assert "0 to 3" in sidecar(published.root / "participants.tsv")["fold"]["Description"]
+    about = json.loads((published.root / "dataset_description.json").read_text(encoding="utf-8"))
+    cited = "Ada One, Ben Two. Clips and eyes, version 1.0.0 [Data set]."
+    assert cited in about["HowToAcknowledge"]
+    readme = (published.root / "README.md").read_text(encoding="utf-8")
+    assert cited in readme and "(of 4, counted from 0)" in readme and "upper left corner" in readme
+
+
+def test_words_of_closed_lists_are_listed(published: Published) -> None:
+    for path in published.files("derivatives/annotations-*/**/*_events.tsv"):
+        table, about = pd.read_csv(path, sep="\t", na_values="n/a", keep_default_na=False), sidecar(path)
+        for name in {"emotion", "polarity", "source", "annotator_kind", "skip_reason"} & set(table):
+            assert set(table[name].dropna()) <= set(about[name]["Levels"]), (path.name, name)
+
+
 def test_every_column_is_explained_where_it_stands(published: Published) -> None:
     for path in published.files("**/*.tsv"):
         if path.name in ("stimuli.tsv",) or path.parent == published.root:
