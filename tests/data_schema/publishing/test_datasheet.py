@@ -41,6 +41,25 @@ def test_people_are_quoted_or_asked(text, publication) -> None:
     assert all(hasattr(publication.settings, key) for key in asked)
 
 
+SAID = (
+    "description", "contact", "ethics_approval", "purpose", "population", "recruitment", "annotators", "known_biases",
+    "intended_uses", "unsuitable_uses", "maintenance", "licence", "url",
+)  # fmt: skip
+LISTED = ("authors", "funding", "references")
+
+
+def test_all_that_a_study_says_of_its_dataset_is_in_it(published_study) -> None:
+    said = {key: f"words-on-{key}" for key in SAID} | {key: (f"words-on-{key}",) for key in LISTED}
+    settings = published_study.config.publish.model_copy(update={**said, "gated": False, "date": "2026-01-02"})
+    mine = open_publication(published_study, settings)
+    assert not unanswered(mine)
+    text = datasheet(mine, count(mine, build_tables(mine)))
+    missing = [key for key in (*SAID, *LISTED) if f"words-on-{key}" not in text]
+    assert missing == []
+    assert "Without asking for access." in text and "(2026)" in text
+    assert "not said this yet" not in text
+
+
 def test_no_placeholder_is_left(text) -> None:
     assert "$" not in text
     assert "\n\n\n" not in text
