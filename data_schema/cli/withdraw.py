@@ -17,6 +17,11 @@ def withdraw(
         "--delete-models",
         help="Delete training runs that learnt from the participant, instead of marking them as stale.",
     ),
+    keep_mentions: bool = typer.Option(
+        False,
+        "--keep-mentions",
+        help="Go on although somebody wrote the code into recordings of others, and leave it there.",
+    ),
 ) -> None:
     """Remove a participant from recordings, clips, labels, exports and training lists, and search every byte for what is left.
 
@@ -50,11 +55,14 @@ def withdraw(
             typer.echo("nothing was changed", err=True)
             raise typer.Exit(1)
     with progress_bar("files") as progress:
-        outcome = withdraw_participant(folder, participant, delete_models=delete_models, progress=progress)
+        outcome = withdraw_participant(
+            folder, participant, delete_models=delete_models, keep_mentions=keep_mentions, progress=progress
+        )
     removed = ", ".join(f"{count} {what}" for what, count in outcome.record["removed"].items() if count)
     typer.echo(f"{participant} has been withdrawn: {removed or 'nothing was left to remove'}")
+    but = f" but {outcome.record['left']}" if "left" in outcome.record else ""
     typer.echo(
-        f"searched {counted(outcome.n_files, 'file')}, {outcome.n_bytes / 1e6:.1f} MB: no trace. The record without the "
+        f"searched {counted(outcome.n_files, 'file')}, {outcome.n_bytes / 1e6:.1f} MB: no trace{but}. The record without the "
         "identity is in withdrawals.json."
     )
     for line in outcome.unopened:

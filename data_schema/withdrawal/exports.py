@@ -40,6 +40,10 @@ def clean_export(study: StudyFolder, folder: Path, traces: Traces) -> int:
     if not folder.is_dir():
         return 0
     with sole_writer(folder, "another export is writing there. Wait until it has ended, and withdraw again."):
+        if not (folder / MANIFEST_NAME).is_file():
+            # An earlier call was cut off while it removed the export.
+            shutil.rmtree(folder)
+            return 0
         manifest = read_manifest(folder)
         n_removed = 0
         for path in sorted(folder.rglob("*")):

@@ -110,6 +110,9 @@ def finish(root: Path, journal: Journal) -> dict[str, Any]:
             "removed": dict(sorted(journal.counts.items())),
             "verified": "a search of every byte of the study folder, also inside compressed files, found none of their names",
         }
+        kept = sum(kind == "mention" for kind, _ in journal.actions)
+        if kept:
+            record["left"] = f"the code in words that were said in {kept} recordings of others"
         about = "Withdrawals of participants, without their identity. Keep it: it shows that they were carried out."
         write_json(root / RECORDS_NAME, {"about": about, "withdrawals": [*records, record]})
     path = root / JOURNAL_NAME

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_schema.errors import ExportError, UsageError
+from data_schema.errors import ExportError, StudyError, UsageError
 from data_schema.exports.folds import load_folds
 from data_schema.exports.manifest import MANIFEST_NAME, is_export
 from data_schema.files import read_table
 from data_schema.publishing.folder import MARKER_NAME
-from data_schema.publishing.identifiers import common_words
+from data_schema.publishing.identifiers import Identifier, common_words
 from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.publishing.scan import Progress, search
 from data_schema.study.folder import CONFIG_NAME, StudyFolder, check_code
 from data_schema.withdrawal.documents import json_entries
 from data_schema.withdrawal.journal import JOURNAL_NAME, RECORDS_NAME
+from data_schema.withdrawal.mentions import mentioning_recordings
 from data_schema.withdrawal.runs import STALE_NAME, is_run
 from data_schema.withdrawal.traces import Traces
 
@@ -37,6 +38,7 @@ KINDS: dict[str, str] = {
     "rows": "remove rows",
     "lines": "remove lines",
     "entries": "remove entries",
+    "mention": "keep: recordings of others in which somebody wrote the code; to change them would void all labels of them",
     "by hand": "cannot be changed by a program: mend or delete it yourself",
 }
 _REPORTS = frozenset({".html", ".json", ".csv", ".parquet", ".png", ".svg", ".jpg", ".mp4", ".npz", ".npy", ".pdf"})
@@ -104,9 +106,13 @@ def make_plan(
     Raises
     ------
     UsageError
-        If the code is none.
+        If the code is none, or the study writes it otherwise.
+    StudyError
+        If the code of somebody else differs in capitals alone.
     """
     check_code(code, "participant")
+    if known is None:
+        _check_spelling(study, code)
     traces = known or find_traces(study, code)
     root = study.root
     actions: list[Action] = []
@@ -129,8 +135,9 @@ def make_plan(
     rest = [path for path in _rest(study, traces) if not any(path.is_relative_to(place) for place in taken)]
     report = search(root, traces.identifiers, progress, rest)
     mentioned = {finding.file for finding in report.findings} | set(word_entries(study, traces, rest))
+    reports = set(_reports(study))
     for name in sorted(mentioned):
-        kind = _treatment(root / name)
+        kind = "report" if root / name in reports else _treatment(root / name)
         if kind:
             take(kind, root / name)
     database = study.config.labels.database
@@ -139,11 +146,41 @@ def make_plan(
         for path in _reports(study):
             if not any(path.is_relative_to(place) for place in taken):
                 take("report", path)
+        for path in _untraceable(study):
+            if not any(path.is_relative_to(place) for place in taken):
+                take("publication", path)
+        for path in mentioning_recordings(study, traces):
+            if not any(path.is_relative_to(place) for place in taken):
+                take("mention", path)
         if database:
             actions.append(Action("database", database))
     order = list(KINDS)
     actions.sort(key=lambda action: (order.index(action.kind), action.path))
     return Plan(traces, actions, _elsewhere(study, actions))
+
+
+def _check_spelling(study: StudyFolder, code: str) -> None:
+    """Refuse a code that differs from a known one in capitals alone: no search can tell these two apart."""
+    known = {*known_participants(study), *load_pseudonyms(pseudonyms_path(study)).participants}
+    twins = sorted(name for name in known if name != code and name.casefold() == code.casefold())
+    if twins and code not in known:
+        raise UsageError(f"{code}: the study writes this code as {' or '.join(twins)}. Write it in the same way.")
+    if twins:
+        raise StudyError(
+            f"{code}: the study has {twins[0]}, too, and what belongs to whom cannot be told by capitals alone: {twins[0]} would "
+            f"be removed as well. Move the recordings of {twins[0]} out of the study, withdraw {code}, and bring them back "
+            "under a code of their own; nothing was changed."
+        )
+
+
+def _untraceable(study: StudyFolder) -> Iterator[Path]:
+    """Yield publications in which no code occurs that is known today: the list of their codes was lost, so anybody may be in."""
+    pseudonyms = load_pseudonyms(pseudonyms_path(study)).participants
+    codes = {*pseudonyms, *pseudonyms.values(), *known_participants(study)}
+    sought = [Identifier("participant", code) for code in sorted(codes)]
+    for kind, folder in _special(study.root):
+        if kind == "publication" and not search(study.root, sought, None, [folder, *folder.rglob("*")]).findings:
+            yield folder
 
 
 def word_entries(study: StudyFolder, traces: Traces, paths: Iterable[Path]) -> list[str]:

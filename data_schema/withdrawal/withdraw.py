@@ -80,6 +80,7 @@ def withdraw_participant(
     code: str,
     *,
     delete_models: bool = False,
+    keep_mentions: bool = False,
     progress: Progress | None = None,
     step: Callable[[Action], None] | None = None,
 ) -> Outcome:
@@ -94,6 +95,8 @@ def withdraw_participant(
         The study's own code.
     delete_models : bool
         Remove training runs instead of marking them as stale.
+    keep_mentions : bool
+        Go on although somebody wrote the code into recordings of others; they are left as they are, and the record says so.
     progress : callable, optional
         Of the two searches.
     step : callable, optional
@@ -115,6 +118,13 @@ def withdraw_participant(
                 f"{', '.join(by_hand)}: names the participant and cannot be changed by a program. Mend or delete it, then "
                 "withdraw again; nothing was changed."
             )
+        mentions = {action.path for action in plan.actions if action.kind == "mention"}
+        if mentions and not keep_mentions:
+            raise StudyError(
+                f"{', '.join(sorted(mentions))}: somebody wrote the code into a recording of somebody else, and to change that "
+                "would void all labels of it. Leave these words there with --keep-mentions, or delete the recording; nothing "
+                "was changed."
+            )
         _refuse_labels_in_bundles(study, plan)
         with _nobody_else(study):
             journal = read_journal(study.root) or Journal(
@@ -126,11 +136,12 @@ def withdraw_participant(
             for action in plan.actions:
                 if step is not None:
                     step(action)
-                _carry_out(study, action, plan.traces, journal)
-                journal.save(study.root)
+                if action.kind != "mention":
+                    _carry_out(study, action, plan.traces, journal)
+                    journal.save(study.root)
         _remove_empty(study, plan)
         outcome = search(study.root, plan.traces.identifiers, progress, _everything(study))
-        left = [str(finding) for finding in outcome.findings]
+        left = [str(finding) for finding in outcome.findings if finding.file not in mentions]
         left += [f"{name}: an entry" for name in word_entries(study, plan.traces, _everything(study))]
         if left:
             shown = "\n".join(f"  {line}" for line in left[:10])

@@ -31,12 +31,14 @@ from data_schema.publishing import open_publication, publishing
 from data_schema.publishing.identifiers import Identifier
 from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.publishing.scan import scan_folder
+from data_schema.session import markers
 from data_schema.session.lock import acquire_lock, release_lock
 from data_schema.session.reader import file_sha256
 from data_schema.study.folder import StudyFolder
 from data_schema.withdrawal import Outcome, read_records, withdraw_participant
-from data_schema.withdrawal.journal import JOURNAL_NAME
+from data_schema.withdrawal.journal import JOURNAL_NAME, Journal
 from data_schema.withdrawal.withdraw import plan_withdrawal
+from tests.data_schema.publishing.planting import add_marker
 from tests.data_schema.studies import add_session, label_all, make_study
 
 GONE = "P002"
@@ -459,3 +461,69 @@ def test_derived_data_of_others_are_not_computed_again(study):
     assert name.read_bytes() == before
     with h5py.File(name, "r") as file:
         assert len(file)
+
+
+@pytest.fixture
+def small(tmp_path) -> StudyFolder:
+    """Two participants, without labels."""
+    study = make_study(tmp_path / "small", 2, n_trials=1, with_video=False, more="[quality]\nmin_frames_share = 0\n")
+    build_clip_index(study)
+    return study
+
+
+def test_a_code_that_differs_in_capitals_alone_is_never_taken_for_another(small):
+    with pytest.raises(UsageError, match="p002: the study writes this code as P002"):
+        withdraw_participant(small, "p002")
+    if os.path.normcase("A") == "A":
+        (small.sessions_dir / "sub-p002").mkdir()
+        with pytest.raises(StudyError, match=r"p002 would be removed as well.*nothing was changed"):
+            withdraw_participant(small, GONE)
+        assert small.session_path(GONE, "01").is_file()
+
+
+def test_a_recording_of_somebody_else_that_names_the_participant_is_asked_about_first(small):
+    path = small.session_path("P001", "01")
+    add_marker(path, markers.OPERATOR_NOTE, f"{GONE} came along as a friend")
+    build_clip_index(small)
+    before = path.read_bytes()
+    with pytest.raises(StudyError, match=r"sub-P001_ses-01\.h5: somebody wrote the code.*--keep-mentions.*nothing was"):
+        withdraw_participant(small, GONE)
+    assert small.session_path(GONE, "01").is_file()
+    outcome = withdraw_participant(small, GONE, keep_mentions=True)
+    assert outcome.record["left"] == "the code in words that were said in 1 recordings of others"
+    assert path.read_bytes() == before
+    assert not small.session_path(GONE, "01").exists()
+
+
+def test_a_publication_whose_codes_were_lost_goes_with_the_first_who_withdraws(small):
+    for name in ("lost", "known"):
+        with publishing(small.exports_dir / name, "csv", open_publication(small)) as folder:
+            open_publication(small).clips[:1].to_csv(folder / "clips.csv", index=False)
+        if name == "lost":
+            pseudonyms_path(small).unlink()
+    (only,) = pd.read_csv(small.exports_dir / "known" / "clips.csv")["participant"]
+    codes = load_pseudonyms(pseudonyms_path(small)).participants
+    other = next(name for name, code in codes.items() if code != only)
+    withdraw_participant(small, other)
+    assert not (small.exports_dir / "lost").exists()
+    assert (small.exports_dir / "known").is_dir()
+
+
+def test_an_export_that_was_half_removed_does_not_stop_the_withdrawal(small):
+    (small.exports_dir / "training").mkdir(parents=True)
+    (small.exports_dir / "training" / "clips.parquet").write_bytes(b"half")
+    journal = Journal(GONE, "", [], [["export", "exports/training"]])
+    journal.save(small.root)
+    withdraw_participant(small, GONE)
+    assert not (small.exports_dir / "training").exists()
+
+
+def test_a_participant_called_like_a_stimulus_leaves_the_stimulus_alone(small):
+    add_session(small, "S00", n_trials=1, with_video=False)
+    clips = build_clip_index(small)
+    (small.root / "people.csv").write_text("participant,stimulus\nS00,s00\nP001,s00\n", encoding="utf-8")
+    withdraw_participant(small, "S00")
+    left = load_clip_index(small)
+    assert set(left["stimulus_id"]) == set(clips["stimulus_id"]) == {"s00"}
+    assert set(left["participant"]) == {"P001", GONE}
+    assert (small.root / "people.csv").read_text(encoding="utf-8") == "participant,stimulus\nP001,s00\n"
