@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,13 +104,22 @@ def write_sessions(
                 for session in growing:
                     session.complete(progress)
             except RecordingError as error:
-                reason = str(error).partition(": writing failed: ")[2].partition(". What was written")[0] or str(error)
                 raise DataImportError(
-                    f"{group[0].target.name}: writing failed: {reason}. Nothing of it was left behind. Free some disk, or choose "
-                    "another one, and import again."
+                    f"{group[0].target.name}: writing failed: {_disk_reason(error)}. Nothing of it was left behind. Free some "
+                    "disk, or choose another one, and import again."
                 ) from error
             done += [session.publish() for session in growing]
     return done
+
+
+def _disk_reason(error: BaseException) -> str:
+    """Return what the system said of a failed write; closing the file afterwards fails, too, and says less."""
+    first = error
+    while isinstance(first.__context__, RecordingError):
+        first = first.__context__
+    said = str(first)
+    found = re.search(r"error message = '([^']*)'", said)
+    return found[1] if found else said.partition(": writing failed: ")[2].partition(". What was written")[0] or said
 
 
 def _stream_samples(survey: Survey, growing: Sequence[_GrowingSession], progress: Progress | None) -> None:
@@ -181,7 +191,7 @@ class _GrowingSession:
 
     def __exit__(self, *_: object) -> None:
         if not self._published:
-            self._writer.abandon()
+            self._writer.discard()
         self._clean_up()
 
     def _clean_up(self) -> None:

@@ -7,6 +7,7 @@ which whatever was flushed can be read, also after the process was killed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -170,13 +171,15 @@ class SessionWriter:
                 file.swmr_mode = True
                 return cls(path, file, lock, clock or SystemClock(), flush_interval_s)
             except BaseException:
-                file.close()
+                _give_room(path)
+                with contextlib.suppress(OSError, RuntimeError):
+                    file.close()
                 path.unlink(missing_ok=True)
                 raise
-        except (OSError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             release_lock(path, lock)
             raise RecordingError(
-                f"{path}: cannot create the session file: {error}. Check the folder and the disk."
+                f"{path}: cannot create the session file: {_reason(error)}. Check the folder and the disk."
             ) from error
         except BaseException:
             release_lock(path, lock)
@@ -359,6 +362,13 @@ class SessionWriter:
         if self._file is not None:
             self._release()
 
+    def discard(self) -> None:
+        """Close and remove a file that is not worth keeping, such as half an import; also where the disk is full."""
+        _give_room(self.path)
+        with contextlib.suppress(RecordingError):
+            self.abandon()
+        self.path.unlink(missing_ok=True)
+
     def _release(self) -> None:
         file, self._file = self._file, None
         try:
@@ -373,6 +383,15 @@ class SessionWriter:
     def _check_open(self) -> None:
         if self._file is None:
             raise SessionFileError(self.path, "the writer is closed")
+
+
+def _give_room(path: Path) -> None:
+    """Cut a file that will be removed to nothing, so that a full disk takes what HDF5 still has to write.
+
+    HDF5 keeps what it could not write, tries again when the process ends, and crashes if that fails, too (1.14, tried).
+    """
+    with contextlib.suppress(OSError):
+        os.truncate(path, 0)
 
 
 def _reason(error: Exception) -> str:

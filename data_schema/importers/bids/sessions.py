@@ -137,7 +137,7 @@ def write_run_session(dataset: BidsDataset, run: BidsRun, path: Path, settings: 
         closed_us = _write_events(writer, dataset, run, settings, result)
         writer.finish(t_system_us=closed_us)
     except BaseException:
-        writer.abandon()
+        writer.discard()
         raise
     errors = [finding for finding in check_session(path) if finding.level == "error"]
     if errors:

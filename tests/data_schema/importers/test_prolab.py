@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_schema.errors import DataImportError, UsageError
+from data_schema.errors import DataImportError, RecordingError, UsageError
 from data_schema.importers import Codes, ImportOptions, plan_import, survey_files
 from data_schema.session import markers, open_session
 from data_schema.session.layout import GAZE, MARKERS, OPENNESS
@@ -357,6 +357,49 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pyt
     ):
         run_import(study, "prolab", path)
     assert not list(study.sessions_dir.rglob("*"))
+
+
+def test_a_full_disk_that_closing_meets_too_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data_schema.session.writer import SessionWriter
+
+    flush, release = SessionWriter._flush, SessionWriter._release
+
+    def full(self: SessionWriter, force: bool = False) -> None:
+        flush(self, force)
+        if force:
+            raise OSError(28, "No space left on device")
+
+    def closing(self: SessionWriter) -> None:
+        release(self)
+        raise RecordingError(f"{self.path}: closing failed: (errno = 28). Run: emer repair {self.path}")
+
+    path = write_text(tmp_path / "x.tsv", prolab_header(), prolab_rows())
+    study = make_study(tmp_path / "study")
+    monkeypatch.setattr(SessionWriter, "_flush", full)
+    monkeypatch.setattr(SessionWriter, "_release", closing)
+    with pytest.raises(DataImportError, match=r"writing failed: .*No space left on device\. Nothing of it was left"):
+        run_import(study, "prolab", path)
+    assert not list(study.sessions_dir.rglob("*"))
+
+
+def test_a_discarded_session_gives_its_room_back_before_it_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data_schema.session.writer import SessionWriter
+
+    release = SessionWriter._release
+    sizes: list[int] = []
+
+    def closing(self: SessionWriter) -> None:
+        sizes.append(self.path.stat().st_size)
+        release(self)
+
+    writer = SessionWriter.create(tmp_path / "x.h5", participant="P001", session="01", config_json="{}")
+    monkeypatch.setattr(SessionWriter, "_release", closing)
+    writer.discard()
+    # HDF5 crashes when the process ends if it still cannot write what it kept.
+    assert sizes == [0]
+    assert not (tmp_path / "x.h5").exists()
 
 
 @pytest.mark.parametrize(
