@@ -11,8 +11,11 @@ import pandas as pd
 from data_schema.vocabularies import EMOTIONS, TASKS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from data_schema.publishing.publication import Publication
     from data_schema.publishing.tables.build import Table
+    from data_schema.publishing.tables.declarations import PublishedTable
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,23 @@ class Numbers:
     rates_hz: tuple[int, ...]
     loss: tuple[float, float, float] | None
     accuracy_deg: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class WrittenTables:
+    """What an export of tables wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The finished folder.
+    numbers : Numbers
+    tables : tuple of PublishedTable
+    """
+
+    path: Path
+    numbers: Numbers
+    tables: tuple[PublishedTable, ...]
 
 
 def count(publication: Publication, tables: list[Table]) -> Numbers:

@@ -32,7 +32,7 @@ CLIP_COLUMNS: tuple[Column, ...] = (
     Column("stimulus_id", "text", "", "The stimulus that was shown."),
     Column("target_emotion", "text", "", "Emotion that the stimulus is meant to induce."),
     Column("t_start_s", "float64", "s", "Start of the clip, since the recording's origin (its first gaze sample)."),
-    Column("t_end_s", "float64", "s", "End of the clip."),
+    Column("t_end_s", "float64", "s", "End of the clip, counted likewise."),
     Column("duration_s", "float64", "s", "Length of the clip."),
     Column("gaze_valid_share", "float64", "share", "Expected gaze samples that have gaze from either eye."),
     Column("n_face_frames", "int32", "", "Camera frames in the clip; 0 where no picture of the face is published."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from data_schema.errors import ExportError
 from data_schema.files import write_bytes
 from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet
 from data_schema.publishing.folder import publishing, read_marker
-from data_schema.publishing.numbers import Numbers, count
+from data_schema.publishing.numbers import WrittenTables, count
 from data_schema.publishing.tables.build import Table, build_tables
 from data_schema.publishing.tables.codebook import codebook_csv, codebook_page
 from data_schema.publishing.tables.declarations import PublishedTable
@@ -22,22 +21,6 @@ from data_schema.publishing.tables.wide import wide_labels, wide_self_report
 
 if TYPE_CHECKING:
     from data_schema.publishing.publication import Publication
-
-
-@dataclass(frozen=True)
-class CsvExport:
-    """What was written.
-
-    Parameters
-    ----------
-    path : Path
-    numbers : Numbers
-    tables : tuple of PublishedTable
-    """
-
-    path: Path
-    numbers: Numbers
-    tables: tuple[PublishedTable, ...]
 
 
 def csv_tables(publication: Publication) -> list[Table]:
@@ -56,7 +39,7 @@ def csv_tables(publication: Publication) -> list[Table]:
     return tables
 
 
-def export_csv(publication: Publication, out: Path, *, decimal: str = "point", force: bool = False) -> CsvExport:
+def export_csv(publication: Publication, out: Path, *, decimal: str = "point", force: bool = False) -> WrittenTables:
     """Write a publication as CSV files with a codebook and import scripts. Gaze samples are not among them.
 
     Parameters
@@ -80,7 +63,7 @@ def export_csv(publication: Publication, out: Path, *, decimal: str = "point", f
         for name, content in csv_files(publication.name, tables, dialect).items():
             write_bytes(folder / name, content)
         write_bytes(folder / DATASHEET_NAME, datasheet(publication, numbers).encode("utf-8"))
-    return CsvExport(out, numbers, tuple(table.declaration for table in tables))
+    return WrittenTables(out, numbers, tuple(table.declaration for table in tables))
 
 
 def csv_files(name: str, tables: list[Table], dialect: Dialect) -> dict[str, bytes]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from data_schema.exports.columns import EXPORTED_LABELS, EXPORTED_TARGETS, Column
 from data_schema.labels.models import ANNOTATOR_KINDS, MARK_KINDS
+from data_schema.publishing.views import CLIP_COLUMNS, MARK_COLUMNS
 from data_schema.vocabularies import EMOTIONS, POLARITIES, SKIP_REASONS, TASKS
 
 
@@ -116,6 +118,16 @@ def _taken_over(
     return tuple(taken)
 
 
+def _published(columns: tuple[Column, ...], **more: Mapping[str, Any]) -> tuple[PublishedColumn, ...]:
+    """Return columns of the de-identified view as published ones; `more` has by name what the view does not say."""
+    return tuple(
+        PublishedColumn(
+            **{"name": c.name, "dtype": c.dtype, "unit": c.unit, "meaning": c.meaning, **more.get(c.name, {})}
+        )
+        for c in columns
+    )
+
+
 _VALUE_WORDS: dict[str, Mapping[str, str]] = {
     "task": TASK_WORDS,
     "source": SOURCE_WORDS,
@@ -177,29 +189,20 @@ RECORDINGS = PublishedTable(
     ),
     ("participant", "session", "run"),
 )
+_CLIP_COLUMNS = _published(
+    CLIP_COLUMNS,
+    participant={"refers_to": "participants.participant"},
+    stimulus_id={"refers_to": "stimuli.stimulus_id", "meaning": "The stimulus; to group by, never an input."},
+    target_emotion={"words": EMOTION_WORDS, "meaning": "Emotion that it was chosen to induce: no label."},
+    exclusion_reason={"meaning": "Which rule it breaks; missing if it is included."},
+    simulated={"source": "session file"},
+)
 CLIPS = PublishedTable(
     "clips",
     "one clip: what was recorded during one stimulus",
-    (
-        replace(CLIP, refers_to=""),
-        PARTICIPANT,
-        FOLD,
-        SESSION,
-        RUN,
-        TRIAL,
-        PublishedColumn("stimulus_id", "text", "", "The stimulus; to group by, never an input.", refers_to="stimuli.stimulus_id"),
-        PublishedColumn("target_emotion", "text", "", "Emotion that it was chosen to induce: no label.", words=EMOTION_WORDS),
-        PublishedColumn("t_start_s", "float64", "s", "Start of the clip after the start of the recording."),
-        PublishedColumn("t_end_s", "float64", "s", "End of the clip after the start of the recording."),
-        PublishedColumn("duration_s", "float64", "s", "Length of the clip."),
-        PublishedColumn("gaze_valid_share", "float64", "share", "Gaze samples of the clip with either eye."),
-        PublishedColumn("n_face_frames", "int64", "", "Camera frames of the clip; 0 where no picture of the face is published."),
-        PublishedColumn("included", "bool", "", "True if the clip keeps the study's quality rule."),
-        PublishedColumn("exclusion_reason", "text", "", "Which rule it breaks; missing if it is included."),
-        SIMULATED,
-    ),
+    (*_CLIP_COLUMNS[:2], FOLD, *_CLIP_COLUMNS[2:]),
     ("clip_id",),
-)  # fmt: skip
+)
 TARGETS = PublishedTable(
     "targets",
     "one clip, with what annotators or the participant say together",
@@ -221,11 +224,13 @@ MARKS = PublishedTable(
     "marks",
     "one frame or clip that an annotator marked",
     (
-        CLIP,
-        PublishedColumn("task", "text", "", "er (felt) or fer (shown).", words=TASK_WORDS),
-        PublishedColumn("annotator_id", "text", "", "Who.", source="annotators"),
-        PublishedColumn("kind", "text", "", "What is marked; a flag is of the whole clip.", words=MARK_WORDS),
-        replace(_T_S, meaning="Time of the frame since the start of the recording; missing for a flag."),
+        *_published(
+            MARK_COLUMNS,
+            clip_id={"refers_to": "clips.clip_id"},
+            task={"words": TASK_WORDS},
+            annotator_id={"source": "annotators"},
+            kind={"words": MARK_WORDS},
+        ),
         PARTICIPANT,
     ),
     ("clip_id", "task", "annotator_id", "kind", "t_s"),

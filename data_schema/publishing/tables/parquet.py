@@ -7,14 +7,13 @@ neither writer nor reader needs it all at once. The hub calls a dataset's only s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_schema.files import disk_problem
 from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet
 from data_schema.publishing.folder import publishing
-from data_schema.publishing.numbers import Numbers, count
+from data_schema.publishing.numbers import Numbers, WrittenTables, count
 from data_schema.publishing.tables.arrow import shard_name, write_parquet
 from data_schema.publishing.tables.build import LANDMARK_LEVELS, Table, build_tables, gaze_parts, landmark_parts
 from data_schema.publishing.tables.card import dataset_card
@@ -35,22 +34,6 @@ Progress = Callable[[int, int, str], None]
 _FIRST = "clips"
 
 
-@dataclass(frozen=True)
-class ParquetExport:
-    """What was written.
-
-    Parameters
-    ----------
-    path : Path
-    numbers : Numbers
-    tables : tuple of PublishedTable
-    """
-
-    path: Path
-    numbers: Numbers
-    tables: tuple[PublishedTable, ...]
-
-
 def export_parquet(
     publication: Publication,
     out: Path,
@@ -60,7 +43,7 @@ def export_parquet(
     kind: str = "parquet",
     progress: Progress | None = None,
     more: Callable[[Path, Numbers, tuple[PublishedTable, ...]], None] | None = None,
-) -> ParquetExport:
+) -> WrittenTables:
     """Write a publication as Parquet tables with a dataset card and a datasheet.
 
     Parameters
@@ -99,7 +82,7 @@ def export_parquet(
         _write_text(folder / DATASHEET_NAME, datasheet(publication, numbers))
         if more:
             more(folder, numbers, ordered)
-    return ParquetExport(out, numbers, ordered)
+    return WrittenTables(out, numbers, ordered)
 
 
 def in_card_order(tables: list[PublishedTable]) -> tuple[PublishedTable, ...]:
