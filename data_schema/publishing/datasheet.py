@@ -28,6 +28,7 @@ from data_schema.wording import counted
 
 if TYPE_CHECKING:
     from data_schema.publishing.publication import Publication
+    from data_schema.study.config import StudyConfig
 
 DATASHEET_NAME = "datasheet.md"
 _FACES = {
@@ -220,6 +221,27 @@ def _groups(publication: Publication) -> str:
     return "; ".join(parts) + "." if parts else "No facts about participants are published."
 
 
+def _parameters(config: StudyConfig) -> str:
+    """Say with which settings eye movements and targets were made: nobody can repeat them without."""
+    eye, blinks, labels = config.eye_movements, config.blinks, config.labels
+    noise = "none"
+    if eye.noise_reduction != "none":
+        noise = f"{eye.noise_reduction.replace('_', ' ')} of {eye.noise_window_samples} samples"
+    merged = (
+        f"fixations at most {eye.merge_max_time_ms:g} ms and {eye.merge_max_angle_deg:g}° apart joined"
+        if eye.merge_fixations
+        else "no fixations joined"
+    )
+    who = "the participants' own reports" if labels.er_source == "self_report" else "annotators"
+    return (
+        f"I-VT: eye {eye.eye}, losses up to {eye.max_gap_ms:g} ms bridged, noise reduction {noise}, velocity over "
+        f"{eye.velocity_window_ms:g} ms, threshold {eye.velocity_threshold_deg_s:g}°/s, {merged}, those under "
+        f"{eye.min_fixation_ms:g} ms discarded. Blinks: openness below {blinks.closed_share:.0%} of the eye's median for "
+        f"{blinks.min_ms:g} to {blinks.max_ms:g} ms. Targets: ER by {who}, consensus by {labels.consensus}; valence, arousal and "
+        "intensity are means."
+    )
+
+
 def _making(publication: Publication, numbers: Numbers) -> Mapping[str, str]:
     rates = ", ".join(map(str, numbers.rates_hz))
     with_gaze = "gaze" in numbers.rows
@@ -237,7 +259,8 @@ def _making(publication: Publication, numbers: Numbers) -> Mapping[str, str]:
         "withheld": markdown_table(["what", "why", "count"], rows) if rows else "Nothing.",
         "processing": (
             "Fixations and saccades by velocity threshold (I-VT), blinks, cleaned pupil and summary features were computed from "
-            "the gaze. Raw samples were not altered; their times count from the start of their recording."
+            f"the gaze. {_parameters(publication.study.config)} Raw samples were not altered; their times count from the start "
+            "of their recording."
         ),
         "raw": "Gaze: yes, every sample."
         if with_gaze

@@ -33,7 +33,10 @@ LABELS, CONSENSUS, MARKS, FEATURES = "labels", "consensus", "marks", "features"
 
 _CLIP_NOTES: dict[str, Any] = {
     "onset": {"Description": "Start of the clip on the run's clock.", "Units": "s"},
-    "duration": {"Description": "Length of the clip.", "Units": "s"},
+    "duration": {
+        "Description": "Length of the clip: what the study uses of the trial, to the last refresh that showed it at most.",
+        "Units": "s",
+    },
     "trial": {"Description": "Number of the trial, as in the events."},
     "stim_id": {"Description": "Identifier of the stimulus in stimuli/stimuli.tsv of the dataset."},
 }

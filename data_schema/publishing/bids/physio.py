@@ -12,6 +12,7 @@ BIDS Specification 1.11.1, "Physiological recordings", "Eye-tracking": columns `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ OPENNESS_COLUMN = PhysioColumn(
     "openness", "mm", "Openness of the {eye} eye: diameter of the largest sphere between the lids.", "{eye}_openness_mm"
 )
 
+_NOTHING: tuple[float, int] = (0.0, 0)
 _FLAGS = frozenset({"gaze_valid", "pupil_valid", "eye_valid"})
 
 
@@ -202,12 +204,15 @@ class GazeFacts:
         Times of the first and the last sample.
     valid : dict of str to int
         Samples with valid gaze, by eye.
+    distance_m : dict of str to float
+        Mean distance of each eye from the tracker, metres; NaN where it was never measured.
     """
 
     n_samples: int
     first_us: int
     last_us: int
     valid: dict[str, int]
+    distance_m: dict[str, float]
 
 
 def write_eyes(
@@ -236,6 +241,7 @@ def write_eyes(
     """
     n, first, last = 0, 0, 0
     valid = dict.fromkeys(paths, 0)
+    distance = dict.fromkeys(paths, _NOTHING)
     with ExitStack() as stack:
         files = {eye: stack.enter_context(GzipRows(path)) for eye, path in paths.items()}
         for rows in chunks:
@@ -249,9 +255,13 @@ def write_eyes(
             for eye, file in files.items():
                 file.write(eye_columns(rows, eye, resolution, opened))
                 valid[eye] += int(np.count_nonzero(rows[f"{eye}_gaze_valid"] == 1))
+                total, measured = distance[eye]
+                placed = rows[f"{eye}_origin_user_mm"][rows[f"{eye}_origin_valid"] == 1].astype(np.float64)
+                distance[eye] = (total + float(np.linalg.norm(placed, axis=1).sum()), measured + len(placed))
             if each is not None:
                 each(rows, opened)
-    return GazeFacts(n, first, last, valid)
+    means = {eye: total / measured / 1000.0 if measured else math.nan for eye, (total, measured) in distance.items()}
+    return GazeFacts(n, first, last, valid, means)
 
 
 def column_notes(eye: str, with_openness: bool) -> dict[str, Any]:

@@ -241,6 +241,7 @@ def _gaze_sidecar(
     task: RunTask, session: PublishedSession, facts: GazeFacts, eye: str, with_openness: bool
 ) -> dict[str, Any]:
     rate = session.tracker.rate_hz
+    distance_m = facts.distance_m[eye]
     by_tobii = "tobii" in session.tracker.name.lower()
     about: dict[str, Any] = {
         "TaskName": task.task["TaskName"],
@@ -253,6 +254,7 @@ def _gaze_sidecar(
         "ManufacturersModelName": session.tracker.name or None,
         "Manufacturer": "Tobii" if by_tobii else None,
         "EyeTrackingMethod": "simulated" if task.recording.simulated else "P-CR" if by_tobii else None,
+        "EyeTrackerDistance": round(distance_m, 3) if math.isfinite(distance_m) else None,
         "RawDataFilters": "none by this toolkit; what the tracker itself does is not known",
         "SampleCount": facts.n_samples,
         "ValidShare": round(facts.valid[eye] / facts.n_samples, 6),

@@ -18,6 +18,8 @@ _STAMPS = {
     "t_system_us": ("t_us", "Time of the sample since the start of the recording, on the recording computer's clock."),
     "t_device_us": ("t_device_us", "The eye tracker's own clock, moved by the same amount as all its stamps."),
 }
+#: What the maker of the tracker calls its user coordinate system.
+_USER = "user coordinates (origin at the tracker, x right, y up, z towards the participant)"
 
 
 def _flat(name: str, shape: tuple[int, ...]) -> list[str]:
@@ -33,6 +35,7 @@ def _gaze_columns() -> tuple[PublishedColumn, ...]:
         name, meaning = _STAMPS.get(column.name, (column.name, column.meaning))
         for flat, axis in zip(_flat(name, column.shape), (*_AXES, ""), strict=False):
             said = f"{meaning} Axis {axis}." if column.shape else meaning
+            said = said.replace("the user coordinate system", _USER)
             columns.append(
                 PublishedColumn(flat, kind, column.unit, said.replace("1 if", "True if"), source="eye tracker")
             )
@@ -50,7 +53,7 @@ _START = PublishedColumn(
 _DURATION = PublishedColumn("duration_s", "float64", "s", "Duration.")
 FIXATIONS = PublishedTable(
     "fixations",
-    "one fixation in a clip",
+    "one fixation in a clip, with the study's choice of eye",
     (
         CLIP, PARTICIPANT, _START, _DURATION,
         PublishedColumn("x_norm", "float64", "share of screen width", "Mean horizontal gaze, 0 at the left edge."),
@@ -60,7 +63,7 @@ FIXATIONS = PublishedTable(
 )  # fmt: skip
 SACCADES = PublishedTable(
     "saccades",
-    "one saccade in a clip",
+    "one saccade in a clip, with the study's choice of eye",
     (
         CLIP, PARTICIPANT, _START, _DURATION,
         PublishedColumn("amplitude_deg", "float64", "deg", "Angle between its ends."),

@@ -60,6 +60,16 @@ def test_all_that_a_study_says_of_its_dataset_is_in_it(published_study) -> None:
     assert "not said this yet" not in text
 
 
+def test_what_found_the_eye_movements_can_be_repeated(text, publication) -> None:
+    eye = publication.study.config.eye_movements
+    assert (
+        f"threshold {eye.velocity_threshold_deg_s:g}°/s" in text
+        and f"under {eye.min_fixation_ms:g} ms discarded" in text
+    )
+    assert "ER by annotators, consensus by majority" in text
+    assert f"{publication.n_folds} folds" in text and "the column `fold`" not in text
+
+
 def test_no_placeholder_is_left(text) -> None:
     assert "$" not in text
     assert "\n\n\n" not in text

@@ -111,6 +111,14 @@ def test_a_stranger_learns_how_to_split_and_to_cite(published: Published) -> Non
     assert cited in readme and "(of 4, counted from 0)" in readme and "upper left corner" in readme
 
 
+def test_the_tracker_is_as_far_away_as_its_samples_say(published: Published) -> None:
+    path = first_eye(published)
+    about = sidecar(path)
+    eye = pd.read_csv(path, sep="\t", names=about["Columns"], na_values="n/a")
+    place = eye.loc[eye["eye_valid"] == 1, ["eye_x", "eye_y", "eye_z"]]
+    assert about["EyeTrackerDistance"] == pytest.approx(np.linalg.norm(place, axis=1).mean() / 1000, abs=0.0006)
+
+
 def test_words_of_closed_lists_are_listed(published: Published) -> None:
     for path in published.files("derivatives/annotations-*/**/*_events.tsv"):
         table, about = pd.read_csv(path, sep="\t", na_values="n/a", keep_default_na=False), sidecar(path)
