@@ -299,36 +299,41 @@ class SessionVideo:
         if target.exists():
             raise SessionFileError(self.path, f"{target} exists already; name another file")
         partial = target.with_name(f"{target.stem}.partial{target.suffix}")
-        source = io.BufferedReader(_PacketStream(self), buffer_size=1 << 16)
-        rate = Fraction(self._mean_rate()).limit_denominator(1000)
-        with av.open(source, mode="r", format="h264", options={"framerate": str(rate)}) as demuxed:
-            with av.open(str(partial), mode="w") as output:
-                stream = output.add_stream_from_template(demuxed.streams.video[0])
-                first = int(self.frames[0]["pts"])
-                index = 0
-                for packet in demuxed.demux(video=0):
-                    if packet.size == 0 or index >= len(self):
-                        continue
-                    bare = av.Packet(self._without_notes(bytes(packet), partial))
-                    bare.stream = stream
-                    bare.time_base = self.stream.time_base
-                    bare.pts = bare.dts = int(self.frames[index]["pts"]) - first
-                    bare.is_keyframe = packet.is_keyframe
-                    output.mux(bare)
-                    index += 1
-        if index != len(self):
+        try:
+            index = self._remux_into(partial)
+            if index != len(self):
+                raise SessionFileError(
+                    self.path, f"wrote {index} of {len(self)} frames to {target.name}", self.packets_path
+                )
+        except BaseException as error:
+            # Only here, where both files are closed: Windows deletes no open one.
             partial.unlink(missing_ok=True)
-            raise SessionFileError(
-                self.path, f"wrote {index} of {len(self)} frames to {target.name}", self.packets_path
-            )
+            if isinstance(error, MediaError):
+                raise SessionFileError(self.path, str(error), self.packets_path) from error
+            raise
         partial.replace(target)
 
-    def _without_notes(self, packet: bytes, partial: Path) -> bytes:
-        try:
-            return without_notes(packet)
-        except MediaError as error:
-            partial.unlink(missing_ok=True)
-            raise SessionFileError(self.path, str(error), self.packets_path) from error
+    def _remux_into(self, partial: Path) -> int:
+        """Copy the packets into a new file; return how many there were."""
+        source = io.BufferedReader(_PacketStream(self), buffer_size=1 << 16)
+        rate = Fraction(self._mean_rate()).limit_denominator(1000)
+        first, index = int(self.frames[0]["pts"]), 0
+        with (
+            av.open(source, mode="r", format="h264", options={"framerate": str(rate)}) as demuxed,
+            av.open(str(partial), mode="w") as output,
+        ):
+            stream = output.add_stream_from_template(demuxed.streams.video[0])
+            for packet in demuxed.demux(video=0):
+                if packet.size == 0 or index >= len(self):
+                    continue
+                bare = av.Packet(without_notes(bytes(packet)))
+                bare.stream = stream
+                bare.time_base = self.stream.time_base
+                bare.pts = bare.dts = int(self.frames[index]["pts"]) - first
+                bare.is_keyframe = packet.is_keyframe
+                output.mux(bare)
+                index += 1
+        return index
 
     def _mean_rate(self) -> float:
         times = self.frame_times_us

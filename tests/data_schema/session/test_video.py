@@ -9,8 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from data_schema.errors import SessionFileError
+from data_schema.errors import MediaError, SessionFileError
 from data_schema.session import SessionWriter, VideoStream, open_session
+from data_schema.session import video as video_module
 from data_schema.session.layout import FRAMES, make_row
 from data_schema.session.synthetic import _encoder, make_synthetic_session
 
@@ -76,6 +77,27 @@ def test_a_frame_that_does_not_exist_is_refused(recording: Path) -> None:
         assert video is not None
         with pytest.raises(IndexError, match="0 to 99"):
             video.decode(N_FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [(MediaError("a packet is damaged"), SessionFileError), (OSError("the disk is full"), OSError)],
+)
+def test_a_remux_that_fails_leaves_nothing(recording: Path, tmp_path: Path, monkeypatch, failure, raised) -> None:
+    left = iter([video_module.without_notes] * 5)
+
+    def failing(packet: bytes) -> bytes:
+        step = next(left, None)
+        if step is None:
+            raise failure
+        return step(packet)
+
+    monkeypatch.setattr(video_module, "without_notes", failing)
+    (tmp_path / "out").mkdir()
+    with open_session(recording) as session, pytest.raises(raised, match=str(failure)):
+        assert session.video is not None
+        session.video.remux(tmp_path / "out" / "face.mp4")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_remuxing_keeps_every_frame_and_its_time(recording: Path, tmp_path: Path) -> None:
