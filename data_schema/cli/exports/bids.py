@@ -17,6 +17,7 @@ def bids(
     force: bool = typer.Option(False, "--force", help="Replace a finished BIDS export."),
 ) -> None:
     """Publish the study as BIDS 1.11 eye tracking: gaze, events, answers, annotations; what consent allows, no identifiers."""
+    from data_schema.cli.exports.parquet import say_unanswered
     from data_schema.cli.talk import progress_bar
     from data_schema.publishing.bids import export_bids
     from data_schema.study import find_study
@@ -30,4 +31,5 @@ def bids(
         f"{out}: {counted(summary.participants, 'participant')}, {counted(summary.runs, 'run')} "
         f"({summary.runs_with_gaze} with gaze, {summary.runs_with_video} with face video), {summary.samples:,} samples"
     )
+    say_unanswered(summary.unanswered, summary.folds)
     typer.echo(f"Check it with: bids-validator-deno {out}. Read {out / 'README.md'} before you pass it on.", err=True)

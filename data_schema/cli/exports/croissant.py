@@ -61,5 +61,5 @@ def croissant(
         path = add_croissant(publication, Path(str(tables)), warnings)
     for warning in warnings:
         typer.echo(f"warning: mlcroissant: {warning}", err=True)
-    say_unanswered(unanswered(publication))
+    say_unanswered(unanswered(publication), bool(publication.folds))
     typer.echo(str(path))

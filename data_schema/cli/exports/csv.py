@@ -42,5 +42,5 @@ def csv(
     )
     for item in publication.withheld:
         typer.echo(f"  held back: {item.what}: {item.count} ({item.why})", err=True)
-    say_unanswered(unanswered(publication))
+    say_unanswered(unanswered(publication), bool(publication.folds))
     typer.echo(f"Read {out / 'codebook.md'}; in R: source('import.R', chdir = TRUE)", err=True)

@@ -30,7 +30,7 @@ def elan(
     with progress_bar("recordings") as progress:
         n = export_elan(publication, out, force=force, video=video, progress=progress)
     typer.echo(f"{out}: {counted(n, 'file')}, {counted(len(publication.clips), 'clip')}")
-    say_unanswered(unanswered(publication))
+    say_unanswered(unanswered(publication), bool(publication.folds))
     typer.echo(
         f"Labels edited in ELAN come back with: emer import elan {out}/*.eaf --study {study} --annotator a01 --task fer",
         err=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def parquet(
     )
     for item in publication.withheld:
         typer.echo(f"  held back: {item.what}: {item.count} ({item.why})", err=True)
-    say_unanswered(unanswered(publication))
+    say_unanswered(unanswered(publication), bool(publication.folds))
     typer.echo(f"Read {out / 'README.md'}; next: emer export croissant {study} --for {out}", err=True)
 
 
@@ -55,7 +56,12 @@ def say_stale(study: StudyFolder) -> None:
         )
 
 
-def say_unanswered(keys: list[str]) -> None:
-    """Name what the study has not said of its dataset."""
+def say_unanswered(keys: Sequence[str], folds: bool) -> None:
+    """Name what the study has not said of its dataset, and that it has frozen no folds where it has not."""
     if keys:
         typer.echo(f"note: datasheet and card say that these are not said yet: [publish] {', '.join(keys)}", err=True)
+    if not folds:
+        typer.echo(
+            "note: the study has frozen no folds, so that nobody can repeat a split; emer export training freezes them",
+            err=True,
+        )

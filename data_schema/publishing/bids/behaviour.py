@@ -133,7 +133,12 @@ def _dictionary(name: str, keys: Mapping[tuple[str, str, str], str], simulated: 
     notes: dict[str, Any] = {
         "Description": f"Answers to the questionnaire '{name}'" + (", simulated." if simulated else "."),
         "Questionnaire": name,
-        "MeasurementToolMetadata": {"Description": f"Questionnaire '{name}' as the study asked it on the screen."},
+        "MeasurementToolMetadata": {
+            "Description": (
+                f"Questionnaire '{name}' as the study asked it on the screen. Values are the answers as they were given: no item "
+                "is turned round, nothing is summed."
+            )
+        },
         "participant_id": {"Description": "The participant, as in participants.tsv."},
     }
     for (session, occasion, scale), key in keys.items():

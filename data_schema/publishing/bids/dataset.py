@@ -48,6 +48,10 @@ class BidsSummary:
     samples : int
         Gaze samples, both eyes of a sample counted once.
     derivatives : tuple of str
+    unanswered : tuple of str
+        Keys of ``[publish]`` that nobody has filled.
+    folds : bool
+        Whether the study has frozen folds.
     """
 
     participants: int
@@ -56,6 +60,8 @@ class BidsSummary:
     runs_with_video: int
     samples: int
     derivatives: tuple[str, ...]
+    unanswered: tuple[str, ...] = ()
+    folds: bool = False
 
 
 def write_bids(

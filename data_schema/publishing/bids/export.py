@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from data_schema.publishing.bids.dataset import BidsSummary, write_bids
 from data_schema.publishing.bids.tsv import write_text
 from data_schema.publishing.bids.video import IGNORED
-from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet_of
+from data_schema.publishing.datasheet import DATASHEET_NAME, datasheet_of, unanswered
 from data_schema.publishing.folder import CHECKSUMS_NAME, MARKER_NAME, publishing
 from data_schema.publishing.publication import open_publication
 from data_schema.study.folder import StudyFolder
@@ -52,4 +53,4 @@ def export_bids(
         write_text(folder / DATASHEET_NAME, datasheet_of(publication, gaze=True))
         ours = (*IGNORED, MARKER_NAME, CHECKSUMS_NAME, DATASHEET_NAME)
         write_text(folder / ".bidsignore", "".join(f"{pattern}\n" for pattern in ours))
-    return summary
+    return replace(summary, unanswered=tuple(unanswered(publication)), folds=bool(publication.folds))

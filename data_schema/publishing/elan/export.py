@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from data_schema.publishing.publication import Publication, PublishedRecording
 
 Progress = Callable[[int, int, str], None]
+_SIMULATED = "SIMULATED DATA: recordings of simulated or replayed devices. They say nothing about people.\n\n"
 _README = """\
 # {name}: annotations for ELAN
 
-One file a recording, format EAF 3.0 (ELAN 5 and later). `datasheet.md` says how the data came about.
+{simulated}One file a recording, format EAF 3.0 (ELAN 5 and later). `datasheet.md` says how the data came about.
 
 | tier | holds |
 | --- | --- |
@@ -102,6 +103,7 @@ def export_elan(
         )
         text = _README.format(
             name=publication.name,
+            simulated=_SIMULATED if publication.simulated else "",
             media=said,
             licence=publication.settings.licence or NO_LICENCE,
             citation=citation(publication),

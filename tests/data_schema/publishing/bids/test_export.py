@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from data_schema.cli.exports import app
+from data_schema.cli.exports.parquet import say_unanswered
 from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
 from data_schema.importers.bids import import_bids
@@ -120,8 +121,14 @@ def test_the_verb_writes_and_refuses_to_replace(published: Published, tmp_path: 
     runner = CliRunner()
     done = runner.invoke(app, ["bids", str(published.study.root), str(out), "--workers", "1"])
     assert done.exit_code == 0 and "3 participants, 4 runs (3 with gaze, 2 with face video)" in done.stdout
+    assert "not said yet: [publish] contact, " in done.stderr and "folds" not in done.stderr
     with pytest.raises(ExportError, match="--force"):
         export_bids(published.study, out, workers=1)
+
+
+def test_who_froze_no_folds_is_told_how(capsys: pytest.CaptureFixture[str]) -> None:
+    say_unanswered([], folds=False)
+    assert "emer export training" in capsys.readouterr().err
 
 
 def test_two_names_that_bids_cannot_tell_apart_are_an_error() -> None:
