@@ -426,9 +426,9 @@ def _line(state: _Collector, unit_us: float) -> tuple[float, tuple[float, float]
     n, sx, sy, sxx, sxy = state.sums
     spread = n * sxx - sx * sx
     slope = (n * sxy - sx * sy) / spread * unit_us if spread > 0 else 1.0
-    # Two crystals differ by less than this; a fit that says otherwise has seen a reset.
+    # Two crystals differ by less than this; a fit that says otherwise has seen a reset, and tells nothing.
     if not 0.999 < slope < 1.001:
-        slope = 1.0
+        return first_device, (float("nan"), 1.0)
     offset = first_time * unit_us + (sy * unit_us - slope * sx) / n
     return first_device, (float(offset), float(slope))
 

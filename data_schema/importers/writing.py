@@ -25,7 +25,7 @@ from data_schema.importers.text import Block
 from data_schema.importers.trials import ImportedTrial
 from data_schema.session import markers
 from data_schema.session.layout import CONSENT, FRAMES, GAZE, OPENNESS, PRESENTATIONS, make_row
-from data_schema.session.lock import acquire_lock, is_locked, release_lock
+from data_schema.session.lock import acquire_lock, is_locked, lock_path, release_lock
 from data_schema.session.reader import file_sha256
 from data_schema.session.validate import Finding, check_session
 from data_schema.session.writer import SessionWriter
@@ -207,6 +207,7 @@ class _GrowingSession:
         for path in target.parent.glob(f".{target.name}.*.partial"):
             if not is_locked(path):
                 path.unlink(missing_ok=True)
+                lock_path(path).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ content
 

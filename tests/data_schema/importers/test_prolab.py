@@ -232,8 +232,22 @@ def test_what_a_killed_import_left_is_cleared_away(tmp_path: Path) -> None:
     target = study.session_path("P001", "01")
     target.parent.mkdir(parents=True)
     (target.parent / f".{target.name}.0123abcd.partial").write_bytes(b"half")
+    (target.parent / f".{target.name}.0123abcd.partial.lock").write_bytes(b"")
     run_import(study, "prolab", path)
     assert [one.name for one in target.parent.iterdir()] == [target.name]
+
+
+def test_a_clock_of_the_tracker_that_was_set_back_moves_no_sample(tmp_path: Path) -> None:
+    header, rows = prolab_header(time_unit="ms"), prolab_rows(time_unit="ms")
+    place = next(number for number, name in enumerate(header) if name.startswith("Eyetracker timestamp"))
+    for row in rows[len(rows) // 2 :]:
+        if row[place]:
+            row[place] = str(int(row[place]) - 700_000_000)
+    (one,) = run_import(make_study(tmp_path / "s"), "prolab", write_text(tmp_path / "x.tsv", header, rows))
+    times = gaze_of(one.path)["t_system_us"]
+    true = 5_000_000_000 + 10_000 + np.round(np.arange(len(times)) * 1e6 / 60.0)
+    # The file has milliseconds, cut off: nothing better is known of them, and nothing worse is made of them.
+    assert np.abs(times - true).max() <= 1000
 
 
 def test_a_screen_that_contradicts_the_study_is_told(tmp_path: Path) -> None:
