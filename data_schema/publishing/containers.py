@@ -37,6 +37,7 @@ _PDF_STREAM = re.compile(rb"stream\r?\n")
 #: 1904 is the epoch of MP4; a header with another time than 0 says when it was written.
 _MP4_TIMES = re.compile(rb"(mvhd|tkhd|mdhd)(\x00...|\x01...)", re.DOTALL)
 _CELLS = 20_000
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 #: Where a video says when it was made.
 CREATION_TIME = "creation time"
 
@@ -318,7 +319,7 @@ _READERS: tuple[tuple[bytes, Callable[[Source], Iterator[Part]]], ...] = (
 
 
 def is_text(content: bytes) -> bool:
-    """Tell whether bytes are text in UTF-8 (their ends may be cut)."""
+    """Tell whether bytes are text, in UTF-8 (their ends may be cut) or with one byte a letter, as spreadsheets still save it."""
     head = content[: 1 << 16]
     # Characters that the ends cut are no sign of anything.
     start = next((place for place in range(4) if not 0x80 <= (head[place : place + 1] or b" ")[0] < 0xC0), 0)
@@ -327,5 +328,7 @@ def is_text(content: bytes) -> bool:
     try:
         head[start:].decode("utf-8")
     except UnicodeDecodeError as error:
-        return error.start + start >= len(head) - 3 and len(head) > 8
+        cut = error.start + start >= len(head) - 3 and len(head) > 8
+        # One byte in nine of compressed data or numbers is a control character.
+        return cut or not _CONTROL.search(head)
     return True

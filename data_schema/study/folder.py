@@ -12,6 +12,8 @@ from data_schema.study.config import StudyConfig, load_config
 from data_schema.study.sections import Stimulus
 
 CONFIG_NAME = "study.toml"
+#: In a training run: it learnt from somebody who has withdrawn since.
+WITHDRAWN_NAME = "withdrawn.json"
 _CODE = re.compile(r"[A-Za-z0-9]{1,32}")
 _SESSION_FILE = re.compile(
     r"^sub-(?P<participant>[A-Za-z0-9]+)_ses-(?P<session>[A-Za-z0-9]+)(?:_run-(?P<run>[0-9]{2,4}))?$"
@@ -154,6 +156,11 @@ class StudyFolder:
     def label_files(self) -> list[Path]:
         """Return all label files, sorted by name."""
         return sorted(self.labels_dir.glob("*.sqlite"))
+
+    def label_places(self) -> list[Path | str]:
+        """Return where labels lie: the label files, and the database if the study has one."""
+        database = self.config.labels.database
+        return [*self.label_files(), *([database] if database else [])]
 
     def stimulus_path(self, stimulus: Stimulus | str) -> Path:
         """Return the file of a stimulus.

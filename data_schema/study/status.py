@@ -10,7 +10,7 @@ import pandas as pd
 
 from data_schema.errors import SessionFileError, StudyError
 from data_schema.session import open_session
-from data_schema.study.folder import StudyFolder, parse_session_name
+from data_schema.study.folder import WITHDRAWN_NAME, StudyFolder, parse_session_name
 from data_schema.study.freshness import study_freshness
 
 #: Status of a file that cannot be opened.
@@ -41,6 +41,8 @@ class StudyStatus:
     #: Training exports that are older than the study, with what changed since: clips, labels, settings.
     exports_outdated: dict[str, list[str]] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
+    #: Runs that learnt from somebody who has withdrawn since.
+    runs_withdrawn: list[str] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
     next_step: str = ""
 
@@ -73,6 +75,10 @@ class StudyStatus:
                     for name, changed in sorted(self.exports_outdated.items())
                 ),
                 f"  runs         {', '.join(self.runs) or 'none'}",
+                *(
+                    f"  withdrawn    {name} learnt from somebody who has withdrawn: train it again, do not publish it"
+                    for name in self.runs_withdrawn
+                ),
                 f"  reports      {', '.join(self.reports) or 'none'}",
                 f"next: {self.next_step}",
             ]
@@ -104,6 +110,7 @@ def study_status(study: StudyFolder) -> StudyStatus:
     status.label_files = [path.stem for path in study.label_files()]
     status.exports = _folders_with(study, "exports", "manifest.json")
     status.runs = _folders_with(study, "models", "config.json")
+    status.runs_withdrawn = [name for name in status.runs if (study.models_dir / name / WITHDRAWN_NAME).is_file()]
     status.reports = sorted(path.name for path in study.reports_dir.glob("*.html"))
     fresh = study_freshness(study, status.exports)
     status.clips_outdated, status.n_clips_derived, status.exports_outdated = fresh.clips, fresh.n_derived, fresh.exports

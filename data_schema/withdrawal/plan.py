@@ -16,11 +16,11 @@ from data_schema.publishing.folder import MARKER_NAME
 from data_schema.publishing.identifiers import Identifier, common_words
 from data_schema.publishing.pseudonyms import load_pseudonyms, pseudonyms_path
 from data_schema.publishing.scan import Progress, search
-from data_schema.study.folder import CONFIG_NAME, StudyFolder, check_code
+from data_schema.study.folder import CONFIG_NAME, WITHDRAWN_NAME, StudyFolder, check_code
 from data_schema.withdrawal.documents import json_entries
 from data_schema.withdrawal.journal import JOURNAL_NAME, RECORDS_NAME
 from data_schema.withdrawal.mentions import mentioning_recordings
-from data_schema.withdrawal.runs import STALE_NAME, is_run
+from data_schema.withdrawal.runs import is_run
 from data_schema.withdrawal.traces import Traces
 
 #: What becomes of files, in the order in which it is done: what can be made again goes before what cannot, and what knows the
@@ -130,7 +130,7 @@ def make_plan(
             continue
         if _holds(root, folder, traces):
             take("model" if kind == "run" and delete_models else kind, folder)
-        elif kind == "run" and (folder / STALE_NAME).is_file():
+        elif kind == "run" and (folder / WITHDRAWN_NAME).is_file():
             taken.append(folder)
     rest = [path for path in _rest(study, traces) if not any(path.is_relative_to(place) for place in taken)]
     report = search(root, traces.identifiers, progress, rest)
@@ -297,11 +297,19 @@ def _treatment(path: Path) -> str:
         return "labels"
     if path.suffix in (".html", ".htm"):
         return "report"
-    if path.suffix in (".parquet", ".csv", ".tsv"):
+    if path.suffix == ".parquet" or (path.suffix in (".csv", ".tsv") and _is_utf8(path)):
         return "rows"
-    if path.suffix == ".json":
+    if path.suffix == ".json" and _is_utf8(path):
         return "entries"
-    return "lines" if path.suffix in _TEXTS else "by hand"
+    return "lines" if path.suffix in _TEXTS and _is_utf8(path) else "by hand"
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _elsewhere(study: StudyFolder, actions: list[Action]) -> list[str]:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from data_schema.files import read_json, write_json
 from data_schema.session.reader import file_sha256
+from data_schema.study.folder import WITHDRAWN_NAME
 from data_schema.withdrawal.documents import clean_delimited, clean_json, clean_lines, clean_parquet
 from data_schema.withdrawal.traces import Traces
 
-#: Says that a run learnt from somebody who has withdrawn.
-STALE_NAME = "withdrawn.json"
 _ABOUT = (
     "Somebody whose data this run learnt from, or was tested on, has withdrawn. Their rows are gone from its tables; what the "
     "weights learnt from them, and figures over all test clips, are as they were. Do not publish or use it; train it again."
@@ -60,5 +59,5 @@ def clean_run(folder: Path, traces: Traces) -> int:
                 for name, said in hashes.items()
             }
             write_json(record, content)
-    write_json(folder / STALE_NAME, {"about": _ABOUT, "stale": True})
+    write_json(folder / WITHDRAWN_NAME, {"about": _ABOUT, "stale": True})
     return n_removed

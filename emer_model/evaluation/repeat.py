@@ -110,7 +110,8 @@ def find_export(run: RunFolder, export_path: Path | None = None) -> Path:
         )
     if manifest_sha256(path) != run.config()["export"]["manifest_sha256"]:
         raise TrainingError(
-            f"{path} is not the export that {run.root} was trained on (its manifest differs). "
+            run.withdrawn(path)
+            or f"{path} is not the export that {run.root} was trained on (its manifest differs). "
             "Give that one with --export, or train again on this one."
         )
     return path
@@ -121,7 +122,8 @@ def _repeat_folds(
 ) -> list[pd.DataFrame]:
     """Predict the test clips of each finished fold."""
     config, settings = run.config(), run.run_config()
-    splits, judged = export_splits(export, settings.scheme), export.targets_of(settings.protocol)
+    splits = {split.fold: split for split in export_splits(export, settings.scheme)}
+    judged = export.targets_of(settings.protocol)
     targets = run_targets(settings)
     store: ClipStore | None = None
     tables = []

@@ -116,7 +116,8 @@ def _read_run(path: Path, export_path: Path, export_sha256: str, masked: pd.Seri
     config = run.config()
     if config["export"]["manifest_sha256"] != export_sha256:
         raise TrainingError(
-            f"{path} was trained on another export ({run.export_path()}). Give that one with --export, "
+            run.withdrawn(export_path)
+            or f"{path} was trained on another export ({run.export_path()}). Give that one with --export, "
             "or leave this run out."
         )
     protocol = PROTOCOLS[run.run_config().protocol]

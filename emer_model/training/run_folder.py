@@ -30,6 +30,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from data_schema.errors import TrainingError, UsageError
+from data_schema.study.folder import WITHDRAWN_NAME
 from emer_model.training.config import RunConfig
 from emer_model.training.files import read_json, write_json
 from emer_model.training.run_state import BEST, LAST, RECORD, RunState, find_damage, train_command
@@ -150,6 +151,15 @@ class RunFolder:
             export = export.relative_to(here)
         return train_command(self.root, export, self.run_config())
 
+    def withdrawn(self, export: Path | None = None) -> str:
+        """Say that somebody whose data the run learnt from has withdrawn, and what to do; empty if nobody has."""
+        if not (self.root / WITHDRAWN_NAME).is_file():
+            return ""
+        return (
+            f"{self.root}: somebody whose data this run learnt from, or was tested on, has withdrawn ({WITHDRAWN_NAME}). Do not "
+            f"use or publish it; train again: {self.command(export)} --force"
+        )
+
     def notes(self, state: RunState, export: Path | None = None) -> list[str]:
         """Say what a reader of this run's figures has to know.
 
@@ -163,9 +173,10 @@ class RunFolder:
         Returns
         -------
         list of str
-            On folds that lack or are damaged, and on a merged table that differs; often empty.
+            On somebody who withdrew, on folds that lack or are damaged, and on a merged table that differs; often empty.
         """
-        command, notes = self.command(export), []
+        command, withdrawn = self.command(export), self.withdrawn(export)
+        notes = [withdrawn] if withdrawn else []
         if not state.complete:
             alone = " The figures are those of the finished folds alone." if state.finished else ""
             notes.append(f"{self.root}: {state.count} folds finished; run `{command}` again to go on.{alone}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -341,3 +342,16 @@ def test_the_suggested_command_names_the_scheme(tmp_path: Path) -> None:
     assert "--scheme" not in train_command(tmp_path, tmp_path, RunConfig("er-7"))
     assert "scheme" not in RunConfig("er-7").as_json()  # as runs before there were schemes
     assert RunConfig.from_json(RunConfig("er-7", scheme="loso").as_json()).scheme == "loso"
+
+
+def test_a_run_that_learnt_from_somebody_who_withdrew_says_so(run: Path, tiny_export: Path, tmp_path: Path) -> None:
+    (run / "withdrawn.json").write_text("{}", encoding="utf-8")
+    folder = RunFolder(run)
+    said = "somebody whose data this run learnt from.*has withdrawn.*train again: emer train .* --force"
+    assert re.search(said, folder.notes(folder.state(), tiny_export)[0])
+    # The withdrawal changes the export as well: that the manifest differs is not all there is to say.
+    export = shutil.copytree(tiny_export, tmp_path / "export")
+    manifest = json.loads((export / "manifest.json").read_text(encoding="utf-8"))
+    (export / "manifest.json").write_text(json.dumps({**manifest, "study_title": "x"}), encoding="utf-8")
+    with pytest.raises(TrainingError, match=said):
+        repeat_predictions(folder, export_path=export)

@@ -25,6 +25,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_schema.publishing.containers import is_text
 from data_schema.publishing.identifiers import Identifier, common_words
 from data_schema.publishing.needles import Needles
 from data_schema.publishing.scan import scan_folder, search
@@ -301,3 +302,9 @@ def test_codes_that_features_or_stimuli_are_called_like_raise_no_alarm(tmp_path)
     study = make_study(tmp_path / "study", 0)
     assert {"p10", "s00"} <= common_words(study)
     assert "p001" not in common_words(study)
+
+
+def test_short_lines_of_a_spreadsheet_that_is_not_utf_8_are_text(tmp_path):
+    (tmp_path / "a.csv").write_bytes("Kürzel;ja\r\nP017;nö\r\n".encode("cp1252"))
+    assert [item.file for item in scan_folder(tmp_path, [CODE])] == ["a.csv"]
+    assert not is_text(np.random.default_rng(0).bytes(4000))

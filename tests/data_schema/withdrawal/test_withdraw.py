@@ -35,6 +35,7 @@ from data_schema.session import markers
 from data_schema.session.lock import acquire_lock, release_lock
 from data_schema.session.reader import file_sha256
 from data_schema.study.folder import StudyFolder
+from data_schema.study.status import study_status
 from data_schema.withdrawal import Outcome, read_records, withdraw_participant
 from data_schema.withdrawal.journal import JOURNAL_NAME, Journal
 from data_schema.withdrawal.withdraw import plan_withdrawal
@@ -263,6 +264,9 @@ def test_a_run_is_marked_as_stale_and_not_as_damaged(study):
     record = json.loads((fold / "fold.json").read_text())["sha256"]
     assert {name: file_sha256(fold / name) for name in record} == record
     assert (fold / "best.safetensors").read_bytes() == weights
+    status = study_status(study)
+    assert status.runs_withdrawn == ["r1"]
+    assert "r1 learnt from somebody who has withdrawn" in status.as_text()
     assert (fold / "curves.csv").read_bytes() == b"epoch,loss\r\n1,0.5\r\n"
 
 
@@ -383,8 +387,9 @@ def test_labels_in_a_bundle_are_brought_home_first(study):
 def test_what_no_program_can_mend_is_named_before_anything_is_done(study):
     text = study.config_path.read_text(encoding="utf-8")
     study.config_path.write_text(f"# {GONE} had glasses\n{text}", encoding="utf-8")
+    (study.root / "old.txt").write_bytes(f"{GONE} \xfcber".encode("latin-1"))
     with pytest.raises(
-        StudyError, match=r"study\.toml: names the participant and cannot be changed.*nothing was changed"
+        StudyError, match=r"old\.txt, study\.toml: names the participant and cannot be changed.*nothing was changed"
     ):
         withdraw_participant(study, GONE)
     assert study.session_path(GONE, "01").is_file()
