@@ -28,7 +28,7 @@ from data_schema.signals.luminance import LightEffect
 from data_schema.signals.pupil import PupilParameters, clean_pupils
 
 #: Raise it whenever a number of the signals changes: what was derived before is then computed anew.
-SIGNAL_VERSION = 3
+SIGNAL_VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -308,8 +308,17 @@ def combine_gaze(rows: npt.NDArray[Any], left: OneEye, right: OneEye, eye: str) 
 
 
 def sample_interval_us(t_us: Int) -> float:
-    """Return the median interval between samples in microseconds (NaN for fewer than two)."""
-    return float(np.median(np.diff(t_us))) if len(t_us) > 1 else float("nan")
+    """Return the median interval between samples in microseconds (NaN for fewer than two).
+
+    Of stamps that were rounded so coarsely that most are that of the sample before, the mean without holes.
+    """
+    if len(t_us) < 2:
+        return float("nan")
+    steps = np.diff(t_us)
+    middle = float(np.median(steps))
+    if middle > 0:
+        return middle
+    return float(steps[steps <= 2.5 * usual_step_us(steps)].mean())
 
 
 def angle_between_deg(first_mm: Float, second_mm: Float, eye_mm: Float) -> Float:
@@ -337,6 +346,13 @@ def true_runs(mask: Bool) -> tuple[Int, Int]:
     return np.flatnonzero(edges == 1).astype(np.int64), (np.flatnonzero(edges == -1) - 1).astype(np.int64)
 
 
+def usual_step_us(steps: Int) -> float:
+    """Return the median step; of those that rise, where most do not (milliseconds at 2,000 Hz)."""
+    middle = float(np.median(steps))
+    rising = steps[steps > 0]
+    return middle if middle > 0 or not len(rising) else float(np.median(rising))
+
+
 def contiguous_runs(t_us: Int, valid: Bool, max_step: float = 2.0) -> tuple[Int, Int]:
     """Return first and last index of each run of valid samples without a hole in time.
 
@@ -354,7 +370,7 @@ def contiguous_runs(t_us: Int, valid: Bool, max_step: float = 2.0) -> tuple[Int,
     # Where no step is that much longer than the shortest, none is than the median, which takes longer to find.
     if not len(starts) or not len(steps) or steps.max() <= max_step * steps.min():
         return starts, ends
-    holes = np.flatnonzero((steps > max_step * np.median(steps)) & valid[:-1] & valid[1:]).astype(np.int64)
+    holes = np.flatnonzero((steps > max_step * usual_step_us(steps)) & valid[:-1] & valid[1:]).astype(np.int64)
     return np.sort(np.concatenate([starts, holes + 1])), np.sort(np.concatenate([ends, holes]))
 
 

@@ -194,7 +194,7 @@ def effective_rate_hz(t_us: Int, valid: Bool) -> float:
     if len(t_us) < 2:
         return float("nan")
     duration_s = (float(t_us[-1] - t_us[0]) + sample_interval_us(t_us)) / 1e6
-    return float(valid.sum() / duration_s)
+    return float(valid.sum() / duration_s) if duration_s > 0 else float("nan")
 
 
 def windowed_precision_deg(t_us: Int, gaze_deg: Float, window_ms: float = 200.0) -> tuple[float, float]:

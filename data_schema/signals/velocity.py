@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_schema.signals.gaze import Float, Int, contiguous_runs, finite_rows
+from data_schema.signals.gaze import Float, Int, contiguous_runs, finite_rows, usual_step_us
 
 #: A window is taken to hold one sample more if it lacks less than a hundredth: stamps jitter, and 20 ms hold six
 #: intervals of 300 Hz even where the stamps say 3.34 ms.
@@ -26,7 +26,7 @@ def nominal_interval_us(t_us: Int) -> float:
     if len(t_us) < 2:
         return float("nan")
     steps = np.diff(t_us)
-    return float(np.mean(steps[steps <= 1.5 * max(np.median(steps), 1.0)]))
+    return float(np.mean(steps[steps <= 1.5 * max(usual_step_us(steps), 1.0)]))
 
 
 def window_size(window_ms: float, interval_us: float) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from data_schema.signals.fixations import IVTParameters, SampleKind, classify, classify_directions, find_eye_movements
-from data_schema.signals.gaze import ScreenGeometry, combine_eyes, fill_gaps, select_eye
+from data_schema.signals.gaze import ScreenGeometry, combine_eyes, fill_gaps, sample_interval_us, select_eye
 
 from .recordings import gaze_rows, prolab_ivt, prolab_rows, spectrum_600hz, stamps
 
@@ -334,3 +334,15 @@ def test_eighteen_samples_of_300_hz_are_60_ms():
 def test_impossible_parameters_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         IVTParameters(**wrong)
+
+
+def test_stamps_in_milliseconds_at_2000_hz_find_the_same_fixations():
+    x = jump((0.3, 600), (0.5, 800), (0.4, 400), move=60)
+    rows = gaze_rows(stamps(len(x), 2000.0), x)
+    fine = find_eye_movements(rows)
+    # Half of the stamps are now that of the sample before.
+    rows["t_system_us"] = rows["t_system_us"] // 1000 * 1000
+    coarse = find_eye_movements(rows)
+    assert len(fine.fixations) == len(coarse.fixations) == 3
+    assert (fine.kind == coarse.kind).mean() > 0.98
+    assert sample_interval_us(rows["t_system_us"].astype(np.int64)) == pytest.approx(500.0, rel=0.01)
