@@ -67,6 +67,8 @@ PUBLISHED_TABLES: dict[str, tuple[str, ...]] = {
     VALIDATION_POINTS.path: (),
     MARKERS.path: (),
 }
+#: What presents stimuli and records where nothing else is named.
+RECORDER = "EMER toolkit"
 #: A time that was never measured, in tables and gaze rows.
 NO_TIME_US = -1
 _DEVICE = "t_device_us"
@@ -163,6 +165,8 @@ class PublishedSession:
         gaze_us = session.table(GAZE)[:20_000]["t_system_us"].astype(np.int64)
         self.tracker = PublishedDevice(_model(session, "eye_tracker"), _rate_hz(gaze_us))
         frames_us = session.table(FRAMES)[:]["t_capture_us"].astype(np.int64)
+        #: Software that showed the stimuli, and its version; empty where nobody knows it.
+        self.presented_by = presented_by(session)
         self.camera = PublishedDevice(_model(session, "camera"), _rate_hz(frames_us)) if len(frames_us) else None
 
     def n_rows(self, table: Table | str) -> int:
@@ -373,6 +377,15 @@ def _rate_hz(times_us: npt.NDArray[np.int64]) -> float:
         return float("nan")
     steps = np.diff(times_us)
     return 1e6 / float(steps[(steps > 0.5 * median) & (steps < 1.5 * median)].mean())
+
+
+def presented_by(session: Session) -> tuple[str, str]:
+    """Return what showed the stimuli and its version: the toolkit, or what an imported recording names, perhaps nothing."""
+    for device in session.devices:
+        details = device.get("details") or {}
+        if device.get("role") == "eye_tracker" and details.get("imported"):
+            return str(details.get("software") or ""), str(details.get("software_version") or "")
+    return RECORDER, session.versions.get("emer-toolkit", "")
 
 
 def _model(session: Session, role: str) -> str:

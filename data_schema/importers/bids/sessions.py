@@ -45,12 +45,13 @@ _LANGUAGE = "en"
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What all runs of a dataset share.
+    """What is known of a run beside its own tables.
 
     Parameters
     ----------
     config : StudyConfig
     simulated : bool
+        True if a device of the run was simulated or replayed.
     sha256 : dict of str to str
         Of the stimuli, where the dataset says it.
     luminance : ndarray, dtype of ``/stimulus/luminance``
@@ -114,7 +115,7 @@ def write_run_session(dataset: BidsDataset, run: BidsRun, path: Path, settings: 
         participant=run.participant,
         session=run.session,
         config_json=settings.config.to_json(),
-        devices=_devices(first, face, settings.simulated),
+        devices=_devices(first, face, settings.simulated, _presented_by(dataset, run)),
         video=face.stream if face is not None else None,
         rates_hz=rates,
         simulated=settings.simulated,
@@ -145,8 +146,19 @@ def write_run_session(dataset: BidsDataset, run: BidsRun, path: Path, settings: 
     return result
 
 
-def _devices(about: Mapping[str, Any], face: FacePackets | None, simulated: bool) -> list[dict[str, Any]]:
-    details = {"imported": True, "published_origin_us": ORIGIN_US}
+def _presented_by(dataset: BidsDataset, run: BidsRun) -> dict[str, str]:
+    """Return what the events say of the software that showed the stimuli."""
+    path = run.file("events", ".tsv")
+    about = dataset.sidecar(path).get("StimulusPresentation") if path is not None else None
+    about = about if isinstance(about, dict) else {}
+    named = {"software": about.get("SoftwareName"), "software_version": about.get("SoftwareVersion")}
+    return {key: " ".join(str(text).split())[:100] for key, text in named.items() if text}
+
+
+def _devices(
+    about: Mapping[str, Any], face: FacePackets | None, simulated: bool, software: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    details = {"imported": True, "published_origin_us": ORIGIN_US, **software}
     model = str(about.get("ManufacturersModelName") or about.get("Manufacturer") or "")
     tracker = {"role": "eye_tracker", "kind": "imported", "model": model, "simulated": simulated, "details": details}
     if face is None:

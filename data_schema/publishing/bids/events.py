@@ -121,7 +121,7 @@ def _reordered(cells: Any, order: npt.NDArray[np.int64]) -> Any:
 
 
 def event_sidecar(
-    screen: ScreenGeometry, refresh_hz: float | None, task: dict[str, Any], kinds: set[str], software: str
+    screen: ScreenGeometry, refresh_hz: float | None, task: dict[str, Any], kinds: set[str], software: tuple[str, str]
 ) -> dict[str, Any]:
     """Return the sidecar of a run's events.
 
@@ -134,8 +134,8 @@ def event_sidecar(
         Name and description of the task, the institution, as all sidecars of the task have them.
     kinds : set of str
         What occurs in ``trial_type``.
-    software : str
-        Version of the software that showed the stimuli; empty if unknown.
+    software : tuple of str
+        Name and version of the software that showed the stimuli; empty if unknown.
     """
     levels = {STIMULUS: "A clip was shown, from its first flip until one refresh after its last."}
     levels |= {kind: MARKER_KINDS.get(kind, "Marked while recording.") for kind in sorted(kinds - {STIMULUS})}
@@ -152,7 +152,9 @@ def event_sidecar(
     return {**task, "StimulusPresentation": stimulus_presentation(screen, refresh_hz, software), **notes}
 
 
-def stimulus_presentation(screen: ScreenGeometry, refresh_hz: float | None, software: str) -> dict[str, Any]:
+def stimulus_presentation(
+    screen: ScreenGeometry, refresh_hz: float | None, software: tuple[str, str]
+) -> dict[str, Any]:
     """Return the screen as ``StimulusPresentation`` has it: metres, pixels, origin at the top left."""
     about: dict[str, Any] = {
         "ScreenDistance": round(screen.distance_mm / 1000.0, 6),
@@ -162,7 +164,5 @@ def stimulus_presentation(screen: ScreenGeometry, refresh_hz: float | None, soft
     }
     if refresh_hz:
         about["ScreenRefreshRate"] = refresh_hz
-    about["SoftwareName"] = "EMER toolkit"
-    if software:
-        about["SoftwareVersion"] = software
-    return about
+    named = dict(zip(("SoftwareName", "SoftwareVersion"), software, strict=True))
+    return about | {key: text for key, text in named.items() if text}

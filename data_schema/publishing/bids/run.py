@@ -173,7 +173,7 @@ def _write_events(task: RunTask, session: PublishedSession) -> None:
     table = event_table(_all_rows(session, PRESENTATIONS), _all_rows(session, MARKERS))
     kinds = {str(kind) for kind in table["trial_type"]}
     write_tsv(task.name.file(task.root, "events", ".tsv"), {name: table[name] for name, _, _ in EVENT_COLUMNS})
-    about = event_sidecar(session.screen, session.refresh_hz, _told(task), kinds, "")
+    about = event_sidecar(session.screen, session.refresh_hz, _told(task), kinds, session.presented_by)
     write_json(task.name.file(task.root, "events", ".json"), about)
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from data_schema.cli.imports import app
 from data_schema.errors import DataImportError
 from data_schema.importers.bids import import_bids
+from data_schema.publishing.sessions import presented_by
 from data_schema.session.layout import GAZE
 from data_schema.session.reader import open_session
 from data_schema.study.folder import StudyFolder
@@ -74,6 +75,8 @@ def test_a_dataset_of_others_becomes_a_study(tmp_path: Path) -> None:
     with open_session(study.session_path("07", "01", 2)) as session:
         rows, (trial,) = session.table(GAZE)[:], session.trials()
         assert not session.simulated and session.continues_run == 1 and trial.trial_id == 2
+        # Nobody knows what showed their stimuli; it was not the toolkit.
+        assert presented_by(session) == ("", "")
     start = rows["t_system_us"][0]
     np.testing.assert_array_equal(np.diff(rows["t_system_us"]), 2000)
     # The stimulus begins at 0.5 s of a clock on which the first sample is at 0.25 s.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_schema import __version__
 from tests.data_schema.publishing.bids.conftest import Published
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -107,6 +108,8 @@ def test_a_stranger_learns_how_to_split_and_to_cite(published: Published) -> Non
     about = json.loads((published.root / "dataset_description.json").read_text(encoding="utf-8"))
     cited = "Ada One, Ben Two. Clips and eyes, version 1.0.0 [Data set]."
     assert cited in about["HowToAcknowledge"]
+    shown = sidecar(published.files("sub-P001/**/*_run-01_events.tsv")[0])["StimulusPresentation"]
+    assert (shown["SoftwareName"], shown["SoftwareVersion"]) == ("EMER toolkit", __version__)
     readme = (published.root / "README.md").read_text(encoding="utf-8")
     assert cited in readme and "(of 4, counted from 0)" in readme and "upper left corner" in readme
 
