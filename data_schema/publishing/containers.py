@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
+import av
 import h5py
 import numpy as np
 
@@ -73,7 +74,30 @@ def reader_of(head: bytes, name: str) -> Callable[[Source], Iterator[Part]] | No
 
 def _gzip(source: Source) -> Iterator[Part]:
     with opened(source) as file:
+        yield from _gzip_head(file.read(1 << 12))
+        file.seek(0)
         yield from _decoded(file, lambda: zlib.decompressobj(31))
+
+
+def _gzip_head(head: bytes) -> Iterator[Part]:
+    """Yield when a gzip file was written and the name and comment that it keeps (RFC 1952, 2.3)."""
+    if len(head) < 10:
+        return
+    flags, seconds = struct.unpack_from("<xxxBI", head)
+    if seconds:
+        yield CREATION_TIME, _moment(seconds), True
+    place = 10
+    if flags & 4 and len(head) >= place + 2:
+        place += 2 + int.from_bytes(head[place : place + 2], "little")
+    for flag, what in ((8, "name"), (16, "comment")):
+        if flags & flag:
+            text, _, _ = head[place:].partition(b"\0")
+            place += len(text) + 1
+            yield what, text, True
+
+
+def _moment(seconds: int) -> bytes:
+    return str(np.datetime64(seconds, "s")).replace("T", " ").encode("ascii")
 
 
 def _decoded(file: IO[bytes], new_decoder: Callable[[], Any]) -> Iterator[Part]:
@@ -157,6 +181,8 @@ def _arrow(where: str, column: Any) -> Iterator[Part]:
         yield from _arrow(where, column.dictionary)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         yield where, "\n".join(text for text in column.unique().to_pylist() if text is not None).encode("utf-8"), True
+    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        yield where, "\n".join(str(moment) for moment in column.unique().to_pylist() if moment).encode("ascii"), True
     elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         for content in column.to_pylist():
             if content:
@@ -277,7 +303,11 @@ def _pdf(source: Source) -> Iterator[Part]:
 
 
 def _mp4(source: Source) -> Iterator[Part]:
-    # Its texts are not compressed and are found as the file lies; what is hidden is when it was made.
+    # Long texts are found as the file lies; what is hidden is when it was made, and a title of one word.
+    with contextlib.suppress(av.FFmpegError), opened(source) as file, av.open(file, metadata_errors="replace") as video:
+        for metadata in (video.metadata, *(stream.metadata for stream in video.streams)):
+            for key, value in metadata.items():
+                yield f"metadata {key}", value.encode("utf-8", "replace"), True
     with opened(source) as file:
         for block in blocks(file):
             for match in _MP4_TIMES.finditer(block):
@@ -286,8 +316,7 @@ def _mp4(source: Source) -> Iterator[Part]:
                 if len(stamp) in (4, 8) and any(stamp):
                     seconds = int.from_bytes(stamp, "big") - 2_082_844_800
                     if 0 < seconds < 1 << 33:
-                        day = np.datetime64(seconds, "s")
-                        yield CREATION_TIME, str(day).replace("T", " ").encode("ascii"), True
+                        yield CREATION_TIME, _moment(seconds), True
 
 
 def _pickle(source: Source) -> Iterator[Part]:

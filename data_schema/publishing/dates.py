@@ -18,6 +18,10 @@ LATEST = date(1925, 1, 1)
 #: is then one of 7,305 days.
 _MIN_SHIFT_DAYS = 43_830
 _SPREAD_DAYS = 7_305
+#: In the language of our reports, whatever the machine speaks.
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 def draw_shift() -> int:
@@ -54,7 +58,10 @@ def recorded_day(session: Session, origin_us: int) -> date | None:
 
 def spellings(day: date) -> tuple[str, ...]:
     """Return how a date may be written in an export, to search for it."""
+    month, short = _MONTHS[day.month - 1], _MONTHS[day.month - 1][:3]
     return (
+        *(f"{day.day} {name} {day.year}" for name in (month, short)),
+        *(f"{name} {day.day}, {day.year}" for name in (month, short)),
         day.isoformat(),
         day.strftime("%Y/%m/%d"),
         day.strftime("%Y_%m_%d"),

@@ -28,6 +28,8 @@ _RUN = 6
 #: A text in UTF-16 has at least so many characters: the shortest codes have two.
 _WIDE = 2
 _WORD = re.compile(rb"[a-z0-9]+")
+#: What follows the date in ISO 8601.
+_TIME_OF_DAY = re.compile(rb"t[0-9]{2}")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-f]{4})|(.))", re.DOTALL)
 _PERCENT = re.compile(rb"%[0-9a-f]{2}")
 #: The shortest run of base64 that is looked into: four letters of a code are six of base64.
@@ -77,6 +79,8 @@ class _Needle:
 
     def _alone(self, lower: bytes, start: int, end: int) -> bool:
         before, after = lower[start - 1 : start] if start else b"", lower[end : end + 1]
+        if self.identifier.kind == "date" and _TIME_OF_DAY.match(lower, end):
+            after = b""
         joined = self.raw[:1].isalnum() and _WORD.match(before)
         return not joined and not (self.raw[-1:].isalnum() and _WORD.match(after))
 

@@ -13,6 +13,7 @@ import sqlite3
 import struct
 import zipfile
 import zlib
+from datetime import date, datetime
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import quote
@@ -21,11 +22,14 @@ import av
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_schema.publishing.containers import is_text
+from data_schema.publishing.dates import spellings
 from data_schema.publishing.identifiers import Identifier, common_words
 from data_schema.publishing.needles import Needles
 from data_schema.publishing.scan import scan_folder, search
@@ -308,3 +312,33 @@ def test_short_lines_of_a_spreadsheet_that_is_not_utf_8_are_text(tmp_path):
     (tmp_path / "a.csv").write_bytes("Kürzel;ja\r\nP017;nö\r\n".encode("cp1252"))
     assert [item.file for item in scan_folder(tmp_path, [CODE])] == ["a.csv"]
     assert not is_text(np.random.default_rng(0).bytes(4000))
+
+
+DAY = date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-23T10:00:00Z", '{"at":"2026-11-23T10"}', "on Nov 23, 2026", "23 November 2026"]
+)
+def test_a_date_is_found_with_a_time_of_day_and_in_words(tmp_path, text):
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    assert scan_folder(tmp_path, [Identifier("date", said) for said in spellings(DAY)])
+    assert not scan_folder(tmp_path, [Identifier("date", said) for said in spellings(date(2026, 11, 22))])
+
+
+def test_dates_and_short_names_in_heads_and_typed_columns_are_found(tmp_path):
+    sought = [CODE, *(Identifier("date", said) for said in spellings(DAY))]
+    pq.write_table(pa.table({"day": pa.array([DAY])}), tmp_path / "day.parquet")
+    pq.write_table(pa.table({"at": pa.array([datetime(2026, 11, 23, 10)])}), tmp_path / "at.parquet")
+    with (tmp_path / "named.gz").open("wb") as file, gzip.GzipFile("P017.tsv", "wb", 9, file, 0) as inner:
+        inner.write(b"nothing")
+    (tmp_path / "dated.gz").write_bytes(gzip.compress(b"nothing", mtime=1_795_416_000))
+    (tmp_path / "fine.gz").write_bytes(gzip.compress(b"nothing", mtime=0))
+    with av.open(str(tmp_path / "titled.mp4"), "w") as output:
+        output.metadata["title"] = "P017 face"
+        stream = output.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        output.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        output.mux(stream.encode(None))
+    found = {item.file for item in scan_folder(tmp_path, sought)}
+    assert found == {"day.parquet", "at.parquet", "named.gz", "dated.gz", "titled.mp4"}
