@@ -58,7 +58,9 @@ def write_session(study: StudyFolder, participant: str, *, planted: bool = True)
 def write_clip_index(study: StudyFolder, **changes: object) -> pd.DataFrame:
     """Index the sessions; the quality rule, which wants gaze and frames, is passed by hand."""
     clips, _ = index_sessions(study)
-    clips = clips.assign(**({"included": True, "exclusion_reason": "", "n_face_frames": np.int32(120)} | changes))
+    wanted = {"included": True, "exclusion_reason": "", "n_face_frames": np.int32(120)} | changes
+    # Annotators see whole trials: what holds of the clip holds of its trial here.
+    clips = clips.assign(**({"trial_included": wanted["included"]} | wanted))
     write_table(study.clip_index_path, clips)
     return clips
 
