@@ -72,14 +72,14 @@ def export(
     force: _Force = False,
 ) -> None:
     """Write the whole label log, or another log, as CSV; rows that were replaced too."""
-    from annotation.status import label_places, read_study_labels
+    from annotation.status import read_study_labels
     from data_schema.labels import log_to_csv, read_log
     from data_schema.labels.csv import write_whole
     from data_schema.study import find_study
 
     _check_task(task)
     folder = find_study(study)
-    table = read_study_labels(folder) if log == "labels" else read_log(label_places(folder), log)
+    table = read_study_labels(folder) if log == "labels" else read_log(folder.label_places(), log)
     known = sorted(set(table["annotator_id"]))
     if annotator is not None and annotator not in known:
         raise UsageError(f"--annotator is '{annotator}', but the study has {log} of {', '.join(known) or 'nobody'}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import pandas as pd
 
@@ -29,19 +28,13 @@ def read_study_labels(study: StudyFolder, *, empty_is_fine: bool = False) -> pd.
     LabelError
         If there is no label file and no database, or one cannot be read.
     """
-    files = label_places(study)
+    files = study.label_places()
     if not files and not empty_is_fine:
         raise LabelError(
             f"{study.labels_dir}: no label files here. Import labels with `emer annotate import`, or in a simulated "
             "study make some with `emer annotate simulate`."
         )
     return read_labels(files)
-
-
-def label_places(study: StudyFolder) -> list[Path | str]:
-    """Return where the labels of a study lie: its label files, and its database if it has one."""
-    database = study.config.labels.database
-    return [*study.label_files(), *([database] if database else [])]
 
 
 def of_one_recording(

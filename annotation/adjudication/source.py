@@ -9,7 +9,7 @@ from annotation.queue.assignments import load_assignments
 from annotation.queue.order import Role
 from annotation.queue.queues import QueuedClip
 from annotation.sources.study import StudySource
-from annotation.status import clip_hashes, label_places, read_study_labels
+from annotation.status import clip_hashes, read_study_labels
 from data_schema.clips.table import load_trial_index
 from data_schema.errors import LabelError
 from data_schema.labels import read_log
@@ -31,7 +31,7 @@ def study_cases(study: StudyFolder, task: str, *, everything: bool = False) -> l
         labels,
         task,
         clip_hashes(study),
-        marks=read_log(label_places(study), "marks"),
+        marks=read_log(study.label_places(), "marks"),
         leave_out=set(tests),
         everything=everything,
         seed=study_identity(study).study_id,

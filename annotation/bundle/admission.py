@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from annotation.bundle.keys import keys_of
 from annotation.identity import study_identity
 from annotation.items import Block
-from annotation.status import label_places
 from data_schema.errors import EmerError
 from data_schema.labels import current_labels, read_labels
 from data_schema.study import StudyFolder
@@ -66,7 +65,7 @@ def _result(study: StudyFolder, annotator: str, task: str) -> Admitted:
         source = StudySource(study, task, annotator)
         # Not everybody's files: a damaged one of somebody else says nothing about this annotator.
         labels = read_labels(
-            [place for place in label_places(study) if isinstance(place, str) or place.stem == annotator]
+            [place for place in study.label_places() if isinstance(place, str) or place.stem == annotator]
         )
         labels = current_labels(labels[labels["annotator_id"] == annotator])
     except EmerError as error:

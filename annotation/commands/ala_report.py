@@ -22,7 +22,7 @@ def ala_report(
     import json
 
     from annotation.active_learning.report import ala_report as compute
-    from annotation.status import label_places, read_study_labels
+    from annotation.status import read_study_labels
     from data_schema.errors import LabelError, UsageError
     from data_schema.labels import read_log
     from data_schema.labels.csv import write_whole
@@ -34,7 +34,7 @@ def ala_report(
     if out is not None and out.suffix != ".json":
         raise UsageError(f"--out is '{out.name}', expected a name that ends in .json.")
     folder = find_study(study)
-    guesses = read_log(label_places(folder), "guesses")
+    guesses = read_log(folder.label_places(), "guesses")
     if not (guesses["task"] == task).any():
         raise LabelError(
             f"{folder.root}: no guess was shown or held back in the {task.upper()} pass. Guesses come from "

@@ -37,9 +37,7 @@ def consensus(
         raise UsageError(f"--out is '{out.name}', expected a name that ends in .csv or .parquet.")
     folder = find_study(study)
     labels = of_one_recording(read_study_labels(folder), folder)
-    database = folder.config.labels.database
-    places: list[Path | str] = [*folder.label_files(), *([database] if database else [])]
-    decided = read_log(places, "decisions") if decisions else None
+    decided = read_log(folder.label_places(), "decisions") if decisions else None
     if decided is not None:
         decided = of_one_recording(decided, folder, "decisions", judged=labels)
     table = compute(labels, task, method=method, decisions=decided)

@@ -20,7 +20,6 @@ def frames(
 ) -> None:
     """Write the marked frames (apex, onset, offset) as PNG, with a table of who marked what."""
     from annotation.marked_frames import write_marked_frames
-    from annotation.status import label_places
     from data_schema.errors import ExportError, UsageError
     from data_schema.study import find_study
     from data_schema.vocabularies import TASKS
@@ -31,7 +30,7 @@ def frames(
     if unknown:
         raise UsageError(f"--kind is '{unknown[0]}', expected apex, onset or offset.")
     folder = find_study(study)
-    written = write_marked_frames(folder, label_places(folder), out, task=task, kinds=kind or (), overwrite=force)
+    written = write_marked_frames(folder, folder.label_places(), out, task=task, kinds=kind or (), overwrite=force)
     typer.echo(f"{out}: {written.n_images} frames")
     typer.echo("The pictures show participants' faces: share them only as far as the consent goes.", err=True)
     for problem in written.problems:

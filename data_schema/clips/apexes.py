@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -48,9 +47,7 @@ def read_apex_marks(study: StudyFolder) -> pd.DataFrame:
     from data_schema.labels.consensus import VOTING_KINDS
     from data_schema.labels.tables import current_marks, read_log
 
-    database = study.config.labels.database
-    places: list[Path | str] = [*study.label_files(), *([database] if database else [])]
-    marks = current_marks(read_log(places, "marks"), "fer", ("apex",))
+    marks = current_marks(read_log(study.label_places(), "marks"), "fer", ("apex",))
     voting = marks["annotator_kind"].isin(VOTING_KINDS) & (marks["repetition"] == 0)
     chosen: pd.DataFrame = marks[voting].reset_index(drop=True)
     return chosen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,6 @@ _INDEX_COLUMNS = ("clip_id", "session_sha256", "t_start_us", "t_end_us", "includ
 #: Logs of an annotator that an export reads. They only grow, so the number of their rows is their state.
 _LOGS = ("labels", "decisions")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-
-
-def label_places(study: StudyFolder) -> list[Path | str]:
-    """Return where labels lie: the files, and the database if the study has one."""
-    database = study.config.labels.database
-    return [*study.label_files(), *([database] if database else [])]
 
 
 def export_settings(study: StudyFolder, settings: ShardSettings) -> dict[str, Any]:

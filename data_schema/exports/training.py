@@ -44,7 +44,7 @@ from data_schema.exports.manifest import (
 from data_schema.exports.reading import EXPORTED_CLIP_COLUMNS
 from data_schema.exports.session_quality import QUALITY_COLUMNS, quality_row
 from data_schema.exports.shards import ShardSettings, ShardSummary, ShardTask, bytes_per_clip, compute_shard
-from data_schema.exports.sources import excluded_clips, export_settings, export_sources, faces_seen, label_places
+from data_schema.exports.sources import excluded_clips, export_settings, export_sources, faces_seen
 from data_schema.files import disk_problem, write_bytes, write_json, write_table
 from data_schema.labels.tables import label_frame, read_labels, read_log
 from data_schema.locks import sole_writer
@@ -256,7 +256,7 @@ def _check_room(out: Path, n_clips: int, settings: ShardSettings) -> None:
 
 
 def _all_labels(study: StudyFolder) -> pd.DataFrame:
-    places = label_places(study)
+    places = study.label_places()
     if not places:
         _log.warning("the study has no label files: the export will have no annotators' targets")
         return label_frame([])
@@ -264,11 +264,11 @@ def _all_labels(study: StudyFolder) -> pd.DataFrame:
 
 
 def _all_decisions(study: StudyFolder) -> pd.DataFrame:
-    return read_log(label_places(study), "decisions")
+    return read_log(study.label_places(), "decisions")
 
 
 def _n_unknown(study: StudyFolder, index: pd.DataFrame) -> int:
-    labels = read_labels(label_places(study))
+    labels = read_labels(study.label_places())
     return int((~labels["clip_id"].isin(index["clip_id"])).sum())
 
 

@@ -225,8 +225,7 @@ def _telling(devices: Any) -> Iterator[str]:
 
 
 def _read_annotators(study: StudyFolder) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    database = study.config.labels.database
-    places: list[Path | str] = [*study.label_files(), *([database] if database else [])]
+    places = study.label_places()
     names: set[str] = set()
     comments: set[str] = set()
     for log, column in _COMMENTS.items() if places else ():

@@ -16,8 +16,6 @@ from data_schema.session.layout import FRAMES, PRESENTATIONS, RESPONSE_TEXTS, RE
 from data_schema.session.reader import file_sha256, open_session
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from data_schema.publishing.publication import Publication, PublishedStimulus
@@ -182,7 +180,7 @@ def published_marks(publication: Publication) -> pd.DataFrame:
     """Return the marks that hold, with the time of the frame."""
     import pandas as pd
 
-    places = _label_places(publication)
+    places = publication.study.label_places()
     marks = read_log(places, "marks") if places else pd.DataFrame()
     if not len(marks):
         return _table(pd.DataFrame(), MARK_COLUMNS, ["clip_id"])
@@ -220,15 +218,10 @@ def withheld_texts(publication: Publication) -> tuple[Withheld, ...]:
     return tuple(item for item in found if item.count)
 
 
-def _label_places(publication: Publication) -> list[Path | str]:
-    database = publication.study.config.labels.database
-    return [*publication.study.label_files(), *([database] if database else [])]
-
-
 def _said(publication: Publication) -> tuple[pd.DataFrame, list[dict[str, Any]], list[str], pd.DataFrame]:
     """Return labels and self-reports of the included clips that are published, under the study's own names."""
     index = publication.index
-    places = _label_places(publication)
+    places = publication.study.label_places()
     holds = annotator_labels(read_labels(places) if places else label_frame([]), index)
     decisions = held_decisions(read_log(places, "decisions"), index)
     chosen = index[index["included"] & index["clip_id"].isin(list(publication.clip_names))]
