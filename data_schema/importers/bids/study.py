@@ -120,7 +120,6 @@ def _import(dataset: BidsDataset, root: Path, progress: Progress | None) -> Impo
     _keep_folds(study, dataset, config)
     facts, luminance = _facts(dataset, config), _luminance(dataset)
     answers = _answers(dataset)
-    simulated = bool(dataset.description.get("Simulated", False))
     trials: dict[tuple[str, str], int] = {}
     imported = []
     for done, run in enumerate(runs):
@@ -129,7 +128,7 @@ def _import(dataset: BidsDataset, root: Path, progress: Progress | None) -> Impo
         who = (run.participant, run.session)
         settings = RunSettings(
             config=config,
-            simulated=simulated,
+            simulated=_simulated(dataset, run),
             sha256=sha256,
             luminance=luminance,
             facts=facts.get(run.participant, {}) if run.run == 1 else {},
@@ -150,6 +149,13 @@ def _import(dataset: BidsDataset, root: Path, progress: Progress | None) -> Impo
     else:
         notes.append("no event is a stimulus (stim_id or stim_file), so there are no clips")
     return ImportedStudy(root, tuple(imported), n_labels, n_marks, tuple(dict.fromkeys(notes)))
+
+
+def _simulated(dataset: BidsDataset, run: BidsRun) -> bool:
+    """Return whether a run is simulated. Our own exports say it of each run: real ones lie beside simulated ones."""
+    events = run.file("events", ".tsv") if (dataset.root / SETTINGS_PATH).is_file() else None
+    about = dataset.description if events is None else dataset.sidecar(events)
+    return bool(about.get("Simulated", False))
 
 
 def _withheld(root: Path) -> tuple[Withheld, ...]:

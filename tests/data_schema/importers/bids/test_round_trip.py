@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -85,6 +86,23 @@ def test_the_sessions_hold_what_was_recorded(home: tuple[StudyFolder, Path, Stud
         assert new.simulated and new.trials()[0].stimulus_id == old.trials()[0].stimulus_id
     labels = read_labels(after.label_files())
     assert set(labels["annotator_id"]) == {"sim-01", "sim-02"} and set(labels["annotator_kind"]) == {"simulated"}
+
+
+def test_a_real_recording_beside_simulated_ones_comes_home_as_real(
+    home: tuple[StudyFolder, Path, StudyFolder], tmp_path: Path
+) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(home[1], mixed)
+    for path in (mixed / "sub-P002").rglob("*_events.json"):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        assert about.pop("Simulated")
+        path.write_text(json.dumps(about), encoding="utf-8")
+    import_bids(mixed, tmp_path / "back")
+    real = set()
+    for path in StudyFolder(tmp_path / "back").session_files():
+        with open_session(path) as session:
+            real |= set() if session.simulated else {session.participant}
+    assert real == {"P002"}
 
 
 def test_nothing_is_left_of_an_import_that_fails(home: tuple[StudyFolder, Path, StudyFolder], tmp_path: Path) -> None:
