@@ -8,7 +8,7 @@ folds of their own; :mod:`data_schema.exports.splits` makes schemes of both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,16 +81,27 @@ class Folds:
         if not 0 <= fold < self.n_folds:
             raise ExportError(f"there is no fold {fold}: the study has folds 0 to {self.n_folds - 1}.")
         present = sorted(self.assignment) if participants is None else sorted(set(participants))
-        missing = [name for name in present if name not in self.assignment]
-        if missing:
-            raise ExportError(f"participants without a fold: {', '.join(missing)}. Export again to assign them.")
-        validating = (fold + 1) % self.n_folds
+        validating = next_fold(fold, self.used(present))
         test = tuple(name for name in present if self.assignment[name] == fold)
         validation = tuple(name for name in present if self.assignment[name] == validating)
         train = tuple(name for name in present if self.assignment[name] not in (fold, validating))
         split = Split(fold, train, validation, test)
         check_split(split)
         return split
+
+    def used(self, participants: Iterable[str]) -> list[int]:
+        """Return the folds that hold somebody. One is empty after a withdrawal, until somebody joins.
+
+        Raises
+        ------
+        ExportError
+            If a participant has no fold.
+        """
+        present = set(participants)
+        missing = sorted(present - set(self.assignment))
+        if missing:
+            raise ExportError(f"participants without a fold: {', '.join(missing)}. Export again to assign them.")
+        return sorted({self.assignment[name] for name in present})
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of ``folds.json``; without stimuli that have a fold it is that of earlier versions."""
@@ -115,6 +126,18 @@ class Folds:
         )
 
 
+def next_fold(tested: int, used: Sequence[int]) -> int:
+    """Return the fold that validates when another tests: the next one, passing over those that hold nobody.
+
+    Parameters
+    ----------
+    tested : int
+    used : sequence of int
+        Folds that hold somebody, ascending, `tested` among them or not.
+    """
+    return next((fold for fold in used if fold > tested), min(used, default=tested))
+
+
 def check_split(split: Split) -> None:
     """Refuse a split that leaks or lacks a set.
 
@@ -136,8 +159,8 @@ def check_split(split: Split) -> None:
     empty = [name for name, members in sets.items() if not members]
     if empty:
         raise ExportError(
-            f"fold {split.fold}: no participant in the {' and '.join(empty)} set. Use fewer folds ([folds] n in "
-            "study.toml, at least 3) or record more participants."
+            f"fold {split.fold}: no participant in the {' and '.join(empty)} set. Record more participants: who joins is "
+            "put into the emptiest folds."
         )
 
 
@@ -172,7 +195,7 @@ def assign_folds(
     Raises
     ------
     ExportError
-        If there are fewer participants than folds, or fewer than three folds, or
+        If there are fewer participants than folds before any is assigned, fewer than three participants or folds, or
         an existing assignment is out of range.
     """
     present = sorted(set(participants))
@@ -182,7 +205,8 @@ def assign_folds(
     wrong = sorted(name for name, fold in kept.items() if not 0 <= fold < n_folds)
     if wrong:
         raise ExportError(f"folds.json puts {', '.join(wrong)} into a fold that does not exist (0 to {n_folds - 1}).")
-    if len(present) < n_folds:
+    # Folds that are frozen stay when a participant is gone for good: the next who join fill the one that is empty.
+    if len(present) < (MIN_FOLDS if kept else n_folds):
         raise ExportError(
             f"only {counted(len(present), 'participant')} with usable clips, but [folds] n is {n_folds}: each fold needs "
             f"one. Record more participants, or set [folds] n in study.toml to "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from data_schema.errors import ExportError
-from data_schema.exports.folds import MIN_FOLDS, Folds, Split
+from data_schema.exports.folds import MIN_FOLDS, Folds, Split, next_fold
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def participant_splits(folds: Folds, participants: Iterable[str], scheme: str = 
         )
     present = sorted(set(participants))
     if scheme == "subject":
-        return [folds.splits(k, present) for k in range(folds.n_folds)]
+        return [folds.splits(k, present) for k in folds.used(present)]
     clips = pd.DataFrame({"clip_id": present, "participant": present, "stimulus_id": ""})
     return [Split(s.fold, s.train, s.validation, s.test) for s in clip_splits(folds, clips, scheme)]
 
@@ -186,50 +186,58 @@ def _check(folds: Folds, clips: pd.DataFrame, scheme: Scheme) -> None:
         raise ExportError(f"stimuli without a fold: {', '.join(shown)}. Export again to assign them.")
 
 
-def _set_of(fold: int, tested: int, n_folds: int) -> str:
+def _set_of(fold: int, tested: int, used: list[int]) -> str:
     """Return the set of a fold when another one is tested."""
     if fold == tested:
         return "test"
-    return "validation" if fold == (tested + 1) % n_folds else "train"
+    return "validation" if fold == next_fold(tested, used) else "train"
+
+
+def _used_stimuli(folds: Folds, clips: pd.DataFrame) -> list[int]:
+    return sorted({folds.stimuli[str(name)] for name in clips["stimulus_id"]})
 
 
 def _by_subject(folds: Folds, clips: pd.DataFrame) -> Iterator[tuple[int, str, _Member]]:
-    for k in range(folds.n_folds):
+    used = folds.used(clips["participant"].astype(str))
+    for k in used:
 
         def member(person: str, _: str, k: int = k) -> str:
-            return _set_of(folds.assignment[person], k, folds.n_folds)
+            return _set_of(folds.assignment[person], k, used)
 
         yield k, f"fold {k}", member
 
 
 def _leave_one_out(folds: Folds, clips: pd.DataFrame) -> Iterator[tuple[int, str, _Member]]:
+    used = folds.used(clips["participant"].astype(str))
     for k, tested in enumerate(sorted(set(clips["participant"].astype(str)))):
-        own = folds.assignment[tested]
+        validating = next_fold(folds.assignment[tested], used)
 
-        def member(person: str, _: str, tested: str = tested, own: int = own) -> str:
+        def member(person: str, _: str, tested: str = tested, validating: int = validating) -> str:
             if person == tested:
                 return "test"
-            return "validation" if folds.assignment[person] == (own + 1) % folds.n_folds else "train"
+            return "validation" if folds.assignment[person] == validating else "train"
 
         yield k, tested, member
 
 
 def _by_stimulus(folds: Folds, clips: pd.DataFrame) -> Iterator[tuple[int, str, _Member]]:
-    for k in range(folds.n_stimulus_folds):
+    used = _used_stimuli(folds, clips)
+    for k in used:
 
         def member(_: str, shown: str, k: int = k) -> str:
-            return _set_of(folds.stimuli[shown], k, folds.n_stimulus_folds)
+            return _set_of(folds.stimuli[shown], k, used)
 
         yield k, f"stimulus fold {k}", member
 
 
 def _by_both(folds: Folds, clips: pd.DataFrame) -> Iterator[tuple[int, str, _Member]]:
-    for i in range(folds.n_folds):
-        for j in range(folds.n_stimulus_folds):
+    people, stimuli = folds.used(clips["participant"].astype(str)), _used_stimuli(folds, clips)
+    for i in people:
+        for j in stimuli:
 
             def member(person: str, shown: str, i: int = i, j: int = j) -> str:
-                of_person = _set_of(folds.assignment[person], i, folds.n_folds)
-                return of_person if of_person == _set_of(folds.stimuli[shown], j, folds.n_stimulus_folds) else ""
+                of_person = _set_of(folds.assignment[person], i, people)
+                return of_person if of_person == _set_of(folds.stimuli[shown], j, stimuli) else ""
 
             yield i * folds.n_stimulus_folds + j, f"fold {i}, stimulus fold {j}", member
 

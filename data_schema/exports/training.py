@@ -349,7 +349,7 @@ def _write_tables(
 
 def _check_folds(folds: Folds, clips: pd.DataFrame) -> None:
     """Refuse folds that leak or leave a set empty."""
-    for fold in range(folds.n_folds):
+    for fold in folds.used(clips["participant"]):
         folds.splits(fold, clips["participant"])
 
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from data_schema.errors import UsageError
 
 
-def parse_folds(text: str, n_folds: int) -> list[int]:
+def parse_folds(text: str, known: Sequence[int]) -> list[int]:
     """Read ``all`` or a list such as ``0,2``.
+
+    Parameters
+    ----------
+    text : str
+    known : sequence of int
+        Folds of the export that can be tested.
 
     Raises
     ------
     UsageError
-        If a number is none or lies outside the folds.
+        If a number is none or no fold that can be tested.
     """
     if text.strip().lower() == "all":
-        return list(range(n_folds))
+        return list(known)
     folds = []
     for part in text.split(","):
-        if not part.strip().isdigit() or int(part) >= n_folds:
+        if not part.strip().isdigit() or int(part) not in known:
             raise UsageError(
-                f"--folds {text}: '{part.strip()}' is no fold of this export. Expected 'all' or numbers from 0 to "
-                f"{n_folds - 1} with commas between."
+                f"--folds {text}: '{part.strip()}' is no fold of this export. Expected 'all' or, with commas between, of: "
+                f"{', '.join(str(fold) for fold in known)}."
             )
         folds.append(int(part))
     return sorted(set(folds))

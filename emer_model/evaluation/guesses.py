@@ -114,7 +114,7 @@ def _average(
     store : ClipStore
     """
     settings = run.run_config()
-    splits = export_splits(export, settings.scheme)
+    splits = {split.fold: split for split in export_splits(export, settings.scheme)}
     threads = int(run.config().get("machine", {}).get("threads") or default_threads())
     store: ClipStore | None = None
     answers = []

@@ -112,7 +112,8 @@ def train(
     run = RunFolder(out)
     with ExitStack() as held, TrainingExport.open(export_path) as export:
         splits, labels = export_splits(export, config.scheme), export.targets_of(config.protocol)
-        wanted = [splits[k] for k in parse_folds(folds, len(splits))]
+        by_fold = {split.fold: split for split in splits}
+        wanted = [by_fold[k] for k in parse_folds(folds, list(by_fold))]
         resolved = _resolved(config, export_path, export, run, len(splits), chosen, threads)
         if run.config_path.is_file():  # a run is there: only one process may look at its folds and go on
             held.enter_context(run.lock())

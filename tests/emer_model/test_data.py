@@ -198,9 +198,9 @@ def change_folds(path: Path, fixture, change) -> None:
         (lambda f: f["assignment"].pop("P004"), "P004"),
         (lambda f: f["assignment"].update(P004=9), "P004"),
         (lambda f: f.update(n_folds=2, assignment={p: i % 2 for i, p in enumerate(f["assignment"])}), "set"),
-        (lambda f: f.update(n_folds=8), "no participant"),
+        (lambda f: f.update(n_folds=8, assignment={p: i % 2 for i, p in enumerate(f["assignment"])}), "training set"),
     ],
-    ids=["no fold", "unknown fold", "two folds leave nothing to train on", "too few participants"],
+    ids=["no fold", "unknown fold", "two folds leave nothing to train on", "two folds of eight hold somebody"],
 )
 def test_folds_that_cannot_be_used(own_export: Path, fixture, change, message: str) -> None:
     change_folds(own_export, fixture, change)
@@ -222,11 +222,11 @@ def test_faces_cannot_be_enlarged(tiny_export: Path) -> None:
 
 
 def test_fold_numbers() -> None:
-    assert parse_folds("all", 3) == [0, 1, 2]
-    assert parse_folds("2, 0", 3) == [0, 2]
-    for wrong in ("3", "-1", "a", ""):
+    assert parse_folds("all", [0, 1, 3]) == [0, 1, 3]
+    assert parse_folds("3, 0", [0, 1, 3]) == [0, 3]
+    for wrong in ("2", "4", "-1", "a", ""):
         with pytest.raises(UsageError, match="no fold of this export"):
-            parse_folds(wrong, 3)
+            parse_folds(wrong, [0, 1, 3])
 
 
 def test_targets_of_every_protocol_can_be_encoded(tiny_export: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from data_schema.errors import ExportError
 from data_schema.exports.folds import Folds, Split, assign_folds, check_split, freeze_folds, frozen_folds, load_folds
+from data_schema.exports.splits import clip_splits, participant_splits
 
 codes = st.lists(st.integers(0, 999).map(lambda n: f"P{n:03d}"), min_size=5, max_size=60, unique=True)
 
@@ -96,6 +97,27 @@ def test_participants_without_data_are_no_set_and_strangers_are_refused():
         folds.splits(0, ["A", "B", "C", "E"])
     with pytest.raises(ExportError, match="no fold 3"):
         folds.splits(3)
+
+
+def test_a_fold_that_a_withdrawal_emptied_is_passed_over_and_filled_by_the_next_who_joins():
+    frozen = {"A": 0, "C": 2, "D": 3}
+    folds = assign_folds(["A", "C", "D"], 4, 0, frozen)
+    assert folds.assignment == frozen
+    assert participant_splits(folds, frozen) == [
+        Split(0, ("D",), ("C",), ("A",)),
+        Split(2, ("A",), ("D",), ("C",)),
+        Split(3, ("C",), ("A",), ("D",)),
+    ]
+    clips = pd.DataFrame({"clip_id": list(frozen), "participant": list(frozen), "stimulus_id": ""})
+    assert [(s.fold, s.validation) for s in clip_splits(folds, clips, "subject")] == [
+        (0, ("C",)),
+        (2, ("D",)),
+        (3, ("A",)),
+    ]
+    assert [s.validation for s in clip_splits(folds, clips, "loso")] == [("C",), ("D",), ("A",)]
+    assert assign_folds([*frozen, "E"], 4, 0, frozen).assignment == {**frozen, "E": 1}
+    with pytest.raises(ExportError, match="at least 3. Record"):
+        assign_folds(["A", "C"], 4, 0, frozen)
 
 
 def freeze(path, participants):
