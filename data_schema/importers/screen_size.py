@@ -16,6 +16,8 @@ _MIN_SPREAD = 0.02
 #: Where millimetres lie further from a plane through the shares (root mean square), the columns speak of different things.
 _MAX_RESIDUAL_MM = 5.0
 _MIN_SAMPLES = 100
+#: Gaze further from the screen's middle than this share of the screen is none: trackers see little beyond the edges.
+_FAR = 2.0
 
 
 class ScreenMeasure:
@@ -25,14 +27,23 @@ class ScreenMeasure:
         self._inputs = np.zeros((3, 3))
         self._products = np.zeros((3, 3))
         self._squares = np.zeros(3)
+        self._n_seen = self._n_far = 0
 
     def add(self, gaze_norm: Float, gaze_mm: Float) -> None:
         """Take samples of one eye, shapes (n, 2) and (n, 3); those that are NaN are passed over."""
-        seen = np.isfinite(gaze_norm).all(axis=1) & np.isfinite(gaze_mm).all(axis=1)
+        seen = np.isfinite(gaze_norm).all(axis=1)
+        self._n_seen += int(seen.sum())
+        self._n_far += int(np.count_nonzero((np.abs(gaze_norm[seen] - 0.5) > _FAR).any(axis=1)))
+        seen &= np.isfinite(gaze_mm).all(axis=1)
         inputs = np.column_stack([np.ones(int(seen.sum())), gaze_norm[seen] - 0.5])
         self._inputs += inputs.T @ inputs
         self._products += inputs.T @ gaze_mm[seen]
         self._squares += np.einsum("ni,ni->i", gaze_mm[seen], gaze_mm[seen])
+
+    @property
+    def is_off_screen(self) -> bool:
+        """Tell whether most of the gaze lies where no screen is: the numbers are in another unit than they are said to be in."""
+        return self._n_seen >= _MIN_SAMPLES and 2 * self._n_far > self._n_seen
 
     def size_mm(self) -> tuple[float, float] | None:
         """Return width and height of the display area in mm; None where the gaze does not tell."""

@@ -246,7 +246,9 @@ class TextTable:
                 continue
             table = self._parse(body, numbers, texts, row)
             found = {number: _floats(table.column(f"c{number}")) for number in numbers}
-            if not self._decimal_known and any(np.any(values % 1.0 > 0) for values in found.values()):
+            if not self._decimal_known and any(
+                np.any(values[np.isfinite(values)] % 1.0 > 0) for values in found.values()
+            ):
                 self._decimal_known = True
             words = {number: _words(table.column(f"c{number}")) for number in texts}
             if table.num_rows:

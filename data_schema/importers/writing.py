@@ -256,6 +256,11 @@ class _GrowingSession:
 
     def _check_screen(self) -> None:
         screen, name = self.planned.screen, self.planned.survey.table.path.name
+        if self._converter.measured.is_off_screen:
+            raise DataImportError(
+                f"{name}: most gaze points lie far outside the screen of {screen.width_px}x{screen.height_px} px. They are not "
+                "in the unit that the columns say, such as pixels where a share of the screen is expected. Export them again."
+            )
         found = self._converter.measured.contradiction(screen.width_mm, screen.height_mm)
         if found:
             raise DataImportError(

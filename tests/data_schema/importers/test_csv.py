@@ -145,3 +145,14 @@ def test_stamps_in_another_unit_are_told(tmp_path: Path, scale: float, said: str
     samples.to_csv(tmp_path / "g.csv", index=False)
     with pytest.raises(DataImportError, match=said):
         run_import(make_study(tmp_path / "s"), "csv", tmp_path / "g.csv")
+
+
+def test_pixels_where_shares_of_the_screen_are_expected_are_told(tmp_path: Path) -> None:
+    samples = sdk_samples()
+    for sample in samples:
+        for eye in ("left", "right"):
+            x, y = sample[f"{eye}_gaze_point_on_display_area"]
+            sample[f"{eye}_gaze_point_on_display_area"] = (x * 1920, y * 1080)
+    pd.DataFrame(samples).to_csv(tmp_path / "g.csv", index=False)
+    with pytest.raises(DataImportError, match="far outside the screen of 1920x1080 px.*unit"):
+        run_import(make_study(tmp_path / "s"), "csv", tmp_path / "g.csv")
