@@ -183,7 +183,11 @@ def elan(
     from data_schema.publishing.elan.importing import import_elan
     from data_schema.study import find_study
 
-    place, labels, marks = import_elan(find_study(study), files, annotator=annotator, task=task, kind=kind, tier=tier)
+    place, labels, marks, without = import_elan(
+        find_study(study), files, annotator=annotator, task=task, kind=kind, tier=tier
+    )
+    for path in without:
+        typer.echo(f"passed over: {path}: no tier of this annotator and task in it", err=True)
     typer.echo(f"{place}: {labels.n_added} labels added, {labels.n_present} there already")
     if marks.n_added or marks.n_present:
         typer.echo(f"  {marks.n_added} marks added or taken back, {marks.n_present} there already")

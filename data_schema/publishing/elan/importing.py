@@ -26,7 +26,7 @@ from data_schema.vocabularies import TASKS
 
 def import_elan(
     study: StudyFolder, files: Sequence[Path], *, annotator: str, task: str, kind: str = "human", tier: str = ""
-) -> tuple[Path | str, AddedRows, AddedRows]:
+) -> tuple[Path | str, AddedRows, AddedRows, list[Path]]:
     """Import labels and marks from ELAN files into an annotator's log.
 
     Parameters
@@ -46,6 +46,8 @@ def import_elan(
         The label file, or the database.
     labels, marks : AddedRows
         Marks that are gone from the files are taken back, and count as added rows.
+    without : list of Path
+        Files in which the annotator has no such tier.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def import_elan(
         hashes=dict(zip(own, (str(value) for value in index["session_sha256"]), strict=True)),
         emotions=study.config.labels.emotions,
     )
-    labels = read_elan_labels(files, source)
+    labels, without = read_elan_labels(files, source)
     marks = read_elan_marks(files, source, _frames_by_clip(study, index))
     place = study.config.labels.database or study.labels_dir / f"{annotator}.sqlite"
     if isinstance(place, Path):
@@ -81,7 +83,7 @@ def import_elan(
         # Rows that come while the annotator's window is open would not be seen there.
         store.take_seat()
         added = import_elan_labels(labels, store)
-        return place, added, import_elan_marks(marks, store, task)
+        return place, added, import_elan_marks(marks, store, task), without
 
 
 def _frames_by_clip(study: StudyFolder, index: pd.DataFrame) -> Callable[[str], Frames]:

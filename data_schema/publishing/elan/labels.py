@@ -53,7 +53,7 @@ class ElanSource:
     emotions: Sequence[str]
 
 
-def read_elan_labels(paths: Sequence[Path], source: ElanSource) -> list[Label]:
+def read_elan_labels(paths: Sequence[Path], source: ElanSource) -> tuple[list[Label], list[Path]]:
     """Read and check the labels of ELAN files.
 
     Parameters
@@ -61,16 +61,27 @@ def read_elan_labels(paths: Sequence[Path], source: ElanSource) -> list[Label]:
     paths : sequence of Path
     source : ElanSource
 
+    Returns
+    -------
+    labels : list of Label
+    without : list of Path
+        Files without the tier: the annotator has judged no clip of that recording.
+
     Raises
     ------
     LabelError
-        If a file cannot be read, has no such tier, or an annotation cannot be a label; each is named (up to 20).
+        If a file cannot be read, none has such a tier, or an annotation cannot be a label; each is named (up to 20).
     """
     labels: dict[tuple[str, str, int], tuple[Label, str]] = {}
     problems: list[str] = []
+    without: dict[Path, LabelError] = {}
     for path in paths:
         document = read_eaf(path)
-        tier = _tier(document, source, path)
+        try:
+            tier = _tier(document, source, path)
+        except LabelError as error:
+            without[path] = error
+            continue
         for place, annotation in enumerate(tier.annotations):
             where = f"{path.name}: tier {tier.name}, {annotation.start_ms / 1000:.3f} s"
             try:
@@ -92,7 +103,10 @@ def read_elan_labels(paths: Sequence[Path], source: ElanSource) -> list[Label]:
             f"{len(problems)} annotations cannot be labels; nothing was imported. Mend them in ELAN and import "
             f"again.\n{listed}{rest}"
         )
-    return [label for label, _ in labels.values()]
+    if without and len(without) == len(paths):
+        # All of them: a name that is misspelt. The file with most tiers is of most help.
+        raise max(without.values(), key=lambda error: len(str(error)))
+    return [label for label, _ in labels.values()], list(without)
 
 
 def import_elan_labels(labels: Sequence[Label], store: LabelStore) -> AddedRows:

@@ -182,6 +182,20 @@ def test_a_file_without_the_tier_names_those_it_has(folder, published_study) -> 
     assert "has no tier 'FER@a77'" in str(done.exception)
     assert "'clips'" in str(done.exception)
     assert not (published_study.labels_dir / "a77.sqlite").exists()
+
+
+def test_recordings_that_an_annotator_has_not_judged_are_passed_over(
+    folder, published_study, publication, tmp_path
+) -> None:
+    shutil.copytree(published_study.root, tmp_path / "study")
+    study = StudyFolder(tmp_path / "study")
+    own = edited(folder, tmp_path, f"@{publication.pseudonyms.annotators['a03']}", "@other")
+    done = import_(study, [own, first_file(folder)], "--annotator", "a03", "--task", "fer")
+    assert done.exit_code == 0 and "0 labels added, 2 there already" in done.output, done.output
+    assert f"passed over: {own}" in done.output
+
+
+def test_a_task_that_is_none_is_refused(folder, published_study) -> None:
     wrong = import_(published_study, [first_file(folder)], "--annotator", "a77", "--task", "face")
     assert isinstance(wrong.exception, UsageError)
 
