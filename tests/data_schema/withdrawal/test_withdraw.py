@@ -146,6 +146,13 @@ def study(whole, tmp_path) -> StudyFolder:
     return StudyFolder(shutil.copytree(whole, tmp_path / "study"))
 
 
+@pytest.fixture(scope="module")
+def withdrawn(whole, tmp_path_factory) -> tuple[StudyFolder, Outcome]:
+    """The study after the withdrawal; to be read alone. `whole` is as it was before."""
+    study = StudyFolder(shutil.copytree(whole, tmp_path_factory.mktemp("withdrawn") / "study"))
+    return study, withdraw_participant(study, GONE)
+
+
 def traces_left(study: StudyFolder) -> set[str]:
     names = [GONE, OPAQUE, ITEM, load_pseudonyms(pseudonyms_path(study)).participants.get(GONE, "")]
     return {item.file for item in scan_folder(study.root, [Identifier("participant", name) for name in names if name])}
@@ -164,15 +171,14 @@ def rows_of(path: Path) -> dict[str, int]:
     return counts
 
 
-def test_nothing_is_left_and_all_of_the_others_is(study):
-    published = load_pseudonyms(pseudonyms_path(study)).participants[GONE]
-    folds = load_folds(study.folds_path).assignment
-    before = {name: rows_of(study.labels_dir / f"{name}.sqlite") for name in ("sim-01", "sim-02")}
-    triggers = sqlite_triggers(study)
-    shards = {path.name: path.read_bytes() for path in (study.exports_dir / "training" / "shards").iterdir()}
-    assert traces_left(study)
-    outcome = withdraw_participant(study, GONE)
-    assert isinstance(outcome, Outcome)
+def test_nothing_is_left_and_all_of_the_others_is(whole, withdrawn):
+    earlier, (study, _) = StudyFolder(whole), withdrawn
+    published = load_pseudonyms(pseudonyms_path(earlier)).participants[GONE]
+    folds = load_folds(earlier.folds_path).assignment
+    before = {name: rows_of(earlier.labels_dir / f"{name}.sqlite") for name in ("sim-01", "sim-02")}
+    triggers = sqlite_triggers(earlier)
+    shards = {path.name: path.read_bytes() for path in (earlier.exports_dir / "training" / "shards").iterdir()}
+    assert traces_left(earlier)
     everything = b"".join(path.read_bytes() for path in sorted(study.root.rglob("*")) if path.is_file())
     for name in (GONE, published, OPAQUE, ITEM):
         assert name.encode() not in everything.replace(b"P0021", b"")
@@ -253,10 +259,10 @@ def test_what_is_left_still_works(study, tmp_path):
     assert {name: grown[name] for name in folds} == folds
 
 
-def test_a_run_is_marked_as_stale_and_not_as_damaged(study):
+def test_a_run_is_marked_as_stale_and_not_as_damaged(whole, withdrawn):
+    study = withdrawn[0]
     run = study.models_dir / "r1"
-    weights = (run / "folds" / "fold-0" / "best.safetensors").read_bytes()
-    withdraw_participant(study, GONE)
+    weights = (StudyFolder(whole).models_dir / "r1" / "folds" / "fold-0" / "best.safetensors").read_bytes()
     assert json.loads((run / "withdrawn.json").read_text(encoding="utf-8"))["stale"] is True
     assert json.loads((run / "folds.json").read_text())["0"]["train"] == ["P001"]
     assert len(pd.read_parquet(run / "predictions.parquet")) == 3
@@ -271,21 +277,22 @@ def test_a_run_is_marked_as_stale_and_not_as_damaged(study):
 
 
 def test_models_can_be_deleted_instead(study):
+    # Beside the run nothing is left of the study, so that it goes quickly.
+    for name in ("exports", "derived", "labels", "bundles", "annotation", "publishing"):
+        shutil.rmtree(study.root / name)
     outcome = withdraw_participant(study, GONE, delete_models=True)
     assert not (study.models_dir / "r1").exists()
     assert "model" in {action.kind for action in outcome.plan.actions}
 
 
-def test_the_record_shows_that_it_was_done_and_not_who_it_was(study):
-    withdraw_participant(study, GONE)
+def test_the_record_shows_that_it_was_done_and_not_who_it_was(withdrawn):
+    study = withdrawn[0]
     (record,) = read_records(study.root)
     assert set(record) == {"id", "date", "toolkit_version", "removed", "verified"}
     assert record["removed"]["label rows"] >= 9
     assert record["removed"]["clips in exports"] == 2
     with pytest.raises(UsageError, match=r"P002: nothing.*P001, P003, P004.*done already: 1 withdrawal"):
         withdraw_participant(study, GONE)
-    withdraw_participant(study, "P001")
-    assert len(read_records(study.root)) == 2
 
 
 def test_an_unknown_participant_is_answered_with_the_known_ones(study):
@@ -335,8 +342,8 @@ class Killed(BaseException):
 def test_a_withdrawal_that_was_cut_off_anywhere_goes_on(whole, tmp_path):
     n_actions = len(plan_withdrawal(StudyFolder(whole), GONE).actions)
     assert n_actions > 12
+    study = StudyFolder(shutil.copytree(whole, tmp_path / "study"))
     for stop in (0, n_actions // 2, n_actions - 1):
-        study = StudyFolder(shutil.copytree(whole, tmp_path / f"study-{stop}"))
         done = []
 
         def cut(action, stop=stop, done=done):
@@ -349,12 +356,15 @@ def test_a_withdrawal_that_was_cut_off_anywhere_goes_on(whole, tmp_path):
         assert (study.root / JOURNAL_NAME).is_file()
         with pytest.raises(StudyError, match=f"has not ended.*emer withdraw .* {GONE}"):
             withdraw_participant(study, "P001")
-        withdraw_participant(study, GONE)
-        assert traces_left(study) == set()
-        assert len(read_records(study.root)) == 1
-        folder = study.exports_dir / "training"
-        verify_files(folder, read_manifest(folder))
-        assert not (study.root / JOURNAL_NAME).exists()
+    withdraw_participant(study, GONE)
+    assert traces_left(study) == set()
+    assert len(read_records(study.root)) == 1
+    folder = study.exports_dir / "training"
+    verify_files(folder, read_manifest(folder))
+    assert not (study.root / JOURNAL_NAME).exists()
+    # Who withdraws next does so beside the first.
+    withdraw_participant(study, "P001")
+    assert len(read_records(study.root)) == 2
 
 
 def test_it_waits_for_nobody_and_says_who_is_in_the_way(study):
@@ -459,11 +469,9 @@ def test_free_pages_and_logs_of_label_files_are_emptied(study):
     connection.close()
 
 
-def test_derived_data_of_others_are_not_computed_again(study):
-    name = study.root / "derived" / "sub-P001_ses-01.h5"
-    before = name.read_bytes()
-    withdraw_participant(study, GONE)
-    assert name.read_bytes() == before
+def test_derived_data_of_others_are_not_computed_again(whole, withdrawn):
+    name = withdrawn[0].root / "derived" / "sub-P001_ses-01.h5"
+    assert name.read_bytes() == (whole / "derived" / name.name).read_bytes()
     with h5py.File(name, "r") as file:
         assert len(file)
 
