@@ -287,8 +287,9 @@ def _edges(
     openness around it is lost or moves no faster than its noise.
     """
     low, first, last, high = where
-    low = max(low, int(np.searchsorted(t_us, t_us[first] - _CLOSING_MS * 1000.0)))
-    high = min(high, int(np.searchsorted(t_us, t_us[last] + _OPENING_MS * 1000.0, side="right")) - 1)
+    # Integers among integers: for a fraction all stamps would be converted, blink by blink.
+    low = max(low, int(np.searchsorted(t_us, t_us[first] - round(_CLOSING_MS * 1000.0))))
+    high = min(high, int(np.searchsorted(t_us, t_us[last] + round(_OPENING_MS * 1000.0), side="right")) - 1)
     inside = openness[first : last + 1]
     turn = first + int(np.nanargmin(inside)) if np.isfinite(inside).any() else first
     before, after = speed[low : turn + 1], speed[turn : high + 1]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_schema.signals import blinks
 from data_schema.signals.blinks import (
     BlinkParameters,
     blink_mask,
@@ -170,3 +173,20 @@ def test_blinks_depend_on_neither_origin_nor_unit(seed, origin_us, scale):
     np.testing.assert_array_equal(first["t_start_us"] + origin_us, later["t_start_us"])
     np.testing.assert_array_equal(first["t_end_us"] + origin_us, later["t_end_us"])
     assert (first["t_start_us"][1:] >= first["t_end_us"][:-1]).all()
+
+
+def test_a_blink_costs_the_same_in_a_recording_of_any_length():
+    n = 500_000
+    t_us = np.arange(n, dtype=np.int64) * 1667
+    openness, speed = np.full(n, 9.0), np.zeros(n)
+    openness[1000:1100] = 1.0
+    speed[990:1000], speed[1100:1110] = -200.0, 200.0
+    tracemalloc.start()
+    try:
+        found = blinks._edges(t_us, openness, speed, (0, 1000, 1099, n - 1), 40.0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    # Not a copy of all stamps, which would be 4 MB.
+    assert peak < 100_000
