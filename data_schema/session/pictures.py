@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -69,7 +68,7 @@ class FramePicture:
         scale = width_px / self.width_px
         if scale < 1.0:
             plane = self._small_luma(plane, (_even(plane.shape[1] * scale), _even(plane.shape[0] * scale)))
-        return self._turn(np.asarray(cv2.LUT(plane, _WIDENED), dtype=np.uint8) if limited else plane)
+        return self._turn(_widened(plane) if limited else plane)
 
     def rgb(self, width_px: int | None = None) -> Pixels:
         """Return the picture, shrunk to `width_px` columns if it is wider.
@@ -94,7 +93,7 @@ class FramePicture:
         """Return the luma of a rectangle inside the picture, shape (bottom - top, right - left)."""
         plane, limited = self._luma()
         region = np.ascontiguousarray(self._turn(plane)[top:bottom, left:right])
-        return np.asarray(cv2.LUT(region, _WIDENED), dtype=np.uint8) if limited else region
+        return _widened(region) if limited else region
 
     def rgb_region(self, left: int, top: int, right: int, bottom: int) -> Pixels:
         """Return a rectangle inside the picture, shape (bottom - top, right - left, 3)."""
@@ -150,12 +149,25 @@ class FramePicture:
         return np.ascontiguousarray(np.rot90(pixels, self._quarters)) if self._quarters else pixels
 
 
+# OpenCV is loaded where it works: a window that only shows frames opens sooner without it.
+
+
+def _widened(luma: Pixels) -> Pixels:
+    import cv2
+
+    return np.asarray(cv2.LUT(luma, _WIDENED), dtype=np.uint8)
+
+
 def _to_rgb(y: Pixels, u: Pixels, v: Pixels) -> Pixels:
     """Convert planes of 4:2:0 in limited range (BT.601): a third of the time that libswscale takes for a whole picture."""
+    import cv2
+
     return np.asarray(cv2.cvtColorTwoPlane(y, cv2.merge([u, v]), cv2.COLOR_YUV2RGB_NV12), dtype=np.uint8)
 
 
 def _shrunk(plane: Pixels, size: tuple[int, int]) -> Pixels:
+    import cv2
+
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
