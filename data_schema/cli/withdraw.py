@@ -42,6 +42,10 @@ def withdraw(
             typer.echo(f"{meaning}:")
             for path in paths:
                 typer.echo(f"  {path}")
+    if plan.perhaps:
+        typer.echo(f"left as it is, but {participant} stands there as a word; look whether it means the participant:")
+        for path in plan.perhaps:
+            typer.echo(f"  {path}")
     typer.echo("out of this program's reach, for you to do:")
     for line in plan.elsewhere:
         typer.echo(f"  {line}")

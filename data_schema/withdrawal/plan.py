@@ -76,11 +76,14 @@ class Plan:
         In the order of :data:`KINDS`.
     elsewhere : list of str
         What people have to do outside the study folder.
+    perhaps : list of str
+        Texts that nothing happens to, and in which a code such as P1 or S01 stands as a word that may mean something else.
     """
 
     traces: Traces
     actions: list[Action]
     elsewhere: list[str] = field(default_factory=list)
+    perhaps: list[str] = field(default_factory=list)
 
 
 def make_plan(
@@ -156,7 +159,16 @@ def make_plan(
             actions.append(Action("database", database))
     order = list(KINDS)
     actions.sort(key=lambda action: (order.index(action.kind), action.path))
-    return Plan(traces, actions, _elsewhere(study, actions))
+    untouched = [path for path in rest if not any(path.is_relative_to(place) for place in taken)]
+    return Plan(traces, actions, _elsewhere(study, actions), _perhaps(root, traces, untouched))
+
+
+def _perhaps(root: Path, traces: Traces, paths: Iterable[Path]) -> list[str]:
+    if not traces.is_word or traces.code.isalpha() or traces.code.isdigit():
+        return []
+    texts = [path for path in paths if path.suffix in (*_TEXTS, ".json", ".csv", ".tsv", ".html")]
+    found = search(root, [Identifier("participant", traces.code)], None, texts).findings
+    return sorted({finding.file for finding in found})
 
 
 def _check_spelling(study: StudyFolder, code: str) -> None:

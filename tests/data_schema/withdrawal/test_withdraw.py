@@ -440,6 +440,8 @@ def test_a_code_that_is_a_word_or_a_number_takes_nothing_else_along(tmp_path, co
     write_json(study.folds_path, {"seed": 1, "n_folds": 3, "assignment": {"P001": 0, "P002": 1, code: 2}})
     (study.root / "notes.txt").write_text(f"{code} clips in all, the face is clear\n", encoding="utf-8")
     before = len(read_labels(study.label_files()))
+    # Where a code such as x1 stands as a word, people are asked to look.
+    assert plan_withdrawal(study, code).perhaps == (["notes.txt"] if code == "x1" else [])
     withdraw_participant(study, code)
     assert len(read_labels(study.label_files())) == before * 2 // 3
     assert load_folds(study.folds_path).assignment == {"P001": 0, "P002": 1}
