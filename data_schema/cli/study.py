@@ -26,6 +26,7 @@ def init(
 
     from data_schema.cli.talk import progress_bar
     from data_schema.study import init_study
+    from data_schema.wording import quoted
 
     with progress_bar("making placeholder clips") as progress:
         study = init_study(
@@ -39,7 +40,7 @@ def init(
     typer.echo(str(study.root))
     typer.echo(
         f"{len(study.config.stimuli)} placeholder clips lie in {study.stimuli_dir}; replace them with yours.\n"
-        f"Try a session without hardware: emer record rehearse {study.root} --participant P001 --headless --speed 10",
+        f"Try a session without hardware: emer record rehearse {quoted(study.root)} --participant P001 --headless --speed 10",
         err=True,
     )
 

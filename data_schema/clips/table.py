@@ -24,6 +24,7 @@ from data_schema.errors import ExportError
 from data_schema.files import read_table, write_bytes
 from data_schema.study.config import StudyConfig
 from data_schema.study.folder import StudyFolder, parse_session_name
+from data_schema.wording import quoted
 
 _log = logging.getLogger(__name__)
 _KEY = b"emer_clip_index"
@@ -142,7 +143,7 @@ def load_clip_index(path: Path | StudyFolder) -> pd.DataFrame:
     """
     file = path.clip_index_path if isinstance(path, StudyFolder) else Path(path)
     needed = tuple(name for name in CLIP_COLUMNS if name not in SINCE_VERSION_2)
-    table = read_table(file, needed, "clip index", f"Build it with: emer clips {file.parent}")
+    table = read_table(file, needed, "clip index", f"Build it with: emer clips {quoted(file.parent)}")
     if not set(SINCE_VERSION_2) <= set(table.columns):
         table = _from_version_1(table)
     return table
@@ -196,7 +197,7 @@ def load_current_clip_index(study: StudyFolder) -> pd.DataFrame:
     """
     table = load_clip_index(study)
     facts = read_index_facts(study.clip_index_path)
-    again = f"Run: emer clips {study.root}"
+    again = f"Run: emer clips {quoted(study.root)}"
     name = study.clip_index_path.name
     if facts is None:
         if study.config.clips.rule != "whole":

@@ -51,6 +51,7 @@ from data_schema.locks import sole_writer
 from data_schema.session.reader import open_session
 from data_schema.signals.faces import describe_detector
 from data_schema.study.folder import StudyFolder
+from data_schema.wording import quoted
 
 _log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ def _export(
 def _refuse_nothing(study: StudyFolder, index: pd.DataFrame, clips: pd.DataFrame) -> None:
     if not len(index):
         raise ExportError(
-            f"{study.clip_index_path.name} lists no clip. Record sessions, then run: emer clips {study.root}"
+            f"{study.clip_index_path.name} lists no clip. Record sessions, then run: emer clips {quoted(study.root)}"
         )
     if not len(clips):
         reasons = index["exclusion_reason"].value_counts()

@@ -28,6 +28,7 @@ from data_schema.publishing.withheld import Withheld, together, withheld_before
 from data_schema.session.reader import file_sha256
 from data_schema.study.folder import StudyFolder
 from data_schema.study.sections import PublishSection
+from data_schema.wording import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -250,7 +251,7 @@ def open_publication(
     index = load_current_clip_index(study)
     if not len(index):
         raise ExportError(
-            f"{study.clip_index_path.name} lists no clip. Record sessions, then run: emer clips {study.root}"
+            f"{study.clip_index_path.name} lists no clip. Record sessions, then run: emer clips {quoted(study.root)}"
         )
     findings = read_findings(study, settings)
     _check_index(study, index)
@@ -271,7 +272,7 @@ def _check_index(study: StudyFolder, index: pd.DataFrame) -> None:
         path, said = study.root / str(name), str(group["session_sha256"].iloc[0])
         if not path.is_file():
             raise ExportError(
-                f"{name}: is listed in {study.clip_index_path.name} and is not there. Run: emer clips {study.root}"
+                f"{name}: is listed in {study.clip_index_path.name} and is not there. Run: emer clips {quoted(study.root)}"
             )
         if file_sha256(path) != said:
             raise ExportError(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from data_schema.errors import StudyError, UsageError
 from data_schema.study.config import StudyConfig, load_config
 from data_schema.study.sections import Stimulus
+from data_schema.wording import quoted
 
 CONFIG_NAME = "study.toml"
 #: In a training run: it learnt from somebody who has withdrawn since.
@@ -56,7 +57,7 @@ class StudyFolder:
         self.root = Path(root)
         if not self.config_path.is_file():
             new = not self.root.exists()
-            hint = f"make one with: emer init {self.root}" if new else "go to the folder that holds it"
+            hint = f"make one with: emer init {quoted(self.root)}" if new else "go to the folder that holds it"
             raise StudyError(f"{self.root}: no {CONFIG_NAME} here. Name a study folder, or {hint}.")
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from data_schema.errors import SessionFileError, StudyError
 from data_schema.session import open_session
 from data_schema.study.folder import WITHDRAWN_NAME, StudyFolder, parse_session_name
 from data_schema.study.freshness import study_freshness
+from data_schema.wording import quoted
 
 #: Status of a file that cannot be opened.
 UNREADABLE = "unreadable"
@@ -59,19 +60,23 @@ class StudyStatus:
                 f"  stimuli      {self.n_stimuli}",
                 f"  sessions     {sessions}; {self.n_participants} participants",
                 *(
-                    f"  not ended    participant {participant}, session {session}: emer record resume {self.root} "
+                    f"  not ended    participant {participant}, session {session}: emer record resume {quoted(self.root)} "
                     f"--participant {participant} --session {session}"
                     for participant, session in self.unfinished
                 ),
                 f"  clips        {self.n_clips}, of which {self.n_clips_included} included"
-                + (f"; out of date ({self.clips_outdated}): emer clips {self.root}" if self.clips_outdated else ""),
+                + (
+                    f"; out of date ({self.clips_outdated}): emer clips {quoted(self.root)}"
+                    if self.clips_outdated
+                    else ""
+                ),
                 f"  signals      {self.n_clips_derived} of {self.n_clips_included} clips"
-                + (f": emer signals {self.root}" if 0 < self.n_clips_derived < self.n_clips_included else ""),
+                + (f": emer signals {quoted(self.root)}" if 0 < self.n_clips_derived < self.n_clips_included else ""),
                 f"  label files  {', '.join(self.label_files) or 'none'}",
                 f"  exports      {', '.join(self.exports) or 'none'}",
                 *(
-                    f"  out of date  {name} ({' and '.join(changed)} changed since): emer export training {self.root} "
-                    f"{Path(self.root) / 'exports' / name} --force"
+                    f"  out of date  {name} ({' and '.join(changed)} changed since): emer export training {quoted(self.root)} "
+                    f"{quoted(Path(self.root) / 'exports' / name)} --force"
                     for name, changed in sorted(self.exports_outdated.items())
                 ),
                 f"  runs         {', '.join(self.runs) or 'none'}",
@@ -151,7 +156,7 @@ def _folders_with(study: StudyFolder, folder: str, name: str) -> list[str]:
 
 
 def _next_step(study: StudyFolder, status: StudyStatus) -> str:
-    root = study.root
+    root = quoted(study.root)
     try:
         study.check_stimuli()
     except StudyError:
@@ -174,23 +179,24 @@ def _next_step(study: StudyFolder, status: StudyStatus) -> str:
             return _hand_out(study)
         return f"emer annotate simulate {root}    (or label yourself: emer annotate open {root} --task fer --annotator a01)"
     if not status.exports:
-        return f"emer export training {root} {study.exports_dir / 'training'}"
+        return f"emer export training {root} {quoted(study.exports_dir / 'training')}"
     for name, changed in sorted(status.exports_outdated.items()):
         return (
-            f"emer export training {root} {study.exports_dir / name} --force    ({' and '.join(changed)} changed since)"
+            f"emer export training {root} {quoted(study.exports_dir / name)} --force    "
+            f"({' and '.join(changed)} changed since)"
         )
-    export = study.exports_dir / status.exports[0]
+    export = quoted(study.exports_dir / status.exports[0])
     if not status.runs:
-        return f"emer train {export} --protocol er-7 --out {study.models_dir / 'er-7'}"
+        return f"emer train {export} --protocol er-7"
     if not status.reports:
-        runs = " ".join(str(study.models_dir / run) for run in status.runs)
-        return f"emer report {runs} --export {export} --out {study.reports_dir / 'report.html'}"
+        runs = " ".join(quoted(study.models_dir / run) for run in status.runs)
+        return f"emer report {runs} --export {export} --out {quoted(study.reports_dir / 'report.html')}"
     return f"open {study.reports_dir / status.reports[0]}"
 
 
 def _hand_out(study: StudyFolder) -> str:
     """Say what the lead of a study with named annotators does before any label is there."""
-    root, first = study.root, study.config.annotation.annotators[0]
+    root, first = quoted(study.root), study.config.annotation.annotators[0]
     if not (study.annotation_dir / "assignments.parquet").is_file():
         return f"emer annotate assign {root}    (share the clips among {', '.join(study.config.annotation.annotators)})"
     return (

@@ -21,7 +21,7 @@ def bids(
     from data_schema.cli.talk import progress_bar
     from data_schema.publishing.bids import export_bids
     from data_schema.study import find_study
-    from data_schema.wording import counted
+    from data_schema.wording import counted, quoted
 
     with progress_bar("runs") as progress:
         summary = export_bids(
@@ -32,4 +32,6 @@ def bids(
         f"({summary.runs_with_gaze} with gaze, {summary.runs_with_video} with face video), {summary.samples:,} samples"
     )
     say_unanswered(summary.unanswered, summary.folds)
-    typer.echo(f"Check it with: bids-validator-deno {out}. Read {out / 'README.md'} before you pass it on.", err=True)
+    typer.echo(
+        f"Check it with: bids-validator-deno {quoted(out)}. Read {out / 'README.md'} before you pass it on.", err=True
+    )

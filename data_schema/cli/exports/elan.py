@@ -21,7 +21,7 @@ def elan(
     from data_schema.publishing.folder import check_target
     from data_schema.publishing.publication import open_publication
     from data_schema.study import find_study
-    from data_schema.wording import counted
+    from data_schema.wording import counted, quoted
 
     check_target(out, "elan", force)
     folder = find_study(study)
@@ -32,6 +32,7 @@ def elan(
     typer.echo(f"{out}: {counted(n, 'file')}, {counted(len(publication.clips), 'clip')}")
     say_unanswered(unanswered(publication), bool(publication.folds))
     typer.echo(
-        f"Labels edited in ELAN come back with: emer import elan {out}/*.eaf --study {study} --annotator a01 --task fer",
+        f"Labels edited in ELAN come back with: emer import elan {quoted(out)}/*.eaf --study {quoted(study)} --annotator a01 "
+        "--task fer",
         err=True,
     )

@@ -25,6 +25,7 @@ def parquet(
     from data_schema.publishing.publication import open_publication
     from data_schema.publishing.tables.parquet import export_parquet
     from data_schema.study import find_study
+    from data_schema.wording import quoted
 
     check_target(out, "parquet", force)
     folder = find_study(study)
@@ -40,18 +41,23 @@ def parquet(
     for item in publication.withheld:
         typer.echo(f"  held back: {item.what}: {item.count} ({item.why})", err=True)
     say_unanswered(unanswered(publication), bool(publication.folds))
-    typer.echo(f"Read {out / 'README.md'}; next: emer export croissant {study} --for {out}", err=True)
+    typer.echo(f"Read {out / 'README.md'}; next: emer export croissant {quoted(study)} --for {quoted(out)}", err=True)
 
 
 def say_stale(study: StudyFolder) -> None:
     """Say that signals are missing, which the export then computes itself, on one core."""
     from data_schema.clips.index import load_clip_index
     from data_schema.derived import stale_clips
+    from data_schema.wording import counted, quoted
 
-    stale = stale_clips(study, load_clip_index(study))
+    index = load_clip_index(study)
+    stale = stale_clips(study, index)
     if stale:
+        # Those that the quality rule leaves out are published, too, and `emer signals` passes over them unasked.
+        left_out = not index.set_index("clip_id").loc[stale, "included"].all()
         typer.echo(
-            f"note: {len(stale)} clips have no signals yet; they are computed now. On all cores: emer signals {study.root}",
+            f"note: signals of {counted(len(stale), 'clip')} are missing or out of date; those that are needed are computed now. "
+            f"All of them, on all cores: emer signals {quoted(study.root)}{' --all' if left_out else ''}",
             err=True,
         )
 

@@ -23,7 +23,7 @@ def training(
     from data_schema.cli.talk import progress_bar
     from data_schema.exports.training import export_training
     from data_schema.study import find_study
-    from data_schema.wording import counted
+    from data_schema.wording import counted, quoted
 
     with progress_bar("clips") as progress:
         result = export_training(
@@ -42,6 +42,6 @@ def training(
     )
     typer.echo(
         f"{result.seconds:.1f} s, {result.n_reused} of {counts['sessions']} sessions taken over unchanged. "
-        f"Read {result.path / 'data_card.md'}; next: emer train {result.path} --protocol er-7",
+        f"Read {result.path / 'data_card.md'}; next: emer train {quoted(result.path)} --protocol er-7",
         err=True,
     )

@@ -13,6 +13,7 @@ from data_schema.session.synthetic import make_synthetic_session
 from data_schema.study import StudyFolder, find_study, init_study
 from data_schema.study.doctor import examine
 from data_schema.study.status import study_status
+from data_schema.wording import quoted
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +123,10 @@ def test_doctor_and_status_name_a_stimulus_that_does_not_play(tmp_path: Path) ->
     assert "fear-1.mp4 is no video" in finding.message
     (study.stimuli_dir / "fear-1.mp4").unlink()
     assert "emer doctor" in study_status(study).next_step
+
+
+def test_commands_for_a_path_with_spaces_can_be_typed(tmp_path: Path) -> None:
+    root = tmp_path / "Studie Größe ä"
+    init_study(root, clips_per_emotion=1, clip_s=0.1, emotions=["fear"])
+    assert study_status(StudyFolder(root)).next_step.startswith(f'emer record rehearse "{root}" --participant')
+    assert quoted("/a/b_c-1.0") == "/a/b_c-1.0"
