@@ -52,7 +52,7 @@ def read_fields(group: h5py.Group, kind: type[Kind], given: Mapping[type, Any]) 
     """
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
-    for item in fields(kind):  # type: ignore[arg-type]
+    for item in fields(typing.cast("Any", kind)):
         hint = hints[item.name]
         options = typing.get_args(hint) if _is_union(hint) else (hint,)
         known = [given[option] for option in options if option in given]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from data_schema.errors import ConfigError
 from data_schema.session.reader import file_sha256
@@ -119,7 +119,8 @@ def derived_settings(config: StudyConfig) -> DerivedSettings:
 def _from_section(kind: type[Parameters], section: Section) -> Parameters:
     """Make parameters of a section: fields of one name are one thing; the others keep their defaults."""
     asked = section.model_dump()
-    return kind(**{item.name: asked[item.name] for item in fields(kind) if item.name in asked})  # type: ignore[arg-type]
+    known = fields(cast("Any", kind))
+    return kind(**{item.name: asked[item.name] for item in known if item.name in asked})
 
 
 def _model_sha256(model_file: str) -> str:
