@@ -23,8 +23,8 @@ from data_schema.withdrawal.mentions import mentioning_recordings
 from data_schema.withdrawal.runs import is_run
 from data_schema.withdrawal.traces import Traces
 
-#: What becomes of files, in the order in which it is done: what can be made again goes before what cannot, and what knows the
-#: participant's other names goes last.
+#: What becomes of files, in the order in which it is done: what can be made again goes before what cannot, exports after
+#: the clips and labels that their manifest speaks of, and what knows the participant's other names goes last.
 KINDS: dict[str, str] = {
     "publication": "delete: it was made with the participant; make it again and replace the copies that are out",
     "report": "delete: its figures are over all participants; make it again",
@@ -32,10 +32,10 @@ KINDS: dict[str, str] = {
     "delete": "delete",
     "model": "delete: it learnt from the participant",
     "run": "remove rows and names; mark it as stale, since weights cannot forget: train it again",
-    "export": "remove shards, rows and fold; write data card and manifest anew",
     "labels": "remove all that annotators said of the participant's clips, and overwrite it in the file",
     "database": "remove all that annotators said of the participant's clips, and write the tables anew",
     "rows": "remove rows",
+    "export": "remove shards, rows and fold; write data card and manifest anew",
     "lines": "remove lines",
     "entries": "remove entries",
     "mention": "keep: recordings of others in which somebody wrote the code; to change them would void all labels of them",

@@ -272,6 +272,8 @@ def test_a_run_is_marked_as_stale_and_not_as_damaged(whole, withdrawn):
     assert (fold / "best.safetensors").read_bytes() == weights
     status = study_status(study)
     assert status.runs_withdrawn == ["r1"]
+    # The export was described anew, of the clips and labels that are left.
+    assert status.exports_outdated == {}
     assert "r1 learnt from somebody who has withdrawn" in status.as_text()
     assert (fold / "curves.csv").read_bytes() == b"epoch,loss\r\n1,0.5\r\n"
 
