@@ -150,16 +150,15 @@ def choose_clips(
     encoded = {t.name: encode(t, by_clip[t.name]) for t in (*targets, *auxiliary)}
     present = np.all([is_present(t, encoded[t.name]) for t in targets], axis=0)
     participants = np.asarray(store.participants)
-    parts = {
-        part: np.flatnonzero(present & np.isin(participants, codes))
-        for part, codes in (("train", split.train), ("validation", split.validation), ("test", split.test))
-    }
+    people = {"train": split.train, "validation": split.validation, "test": split.test}
+    parts = {part: np.flatnonzero(present & np.isin(participants, codes)) for part, codes in people.items()}
     for part, clips in parts.items():
         if len(clips) == 0:
             names = ", ".join(t.name for t in targets)
             raise TrainingError(
-                f"Fold {split.fold}: the {part} part has no clip with a label for {names}. Label more clips, or use "
-                "fewer folds, and export again."
+                f"Fold {split.fold}: of the {part} part ({', '.join(people[part])}) no clip with {names} takes part. The data "
+                "card of the export says under Protocols which clips are left out, and why. Label more clips and export again, or "
+                "name the folds that can be trained, such as --folds 0,1."
             )
     for declared in targets:
         known, seen = _classes_of(encoded[declared.name], parts, declared)

@@ -120,6 +120,7 @@ def train(
         store = None
         waiting = _waiting(run, wanted, resolved, overwrite)
         if waiting:
+            _tell_of_clips(export, config.protocol, tell)
             store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
             with isolate_rng():
                 check_folds(store, labels, waiting, config)
@@ -154,6 +155,14 @@ def _waiting(run: RunFolder, wanted: Sequence[Split], resolved: dict[str, Any], 
         return list(wanted)
     finished = run.state().finished
     return [split for split in wanted if split.fold not in finished]
+
+
+def _tell_of_clips(export: TrainingExport, protocol: str, tell: Tell | None) -> None:
+    """Say which clips do not take part: one real clip with a label keeps all simulated ones out."""
+    clips = export.protocol_clips(protocol)
+    if tell is not None and clips.left_out:
+        why = "; ".join(f"{n} {reason}" for reason, n in clips.left_out.items())
+        tell(f"{protocol}: {len(clips.clip_ids)} of {len(export.targets)} clips take part; left out: {why}")
 
 
 def _tell_of_damage(run: RunFolder, wanted: Sequence[Split], tell: Tell | None) -> None:

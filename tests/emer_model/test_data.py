@@ -20,7 +20,8 @@ from emer_model.data import (
     subtract_subject_baseline,
     target,
 )
-from emer_model.training.runner import export_splits
+from emer_model.training.config import RunConfig
+from emer_model.training.runner import export_splits, train
 
 SPLIT = Split(0, ("P003", "P006"), ("P002", "P005"), ("P001", "P004"))
 
@@ -206,6 +207,21 @@ def test_folds_that_cannot_be_used(own_export: Path, fixture, change, message: s
     change_folds(own_export, fixture, change)
     with pytest.raises(ExportError, match=message), TrainingExport.open(own_export) as export:
         export_splits(export)
+
+
+def test_a_fold_without_labels_names_its_people_and_what_was_left_out(
+    own_export: Path, fixture, tmp_path: Path
+) -> None:
+    targets = pd.read_parquet(own_export / "targets.parquet")
+    mine = targets["clip_id"].str.contains("P003|P006")
+    targets.loc[mine, "er_emotion"] = None
+    targets.to_parquet(own_export / "targets.parquet", index=False)
+    fixture.write_manifest(own_export)
+    told: list[str] = []
+    config = RunConfig("er-7", "face-only", face_backbone="compact", epochs=1)
+    with pytest.raises(TrainingError, match=r"part \(P003, P006\) no clip with er_emotion .* --folds 0,1"):
+        train(own_export, tmp_path / "run", config, device="cpu", tell=told.append)
+    assert f"left out: {mine.sum()} no label, a skip or a tie" in told[0]
 
 
 def test_feature_names_must_fit(own_export: Path, fixture) -> None:
