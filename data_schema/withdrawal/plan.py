@@ -300,6 +300,9 @@ def _treatment(path: Path) -> str:
     """Say what becomes of a file that names the participant, by what it is; empty for what goes with another file."""
     if path.name == CONFIG_NAME or path.is_symlink():
         return "by hand"
+    if path.name.startswith(".") and path.name.endswith(".partial"):
+        # What a killed program had begun to write, such as the journal of this withdrawal.
+        return "delete"
     if any(path.name.endswith(side) for side in _SQLITE_SIDES):
         main = path.with_name(path.name.rpartition("-")[0])
         return "" if main.is_file() else "by hand"

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from data_schema.atomic import partial_path
 from data_schema.cli.dispatch import main
 from data_schema.clips.index import build_clip_index, load_clip_index
 from data_schema.derived import open_derived
@@ -486,6 +487,13 @@ def small(tmp_path) -> StudyFolder:
     study = make_study(tmp_path / "small", 2, n_trials=1, with_video=False, more="[quality]\nmin_frames_share = 0\n")
     build_clip_index(study)
     return study
+
+
+def test_what_a_killed_withdrawal_had_begun_to_write_goes(small):
+    left = partial_path(small.root / JOURNAL_NAME)
+    left.write_text(f'{{"code": "{GONE}"', encoding="utf-8")
+    withdraw_participant(small, GONE)
+    assert not left.exists()
 
 
 def test_a_code_that_differs_in_capitals_alone_is_never_taken_for_another(small):
