@@ -157,8 +157,8 @@ def choose_clips(
             names = ", ".join(t.name for t in targets)
             raise TrainingError(
                 f"Fold {split.fold}: of the {part} part ({', '.join(people[part])}) no clip with {names} takes part. The data "
-                "card of the export says under Protocols which clips are left out, and why. Label more clips and export again, or "
-                "name the folds that can be trained, such as --folds 0,1."
+                "card of the export says under Protocols which clips are left out, and why. Label more clips and export "
+                "again, or name the folds that can be trained, such as --folds 0,1."
             )
     for declared in targets:
         known, seen = _classes_of(encoded[declared.name], parts, declared)
