@@ -110,7 +110,7 @@ def count(publication: Publication, tables: list[Table]) -> Numbers:
     by_participant = clips["participant"].value_counts() if len(clips) else pd.Series([0])
     return Numbers(
         participants=len(publication.participants),
-        sessions=len(clips[["participant", "session"]].drop_duplicates()),
+        sessions=len({(recording.participant, recording.session) for recording in publication.recordings}),
         recordings=len(publication.recordings),
         clips=len(clips),
         included=int(clips["included"].sum()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,13 @@ def test_numbers_are_those_of_the_publication(text, publication) -> None:
     assert "1 human" in text
     for item in publication.withheld:
         assert f"| {item.what} | {item.why} | {item.count} |" in text
+
+
+def test_a_session_without_clips_counts_as_it_does_in_bids(publication) -> None:
+    silent = replace(publication.recordings[0], session="02", clip_ids={})
+    more = replace(publication, recordings=(*publication.recordings, silent))
+    numbers = count(more, build_tables(publication))
+    assert (numbers.sessions, numbers.recordings) == (4, 4)
 
 
 def test_people_are_quoted_or_asked(text, publication) -> None:
