@@ -53,7 +53,7 @@ from data_schema.signals.features import (
 )
 from data_schema.signals.features.chunked import MIN_GAZE_SHARE
 from data_schema.study.config import StudyConfig
-from data_schema.study.sections import Stimulus
+from data_schema.study.sections import Stimulus, allowed
 from data_schema.vocabularies import EMOTIONS, POLARITIES, SCALES, SKIP_REASONS, SUGGESTED_POLARITY
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -107,8 +107,9 @@ def study_toml() -> str:
         rows = []
         for key, info in model.model_fields.items():
             default = "required" if info.is_required() else f"`{_shown(info.default)}`"
-            rows.append([f"`{key}`", default, info.description or ""])
-        text += _table(["Key", "Default", "Meaning"], rows)
+            values = ", ".join(f"`{value}`" for value in allowed(info.annotation))
+            rows.append([f"`{key}`", default, values, info.description or ""])
+        text += _table(["Key", "Default", "Values", "Meaning"], rows)
     return text
 
 
@@ -217,7 +218,9 @@ def export() -> str:
     )
     text += "\n## `shards/*.h5`\n\nOne HDF5 file a session. Each dataset has the attributes `meaning`, `axes` and, "
     text += "where its last axis lists features, `features` (name, unit and definition of each), both JSON.\n\n"
-    rows = [[f"`/{a.name}`", a.dtype, ", ".join(a.axes), a.meaning] for a in (*ARRAYS, FACES_JPEG, FACES_JPEG_ENDS, CLIP_ID)]
+    rows = [
+        [f"`/{a.name}`", a.dtype, ", ".join(a.axes), a.meaning] for a in (*ARRAYS, FACES_JPEG, FACES_JPEG_ENDS, CLIP_ID)
+    ]
     text += _table(["Dataset", "Type", "Axes", "Meaning"], rows)
     text += "\nFeatures of `/eye` and `/summary`: [eye_features.md](eye_features.md). Features of the others:\n\n"
     rows = [

@@ -15,7 +15,7 @@ from data_schema.errors import StudyError
 from data_schema.study.config import StudyConfig, parse_config
 from data_schema.study.folder import CONFIG_NAME, StudyFolder
 from data_schema.study.placeholders import write_placeholder
-from data_schema.study.sections import Stimulus
+from data_schema.study.sections import Stimulus, allowed
 from data_schema.vocabularies import EMOTIONS
 
 Progress = Callable[[int, int, str], None]
@@ -232,8 +232,17 @@ def _section_lines(section: BaseModel) -> list[str]:
     width = max(len(f"{key} = {_toml(getattr(section, key))}") for key in fields)
     width = min(width, 44)
     return [
-        f"{key + ' = ' + _toml(getattr(section, key)):<{width}}  # {info.description}" for key, info in fields.items()
+        f"{key + ' = ' + _toml(getattr(section, key)):<{width}}  # {info.description}{_choice(info)}"
+        for key, info in fields.items()
     ]
+
+
+def _choice(info: FieldInfo) -> str:
+    """Name the values of a key where its description does not explain one after the other: nobody can guess them."""
+    values = [str(value) for value in allowed(info.annotation)]
+    if len(values) < 2 or all(f"{value}:" in (info.description or "") for value in values):
+        return ""
+    return f" {'Some' if isinstance(info.default, tuple) else 'One'} of: {', '.join(values)}."
 
 
 def _stimulus_lines(stimulus: Stimulus) -> list[str]:

@@ -8,7 +8,7 @@ from data_schema.study.sections.analysis import (
     PupilSection,
     QualitySection,
 )
-from data_schema.study.sections.base import Identifier, Section
+from data_schema.study.sections.base import Identifier, Section, allowed
 from data_schema.study.sections.emotions import EmotionName, PolarityName
 from data_schema.study.sections.exporting import ExportSection, FoldsSection, PublishSection
 from data_schema.study.sections.labelling import AnnotationSection, LabelField, LabelsSection
@@ -52,4 +52,5 @@ __all__ = [
     "Section",
     "SimulationSection",
     "Stimulus",
+    "allowed",
 ]

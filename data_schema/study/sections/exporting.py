@@ -17,7 +17,7 @@ class ExportSection(Section):
     eye_chunks: int = Field(32, ge=1, le=1024, description="Time chunks of eye features per clip.")
     faces: Literal["arrays", "jpeg"] = Field(
         "arrays",
-        description="Face crops as uncompressed arrays, or as JPEG bytes: about a tenth of the size, slower to read.",
+        description="Face crops as uncompressed arrays, or as JPEG bytes: about a sixth of the size, slower to read.",
     )
     jpeg_quality: int = Field(
         90, ge=50, le=100, description="Quality of the JPEG crops; at 90 a real face differs by less than 1 % (43 dB)."

@@ -130,3 +130,13 @@ def test_commands_for_a_path_with_spaces_can_be_typed(tmp_path: Path) -> None:
     init_study(root, clips_per_emotion=1, clip_s=0.1, emotions=["fear"])
     assert study_status(StudyFolder(root)).next_step.startswith(f'emer record rehearse "{root}" --participant')
     assert quoted("/a/b_c-1.0") == "/a/b_c-1.0"
+
+
+def test_a_new_study_names_the_values_of_its_keys(study: StudyFolder) -> None:
+    text = study.config_path.read_text(encoding="utf-8")
+    for values in (
+        "whole, last, apex",
+        "video, blurred, landmarks, features, none",
+        "emotion, polarity, valence, arousal",
+    ):
+        assert f"One of: {values}" in text or f"Some of: {values}" in text, values
