@@ -149,9 +149,8 @@ def make_plan(
         for path in _reports(study):
             if not any(path.is_relative_to(place) for place in taken):
                 take("report", path)
-        for path in _untraceable(study):
-            if not any(path.is_relative_to(place) for place in taken):
-                take("publication", path)
+        for path in _untraceable(study, [*taken]):
+            take("publication", path)
         for path in mentioning_recordings(study, traces):
             if not any(path.is_relative_to(place) for place in taken):
                 take("mention", path)
@@ -185,13 +184,15 @@ def _check_spelling(study: StudyFolder, code: str) -> None:
         )
 
 
-def _untraceable(study: StudyFolder) -> Iterator[Path]:
+def _untraceable(study: StudyFolder, taken: list[Path]) -> Iterator[Path]:
     """Yield publications in which no code occurs that is known today: the list of their codes was lost, so anybody may be in."""
     pseudonyms = load_pseudonyms(pseudonyms_path(study)).participants
     codes = {*pseudonyms, *pseudonyms.values(), *known_participants(study)}
     sought = [Identifier("participant", code) for code in sorted(codes)]
     for kind, folder in _special(study.root):
-        if kind == "publication" and not search(study.root, sought, None, [folder, *folder.rglob("*")]).findings:
+        if kind != "publication" or any(folder.is_relative_to(place) for place in taken):
+            continue
+        if not search(study.root, sought, None, [folder, *folder.rglob("*")]).findings:
             yield folder
 
 
