@@ -10,9 +10,12 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from data_schema.errors import EmerError, WorkerError
@@ -101,7 +104,32 @@ def start_worker() -> None:
     """Prepare a worker process: one thread each, since there are as many workers as cores."""
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+
+
+def _attempt_in_worker(
+    function: Callable[[Task], Result], task: Task, name: str, keep_going: bool
+) -> Result | EmerError:
+    """Run one task, which Ctrl-C ends; a worker that waits or begins leaves Ctrl-C to the process that began it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return attempt(function, task, name, keep_going)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Begin processes that ignore Ctrl-C from their first moment: they would write a traceback over what we say of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
 
 
 def _run_in_pool(
@@ -135,9 +163,10 @@ def _one_pool(
     # Spawned, not forked: works on Windows too, and HDF5 and OpenCV dislike forks.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=start_worker) as pool:
-        futures: dict[Any, str] = {
-            pool.submit(attempt, function, task, name, keep_going): name for name, task in tasks.items()
-        }
+        with _deaf_children():
+            futures: dict[Any, str] = {
+                pool.submit(_attempt_in_worker, function, task, name, keep_going): name for name, task in tasks.items()
+            }
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()

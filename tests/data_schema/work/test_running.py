@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,27 @@ def test_a_worker_that_dies_is_told_in_a_sentence(caplog):
     with pytest.raises(WorkerError, match=r"ended on its own, twice .* 2 of 2 sessions are left.*what is done already"):
         list(run_tasks(os._exit, {"a": 3, "b": 3}, workers=2))
     assert "tried once more with 1" in caplog.text
+
+
+_INTERRUPTED = """
+import os, signal
+from functools import partial
+from data_schema.work import run_tasks
+
+if __name__ == "__main__":
+    try:
+        list(run_tasks(partial(os.killpg, 0), {"interrupts": signal.SIGINT, "waits": 0}, workers=2))
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no process groups")
+def test_an_interrupt_of_all_processes_is_told_once(tmp_path):
+    (tmp_path / "script.py").write_text(_INTERRUPTED, encoding="utf-8")
+    argv = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, start_new_session=True)
+    assert (done.stdout.strip(), done.stderr) == ("stopped", "")
 
 
 @pytest.mark.parametrize(
