@@ -100,6 +100,8 @@ class Publication:
     recordings : tuple of PublishedRecording
         Sorted by published name.
     withheld : tuple of Withheld
+    accept_changed : bool
+        Whether labels count that were given to another version of a recording.
     """
 
     study: StudyFolder
@@ -111,6 +113,7 @@ class Publication:
     participants: pd.DataFrame
     recordings: tuple[PublishedRecording, ...]
     _withheld: tuple[Withheld, ...]
+    accept_changed: bool = False
 
     @property
     def title(self) -> str:
@@ -223,7 +226,11 @@ class Publication:
 
 
 def open_publication(
-    study: StudyFolder, settings: PublishSection | None = None, *, force_faces: str | None = None
+    study: StudyFolder,
+    settings: PublishSection | None = None,
+    *,
+    force_faces: str | None = None,
+    accept_changed: bool = False,
 ) -> Publication:
     """Open the de-identified view of a study.
 
@@ -234,6 +241,8 @@ def open_publication(
         ``[publish]`` of ``study.toml`` by default.
     force_faces : str, optional
         The most that is published of faces, instead of the setting. Consent still bounds it.
+    accept_changed : bool
+        Take labels that were given to another version of a recording.
 
     Returns
     -------
@@ -263,7 +272,7 @@ def open_publication(
     recordings, clip_names = _recordings(study, index, findings, pseudonyms, settings)
     withheld = (*_withheld_people(findings), *withheld_facts, *_withheld_faces(findings, recordings))
     return Publication(
-        study, settings, findings, pseudonyms, index, clip_names, participants, recordings, withheld
+        study, settings, findings, pseudonyms, index, clip_names, participants, recordings, withheld, accept_changed
     )  # fmt: skip
 
 

@@ -222,8 +222,8 @@ def _said(publication: Publication) -> tuple[pd.DataFrame, list[dict[str, Any]],
     """Return labels and self-reports of the included clips that are published, under the study's own names."""
     index = publication.index
     places = publication.study.label_places()
-    holds = annotator_labels(read_labels(places) if places else label_frame([]), index)
-    decisions = held_decisions(read_log(places, "decisions"), index)
+    holds = annotator_labels(read_labels(places) if places else label_frame([]), index, publication.accept_changed)
+    decisions = held_decisions(read_log(places, "decisions"), index, publication.accept_changed)
     chosen = index[index["included"] & index["clip_id"].isin(list(publication.clip_names))]
     reports: list[dict[str, Any]] = []
     for name, group in chosen.groupby("session_file", sort=True):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from data_schema.cli.exports.publications import ACCEPT_CHANGED, say_unanswered
+
 
 def bids(
     study: Path = typer.Argument(..., help="The study folder."),
@@ -15,9 +17,9 @@ def bids(
         "", help="Address of a Dask scheduler, such as tcp://host:8786, instead of processes here."
     ),
     force: bool = typer.Option(False, "--force", help="Replace a finished BIDS export."),
+    accept_changed: bool = ACCEPT_CHANGED,
 ) -> None:
     """Publish the study as BIDS 1.11 eye tracking: gaze, events, answers, annotations; what consent allows, no identifiers."""
-    from data_schema.cli.exports.parquet import say_unanswered
     from data_schema.cli.talk import progress_bar
     from data_schema.publishing.bids import export_bids
     from data_schema.study import find_study
@@ -25,7 +27,13 @@ def bids(
 
     with progress_bar("runs") as progress:
         summary = export_bids(
-            find_study(study), out, workers=workers, scheduler=scheduler, force=force, progress=progress
+            find_study(study),
+            out,
+            workers=workers,
+            scheduler=scheduler,
+            force=force,
+            accept_changed=accept_changed,
+            progress=progress,
         )
     typer.echo(
         f"{out}: {counted(summary.participants, 'participant')}, {counted(summary.runs, 'run')} "

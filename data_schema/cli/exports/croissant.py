@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Optional
 
 import typer
 
+from data_schema.cli.exports.publications import ACCEPT_CHANGED, say_stale, say_unanswered
+
 if TYPE_CHECKING:
     from data_schema.publishing.numbers import Numbers
     from data_schema.publishing.tables.declarations import PublishedTable
@@ -19,9 +21,9 @@ def croissant(
         None, "--for", help="Describe this folder of emer export parquet instead, and write croissant.json into it."
     ),
     force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
+    accept_changed: bool = ACCEPT_CHANGED,
 ) -> None:
     """Publish Parquet tables with their Croissant 1.1 description, checked by mlcroissant."""
-    from data_schema.cli.exports.parquet import say_stale, say_unanswered
     from data_schema.cli.talk import progress_bar
     from data_schema.errors import UsageError
     from data_schema.publishing.croissant import CROISSANT_NAME, add_croissant, check_croissant, write_croissant
@@ -38,7 +40,7 @@ def croissant(
     if out is not None:
         check_target(out, "croissant", force)
     folder = find_study(study)
-    publication = open_publication(folder)
+    publication = open_publication(folder, accept_changed=accept_changed)
     say_stale(folder)
     warnings: list[str] = []
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from data_schema.cli.exports.publications import ACCEPT_CHANGED, say_stale, say_unanswered
+
 
 class Decimal(str, Enum):
     """Decimal mark of the numbers."""
@@ -23,9 +25,9 @@ def csv(
         help="point: cells separated by commas; comma: by semicolons, as Excel expects in much of Europe.",
     ),
     force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
+    accept_changed: bool = ACCEPT_CHANGED,
 ) -> None:
     """Publish the study as CSV files with a codebook and scripts that read them into R and SPSS."""
-    from data_schema.cli.exports.parquet import say_stale, say_unanswered
     from data_schema.publishing.datasheet import unanswered
     from data_schema.publishing.folder import check_target
     from data_schema.publishing.publication import open_publication
@@ -34,7 +36,7 @@ def csv(
 
     check_target(out, "csv", force)
     folder = find_study(study)
-    publication = open_publication(folder)
+    publication = open_publication(folder, accept_changed=accept_changed)
     say_stale(folder)
     result = export_csv(publication, out, decimal=decimal.value, force=force)
     typer.echo(

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import typer
 
+from data_schema.cli.exports.publications import ACCEPT_CHANGED, say_stale, say_unanswered
+
 
 def elan(
     study: Path = typer.Argument(..., help="The study folder."),
     out: Path = typer.Argument(..., help="Folder to make."),
     video: bool = typer.Option(True, "--video/--no-video", help="Write face videos that may leave beside the files."),
     force: bool = typer.Option(False, "--force", help="Replace a finished publication of this kind."),
+    accept_changed: bool = ACCEPT_CHANGED,
 ) -> None:
     """Publish labels, marks and eye movements as ELAN files (.eaf), one a recording."""
-    from data_schema.cli.exports.parquet import say_stale, say_unanswered
     from data_schema.cli.talk import progress_bar
     from data_schema.publishing.datasheet import unanswered
     from data_schema.publishing.elan.export import export_elan
@@ -25,7 +27,7 @@ def elan(
 
     check_target(out, "elan", force)
     folder = find_study(study)
-    publication = open_publication(folder)
+    publication = open_publication(folder, accept_changed=accept_changed)
     say_stale(folder)
     with progress_bar("recordings") as progress:
         n = export_elan(publication, out, force=force, video=video, progress=progress)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from data_schema.cli.exports.publications import ACCEPT_CHANGED
+
 
 def training(
     study: Path = typer.Argument(..., help="The study folder."),
@@ -15,9 +17,7 @@ def training(
         "", help="Dask scheduler whose workers compute, such as tcp://host:8786 (extra cluster)."
     ),
     force: bool = typer.Option(False, "--force", help="Replace a finished export; unchanged sessions are taken over."),
-    accept_changed: bool = typer.Option(
-        False, "--accept-changed-recordings", help="Take labels that were given to another version of a recording."
-    ),
+    accept_changed: bool = ACCEPT_CHANGED,
 ) -> None:
     """Write fixed arrays per clip, labels, folds, a manifest and a data card: all that the trainer reads."""
     from data_schema.cli.talk import progress_bar

@@ -24,6 +24,7 @@ def export_bids(
     workers: int = 0,
     scheduler: str = "",
     force: bool = False,
+    accept_changed: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> BidsSummary:
     """Publish a study as a BIDS dataset.
@@ -39,6 +40,8 @@ def export_bids(
         Address of a Dask scheduler instead.
     force : bool
         Replace a finished BIDS export.
+    accept_changed : bool
+        Take labels that were given to another version of a recording.
     progress : callable, optional
         Called with runs done, runs in all and a detail.
 
@@ -47,7 +50,7 @@ def export_bids(
     ExportError
         If nobody can be published, an identifier is found in what was written, `out` holds something else, or the disk is full.
     """
-    publication = open_publication(study)
+    publication = open_publication(study, accept_changed=accept_changed)
     with publishing(out, KIND, publication, force=force) as folder:
         summary = write_bids(publication, folder, workers=workers, scheduler=scheduler, progress=progress)
         write_text(folder / DATASHEET_NAME, datasheet_of(publication, gaze=True))

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_schema.cli import main
 from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
 from data_schema.labels import Judged, Label, LabelStore, Mark
@@ -408,6 +409,19 @@ def test_ages_are_binned():
         "",
         "",
     ]
+
+
+def test_labels_of_another_version_of_a_recording_are_taken_only_if_they_are_asked_for(tmp_path):
+    study = make_study(tmp_path / "study", 3, n_trials=1)
+    label_all(study)
+    add_marker(study.session_path("P001", "01"), markers.OPERATOR_MARK, "")
+    build_clip_index(study)
+    with pytest.raises(ExportError, match="--accept-changed-recordings"):
+        _ = open_publication(study).labels
+    assert (open_publication(study, accept_changed=True).labels["source"] == "annotator").sum() == 12
+    out = study.exports_dir / "csv"
+    assert main(["export", "csv", str(study.root), str(out)]) == 1
+    assert main(["export", "csv", str(study.root), str(out), "--accept-changed-recordings"]) == 0
 
 
 def test_a_recording_that_changed_since_the_index_is_refused(tmp_path):
