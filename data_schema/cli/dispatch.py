@@ -107,6 +107,9 @@ def build() -> Any:
     return typer.main.get_command(app)
 
 
+_INTERRUPTED = "interrupted. Nothing that is unfinished bears a finished name; the same command may be run again."
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``emer`` with arguments and return its exit code.
 
@@ -120,7 +123,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         build().main(args=arguments, prog_name="emer")
     except SystemExit as stop:
         # Usage errors, help and `typer.Exit` end here: typer prints them itself.
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        # typer turns Ctrl-C into this code without a word. `emer record` says itself what became of the session.
+        return _fail(_INTERRUPTED, code) if code == 130 and arguments[0] != "record" else code
     except EmerError as error:
         return _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
@@ -130,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = " ".join(["emer", *arguments[:1]])
         return _fail(str(MissingExtraError(EXTRA_OF_MODULE[missing], missing, f"`{verb}`")), 2)
     except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        return _fail(_INTERRUPTED, 130)
     return 0
 
 

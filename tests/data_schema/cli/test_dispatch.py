@@ -45,6 +45,18 @@ def test_check_takes_the_study_that_one_is_in(
     assert "sub-P001_ses-01.h5: good" in capsys.readouterr().out
 
 
+def test_an_interrupted_verb_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("data_schema.study.init_study", interrupt)
+    assert main(["init", str(tmp_path / "s")]) == 130
+    said = capsys.readouterr().err
+    assert "interrupted" in said and "run again" in said
+
+
 def test_a_missing_extra_is_named_with_its_install_line() -> None:
     code = (
         "import sys\n"
