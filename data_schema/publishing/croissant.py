@@ -199,11 +199,16 @@ def responsible(publication: Publication, numbers: Numbers) -> dict[str, str | l
 
 
 def _sensitive(publication: Publication) -> list[str]:
-    levels = sorted({recording.faces for recording in publication.recordings})
-    facts = [name for name in publication.participants.columns if name != "participant"]
+    levels = {recording.faces for recording in publication.recordings}
+    most = next((level for level in ("video", "blurred", "landmarks", "features") if level in levels), "nothing")
+    people = publication.participants
+    # A fact that is withheld of everybody has a column, and is in no row.
+    facts = [
+        name for name in people.columns if name != "participant" and (people[name].fillna("").astype(str) != "").any()
+    ]
     return [
         "Gaze and pupil behaviour, which differ between people",
-        f"Faces: at most {', '.join(levels)}",
+        f"Faces: at most {most}",
         f"Facts about participants: {', '.join(facts) or 'none'}",
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from data_schema.cli.exports import app
 from data_schema.errors import ExportError, UsageError
-from data_schema.publishing.croissant import CONFORMS_TO, add_croissant, check_croissant
+from data_schema.publishing.croissant import CONFORMS_TO, _sensitive, add_croissant, check_croissant
 from data_schema.publishing.folder import verify_publication
 from data_schema.publishing.tables.parquet import export_parquet
 
@@ -69,6 +70,16 @@ def test_the_responsible_terms_hold_numbers_of_this_study(exported) -> None:
     assert any("2 simulated annotators" in tool for tool in content["rai:machineAnnotationTools"])
     assert "[publish] known_biases" in content["rai:dataBiases"][1]
     assert content["creator"] == [{"@type": "sc:Person", "name": "Ada One"}, {"@type": "sc:Person", "name": "Ben Two"}]
+
+
+def test_facts_that_are_withheld_of_everybody_are_not_said_to_be_there(publication) -> None:
+    known = replace(
+        publication, participants=pd.DataFrame({"participant": ["A"], "age_years": ["20"], "gender": [None]})
+    )
+    faces, facts = _sensitive(known)[1:]
+    assert facts == "Facts about participants: age_years"
+    levels = {recording.faces for recording in publication.recordings}
+    assert faces.removeprefix("Faces: at most ") in levels and "," not in faces
 
 
 def test_a_finished_folder_is_described_afterwards(exported, publication, tmp_path) -> None:
