@@ -305,20 +305,22 @@ class _Streams:
     frame_times: Any
     frame_interval: float
     gaze_interval: float
+    has_camera: bool
     withheld: bool
 
     @classmethod
     def of(cls, session: Session) -> _Streams:
         times = session.video.frame_times_us if session.video is not None else np.zeros(0, dtype=np.int64)
         gaze_interval = sample_interval_us(session.table(GAZE)[:20_000]["t_system_us"].astype(np.int64))
-        return cls(session, times, sample_interval_us(times), gaze_interval, session.pictures_withheld)
+        has_camera, withheld = session.video is not None, session.pictures_withheld
+        return cls(session, times, sample_interval_us(times), gaze_interval, has_camera, withheld)
 
     def measure(self, trial: Trial, start: int, end: int, quality: QualitySection) -> _Measured:
         n_frames = int(np.searchsorted(self.frame_times, end) - np.searchsorted(self.frame_times, start))
         share = gaze_valid_share(self.session, start, end, self.gaze_interval)
         expected = (end - start) / self.frame_interval if self.frame_interval > 0 else 0.0
-        if self.withheld:
-            # The pictures were good enough for whoever holds them: what is not here is masked.
+        if self.withheld or (not self.has_camera and quality.without_camera == "include"):
+            # No camera failed, or the pictures were good enough for whoever holds them: what is not here is masked.
             quality = quality.model_copy(update={"min_frames_share": 0.0})
         reason = exclusion_reason(end - start, trial.completed, share, n_frames, expected, quality)
         return _Measured(share, n_frames, reason)

@@ -57,8 +57,8 @@ def exclusion_reason(
 ) -> str:
     """Return why a stretch of a trial is left out, or an empty text.
 
-    A study without a camera sets ``min_frames_share = 0``, one without a tracker
-    ``max_gaze_loss = 1``: then what is missing is masked instead.
+    Recordings without a camera are judged by ``without_camera``, a study without a tracker sets ``max_gaze_loss = 1``:
+    then what is missing is masked instead.
     """
     if duration_us <= 0:
         return "the stimulus has no duration"

@@ -37,6 +37,11 @@ class QualitySection(Section):
 
     max_gaze_loss: float = Field(0.5, ge=0, le=1, description="Largest share of samples without gaze from either eye.")
     min_frames_share: float = Field(0.8, ge=0, le=1, description="Smallest share of the expected camera frames.")
+    without_camera: Literal["leave_out", "include"] = Field(
+        "leave_out",
+        description="Clips of recordings that had no camera, as where a participant did not agree to video: include masks "
+        "their faces.",
+    )
 
 
 class EyeMovementsSection(Section):

@@ -42,6 +42,7 @@ def test_each_stimulus_is_a_clip(tmp_path):
         ({"with_video": False}, "", "0% of the camera frames"),
         ({"with_gaze": False}, "[quality]\nmax_gaze_loss = 1.0", ""),
         ({"with_video": False}, "[quality]\nmin_frames_share = 0.0", ""),
+        ({"with_video": False}, '[quality]\nwithout_camera = "include"', ""),
     ],
 )
 def test_the_quality_rule_decides_and_says_why(tmp_path, options, rule, reason):
@@ -50,6 +51,14 @@ def test_the_quality_rule_decides_and_says_why(tmp_path, options, rule, reason):
     assert len(table) == 2
     assert (table["included"] == (not reason)).all()
     assert table["exclusion_reason"].str.startswith(reason).all()
+
+
+def test_a_camera_that_failed_is_judged_whatever_is_said_of_recordings_without_one(tmp_path):
+    study = make_study(tmp_path / "study", n_participants=1, more='[quality]\nwithout_camera = "include"')
+    with h5py.File(study.session_path("P001", "01"), "r+") as file:
+        frames = file["/face/frames"]
+        frames.resize(len(frames) // 3, axis=0)
+    assert build_clip_index(study)["exclusion_reason"].str.contains("of the camera frames").any()
 
 
 def test_one_bad_session_does_not_stop_the_study(tmp_path):
