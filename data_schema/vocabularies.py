@@ -141,6 +141,7 @@ def sam_to_unit(rating: int) -> float:
         raise ValueError(f"a SAM rating lies between 1 and {SAM_POINTS}, got {rating}")
     return (rating - 5) / 4.0
 
+
 #: What every participant decides on, in the order in which it is asked.
 #: gaze: eye movements and answers; without it there is no session. video: the camera; without it the session goes on
 #: without one. sharing: data for other researchers.

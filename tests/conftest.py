@@ -129,7 +129,17 @@ def _one_thread() -> None:
 # ---------------------------------------------------------------- nothing is left behind
 
 #: Threads that live as long as the process, by the start of their name: progress bars, pools of libraries.
-LASTING_THREADS = ("tqdm", "Dask-Offload", "TMonitor", "Dummy-", "pydevd", "IPythonHistory", "execnet", "pytest_timeout", "asyncio_")
+LASTING_THREADS = (
+    "tqdm",
+    "Dask-Offload",
+    "TMonitor",
+    "Dummy-",
+    "pydevd",
+    "IPythonHistory",
+    "execnet",
+    "pytest_timeout",
+    "asyncio_",
+)
 #: Processes that Python itself keeps, by a word of their command line.
 LASTING_PROCESSES = ("resource_tracker", "forkserver")
 GRACE_S = 3.0  # for what was told to stop and is on its way

@@ -195,7 +195,9 @@ def elan(
 
 @app.command()
 def bids(
-    dataset: Path = typer.Argument(..., help="A BIDS dataset with eye tracking: its outermost folder.", show_default=False),
+    dataset: Path = typer.Argument(
+        ..., help="A BIDS dataset with eye tracking: its outermost folder.", show_default=False
+    ),
     study: Path = typer.Option(..., "--study", help="The study to make; must not exist."),
     task: str = typer.Option("", "--task", help="Label of the task, where the dataset has several."),
 ) -> None:

@@ -42,7 +42,7 @@ def test_the_file_says_what_it_was_built_from(tmp_path):
     facts = read_index_facts(study.clip_index_path)
     assert facts.rule == {
         "clips": {"rule": "whole", "min_s": 0.0},
-        "quality": {"max_gaze_loss": 0.5, "min_frames_share": 0.8},
+        "quality": {"max_gaze_loss": 0.5, "min_frames_share": 0.8, "without_camera": "leave_out"},
     }
     assert sorted(facts.sessions) == sorted(set(table["session_file"]))
     assert {seen.sha256 for seen in facts.sessions.values()} == set(table["session_sha256"])
