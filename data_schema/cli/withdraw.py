@@ -6,6 +6,21 @@ from pathlib import Path
 
 import typer
 
+#: So many files of one folder are listed one by one; of more the folder is named.
+_LISTED = 8
+
+
+def _by_folder(paths: list[str]) -> list[str]:
+    """Return the lines that list files, those of a crowded folder as one."""
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folders.setdefault(path.rpartition("/")[0], []).append(path)
+    lines = []
+    for folder, files in folders.items():
+        crowded = len(files) > _LISTED
+        lines += [f"{folder or '.'}: {len(files)} files, such as {files[0].rpartition('/')[2]}"] if crowded else files
+    return lines
+
 
 def withdraw(
     study: Path = typer.Argument(..., help="The study folder."),
@@ -40,8 +55,8 @@ def withdraw(
         paths = [action.path for action in plan.actions if action.kind == kind]
         if paths:
             typer.echo(f"{meaning}:")
-            for path in paths:
-                typer.echo(f"  {path}")
+            for line in _by_folder(paths):
+                typer.echo(f"  {line}")
     if plan.perhaps:
         typer.echo(f"left as it is, but {participant} stands there as a word; look whether it means the participant:")
         for path in plan.perhaps:

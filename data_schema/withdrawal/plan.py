@@ -290,10 +290,10 @@ def _rest(study: StudyFolder, traces: Traces) -> Iterator[Path]:
 
 
 def _reports(study: StudyFolder) -> Iterator[Path]:
-    """Yield what was drawn or counted over all participants."""
+    """Yield what was drawn or counted over all participants; what is named after one, such as a clip's map, is theirs alone."""
     if study.reports_dir.is_dir():
         for path in sorted(study.reports_dir.rglob("*")):
-            if path.is_file() and path.suffix in _REPORTS:
+            if path.is_file() and path.suffix in _REPORTS and not path.name.startswith("sub-"):
                 yield path
 
 

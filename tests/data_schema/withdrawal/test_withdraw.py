@@ -68,6 +68,10 @@ def whole(tmp_path_factory) -> Path:
     study.reports_dir.mkdir()
     (study.reports_dir / "quality.html").write_text("<p>mean of all: 0.4</p>", encoding="utf-8")
     (study.reports_dir / "my notes.docx").write_bytes(b"not ours")
+    maps = study.reports_dir / "maps"
+    maps.mkdir()
+    for name in ("sub-P001_ses-01_trial-001", "sub-P002_ses-01_trial-001", *(f"stim-s{n:02d}" for n in range(12))):
+        (maps / f"{name}_map.png").write_bytes(b"drawn")
     log = study.root / "sessions" / "log.txt"
     log.write_text("P001 begun\nP002 begun\nP0021 is nobody\n", encoding="utf-8")
     (study.root / "gold.csv").write_text(
@@ -208,6 +212,10 @@ def test_nothing_is_left_and_all_of_the_others_is(whole, withdrawn):
     }
     assert len(json.loads((study.annotation_dir / "bundles" / "b1.json").read_text())["items"]) == 1
     assert (study.reports_dir / "my notes.docx").is_file()
+    kept_maps = [path.name for path in (study.reports_dir / "maps").iterdir()]
+    assert kept_maps == ["sub-P001_ses-01_trial-001_map.png"], (
+        "a map of all was drawn with the participant, one of another not"
+    )
     for place in ("reports/quality.html", "exports/bids", "bundles/a01", "exports/other.partial", JOURNAL_NAME):
         assert not (study.root / place).exists()
 
@@ -323,6 +331,7 @@ def test_a_dry_run_lists_all_and_changes_nothing(study, capsys):
                   "publishing/pseudonyms.json", "annotation/bundles/b1.json", "bundles/a01", "clips.parquet", "gold.csv",
                   "reports/quality.html", "backups"):  # fmt: skip
         assert place in said
+    assert "reports/maps: 12 files, such as stim-s00_map.png" in said
     assert folder_state(study.root) == content
 
 
