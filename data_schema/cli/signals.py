@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import typer
@@ -25,7 +26,7 @@ def signals(
     from data_schema.derived import derive_session, derive_tasks
     from data_schema.errors import EmerError
     from data_schema.study import find_study
-    from data_schema.wording import counted
+    from data_schema.wording import counted, quoted
     from data_schema.work import run_tasks
 
     folder = find_study(study)
@@ -33,6 +34,7 @@ def signals(
     tasks = derive_tasks(folder, index if every else index[index["included"]])
     n_clips = sum(len(task.clips) for task in tasks.values())
     fresh, computed, done, clip_s, worker_s = 0, 0, 0, 0.0, 0.0
+    parts: Counter[str] = Counter()
     failed: dict[str, EmerError] = {}
     with progress_bar("clips") as progress:
         progress(0, n_clips, "")
@@ -44,15 +46,20 @@ def signals(
                 continue
             fresh += result.n_clips - result.n_computed
             computed += result.n_computed
+            parts.update(result.parts)
             clip_s, worker_s = clip_s + result.clip_seconds, worker_s + result.seconds
     typer.echo(
         f"{counted(n_clips, 'clip')} of {counted(len(tasks), 'session')}: {fresh} fresh, {computed} computed, "
         f"{counted(len(failed), 'session')} failed"
     )
+    if computed:
+        typer.echo("  computed: " + ", ".join(f"{part} of {counted(n, 'clip')}" for part, n in sorted(parts.items())))
     if computed and worker_s > 0:
         typer.echo(f"{clip_s / 60:.1f} minutes of clips at {clip_s / worker_s:.1f} times real time a process", err=True)
     for _, error in sorted(failed.items()):
         typer.echo(f"error: {error}", err=True)
     if failed:
         raise typer.Exit(1)
-    typer.echo(f"next: emer export training {folder.root} {folder.exports_dir / 'training'}", err=True)
+    export = folder.exports_dir / "training"
+    again = " --force" if export.is_dir() else ""
+    typer.echo(f"next: emer export training {quoted(folder.root)} {quoted(export)}{again}", err=True)

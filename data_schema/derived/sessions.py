@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class DeriveSummary:
     n_clips : int
     n_computed : int
         Clips of which something was missing.
+    parts : dict of str to int
+        How many clips each part was computed of: eye, faces, features.
     clip_seconds : float
         Length of those clips.
     seconds : float
@@ -56,6 +59,7 @@ class DeriveSummary:
 
     n_clips: int
     n_computed: int
+    parts: dict[str, int]
     clip_seconds: float
     seconds: float
 
@@ -111,18 +115,21 @@ def derive_session(task: DeriveTask) -> DeriveSummary:
     started = time.monotonic()
     path = Path(task.session_path)
     n_computed, clip_seconds = 0, 0.0
+    parts: Counter[str] = Counter()
     with open_session(path) as session, DerivedStore(Path(task.target), task.session_sha256) as store:
         check_unchanged(path, session.sha256, task.session_sha256)
         deriver = SessionDeriver(session, task.settings, store)
         try:
             for clip in task.clips:
-                if deriver.complete(clip):
+                missing = deriver.complete(clip)
+                if missing:
+                    parts.update(missing)
                     n_computed += 1
                     clip_seconds += clip.duration_s
                     store.commit_now_and_then()
         finally:
             deriver.close()
-    return DeriveSummary(len(task.clips), n_computed, clip_seconds, time.monotonic() - started)
+    return DeriveSummary(len(task.clips), n_computed, dict(parts), clip_seconds, time.monotonic() - started)
 
 
 def stale_clips(study: StudyFolder, clips: pd.DataFrame) -> list[str]:

@@ -276,6 +276,7 @@ def test_the_verb_says_what_was_fresh_computed_and_failed(study, capsys):
     assert main(["signals", root, "--workers", "1"]) == 1
     captured = capsys.readouterr()
     assert "4 clips of 2 sessions: 0 fresh, 2 computed, 1 session failed" in captured.out
+    assert "computed: eye of 2 clips, faces of 2 clips, features of 2 clips" in captured.out
     assert "error: sub-P001_ses-01.h5" in captured.err
     assert "Traceback" not in captured.err
     assert not [path.name for path in study.derived_dir.iterdir() if path.suffix == ".partial"]
