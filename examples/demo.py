@@ -36,7 +36,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "protocol": {"baseline_s": 1.5, "fixation_s": 0.4, "washout_s": 0.3, "self_report": True},
     "recording": {"min_free_gb": 0.5},
     # One point is enough for a simulated eye, and nobody waits for a test recording before each of many sessions.
-    "calibration": {"points": 1, "validation_points": 1},
+    # A replayed recording looks where it looked, not at our target: that is said, and does not end the session.
+    "calibration": {"points": 1, "validation_points": 1, "gate": "warn"},
     "preflight": {"test_recording_s": 0.0},
 }
 CLIPS_PER_EMOTION = 2
@@ -195,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"  emer status {study}\n"
         f"  emer describe {study}\n"
         f"  emer annotate status {study}\n"
+        f"  emer export bids {study} {study / 'exports' / 'bids'}\n"
         "  emer init mystudy                  a study of your own\n"
     )
     return 0
