@@ -22,7 +22,7 @@ from data_schema.errors import ExportError
 from data_schema.files import disk_problem, read_json, write_bytes
 from data_schema.locks import sole_writer
 from data_schema.publishing.publication import Publication
-from data_schema.publishing.scan import Finding, scan_folder
+from data_schema.publishing.scan import Finding, search
 from data_schema.publishing.withheld import as_json
 from data_schema.session.reader import file_sha256
 
@@ -195,9 +195,15 @@ def _finish(partial: Path, kind: str, publication: Publication) -> None:
         "withheld": as_json(publication.withheld),
     }
     write_bytes(partial / MARKER_NAME, (json.dumps(marker, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
-    findings = scan_folder(partial, publication.identifiers)
-    if findings:
-        raise ExportError(_found(findings))
+    report = search(partial, publication.identifiers)
+    if report.findings:
+        raise ExportError(_found(report.findings))
+    if report.unopened:
+        # We wrote it a moment ago: what cannot be looked into is damaged, and nobody knows what it holds.
+        raise ExportError(
+            f"the export was removed, since a file of it could not be searched for identifiers: {report.unopened[0]}. Run the "
+            "same command again; if it says so again, check the disk and the recording that the file was made of."
+        )
     write_checksums(partial)
     for path in (*sorted(partial.rglob("*"), reverse=True), partial):
         os.utime(path, (_MTIME_S, _MTIME_S))

@@ -472,6 +472,15 @@ def test_an_identifier_stops_the_export_and_nothing_is_left(study, tmp_path, pla
     assert [path.name for path in tmp_path.iterdir()] == [".out.lock"]
 
 
+def test_what_cannot_be_searched_does_not_leave(study, tmp_path):
+    with (
+        pytest.raises(ExportError, match=r"could not be searched.*table\.parquet"),
+        publishing(tmp_path / "out", "csv", open_publication(study)) as folder,
+    ):
+        (folder / "table.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
 def test_a_failed_export_leaves_the_old_one(study, tmp_path):
     publication = open_publication(study)
     with publishing(tmp_path / "out", "csv", publication) as folder:
