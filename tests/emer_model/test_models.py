@@ -6,7 +6,7 @@ import torch
 from data_schema.errors import TrainingError, UsageError
 from emer_model.models import MODELS, Emert, build_model
 from emer_model.models.gradient_reversal import reverse_gradient
-from emer_model.models.resnet import ResNet18
+from emer_model.faces.resnet import ResNet18
 
 
 def count(module: torch.nn.Module) -> int:
@@ -145,6 +145,6 @@ def test_face_only_ignores_the_eyes() -> None:
 def test_names_that_are_not_known_are_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'emert'"):
         build_model("emrt", {})
-    with pytest.raises(TrainingError, match="no face backbone 'resnet19'"):
+    with pytest.raises(UsageError, match="no face backbone 'resnet19'"):
         Emert({"er_emotion": 7}, eye_features=6, face_backbone="resnet19")
     assert set(MODELS) == {"emert", "face-only"}

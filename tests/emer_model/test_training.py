@@ -308,7 +308,7 @@ def test_too_little_memory_says_what_to_change(
     def exhausted(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("emer_model.models.compact.CompactFaceEncoder.forward", exhausted)
+    monkeypatch.setattr("emer_model.faces.compact.CompactFaceEncoder.forward", exhausted)
     with pytest.raises(TrainingError, match="smaller --batch-size"):
         train(tiny_export, tmp_path / "run", tiny_config(), folds="0", device="cpu", threads=1)
 

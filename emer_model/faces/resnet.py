@@ -10,7 +10,11 @@ He et al. (2016), "Deep Residual Learning for Image Recognition", CVPR, table 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
+
+from emer_model.faces.backbone import FaceBackbone
 
 
 class BasicBlock(nn.Module):
@@ -46,16 +50,25 @@ class BasicBlock(nn.Module):
         return self.relu(x + shortcut)
 
 
-class ResNet18(nn.Module):
+class ResNet18(FaceBackbone):
     """Encode face images: 11,176,512 parameters, 512 features an image.
 
-    The ImageNet classifier (``fc``) of the original is not part of it.
+    The ImageNet classifier (``fc``) of the original is not part of it. Its first half is the
+    stem, ``layer1`` and ``layer2``.
+
+    Parameters
+    ----------
+    bgr, normalise : bool
+        See `FaceBackbone`.
     """
 
+    name = "resnet18"
     out_features = 512
+    #: Ours: down to here the third of the four stages still sees 2 by 2 places.
+    smallest_px = 28
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, bgr: bool = False, normalise: bool = True) -> None:
+        super().__init__(bgr, normalise)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
@@ -68,22 +81,17 @@ class ResNet18(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Encode images.
-
-        Parameters
-        ----------
-        images : Tensor, shape (N, 3, H, W)
-            RGB, normalised with ImageNet's mean and spread.
-
-        Returns
-        -------
-        Tensor, shape (N, 512)
-        """
+    def bottom(self, images: Tensor) -> Tensor:
+        """Map images (N, 3, H, W) to (N, 128, H / 8, W / 8)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))  # (N, 64, H/4, W/4)
-        x = self.layer1(x)  # (N, 64, H/4, W/4)
-        x = self.layer2(x)  # (N, 128, H/8, W/8)
-        x = self.layer3(x)  # (N, 256, H/16, W/16)
-        x = self.layer4(x)  # (N, 512, H/32, W/32)
+        return self.layer2(self.layer1(x))
+
+    def top(self, maps: Tensor) -> Tensor:
+        """Map (N, 128, H / 8, W / 8) to features (N, 512)."""
+        x = self.layer4(self.layer3(maps))  # (N, 512, H/32, W/32)
         # A plain mean: adaptive pooling has no deterministic backward pass on CUDA.
-        return x.mean(dim=(2, 3))  # (N, 512)
+        return x.mean(dim=(2, 3))
+
+    def bottom_modules(self) -> Iterator[nn.Module]:
+        """Yield the stem, ``layer1`` and ``layer2``."""
+        yield from (self.conv1, self.bn1, self.layer1, self.layer2)

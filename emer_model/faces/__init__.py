@@ -1,0 +1,1 @@
+"""Face backbones and the features that they make of face frames."""
