@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from data_schema.errors import TrainingError, UsageError
+from data_schema.errors import UsageError
+from emer_model.faces.resnet import ResNet18
 from emer_model.models import MODELS, Emert, build_model
 from emer_model.models.gradient_reversal import reverse_gradient
-from emer_model.faces.resnet import ResNet18
 
 
 def count(module: torch.nn.Module) -> int:
