@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from annotation.active_learning.ordering import query_order
+from annotation.active_learning.ordering import clip_uncertainty, query_order
 from annotation.items import Block, Item
 from annotation.source import Guess
-from data_schema.labels.guess_table import PROBABILITY_COLUMNS, guess_table_path, read_guesses
+from data_schema.labels.guess_table import guess_table_path, read_guesses
 from data_schema.study.sections import AnnotationSection, LabelsSection
 
 _log = logging.getLogger(__name__)
@@ -104,10 +104,8 @@ class StudyGuesses:
         done : collection of str
             `item_id` of what is labelled already; these keep their places at the front.
         """
+        if self.rules.query_strategy == "random":
+            return tuple(items)
         known = self.table.loc[self.table.index.isin({item.clip_id for item in items})]
-        probabilities = {
-            str(clip): row for clip, row in zip(known.index, known[list(PROBABILITY_COLUMNS)].to_numpy(), strict=True)
-        }
-        return query_order(
-            items, probabilities, self.rules.query_strategy, distance=self.rules.repeats_distance, done=done
-        )
+        scores = clip_uncertainty(known, self.rules.query_strategy)
+        return query_order(items, scores, distance=self.rules.repeats_distance, done=done)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from annotation.items import Block, Item
 from data_schema.errors import MissingExtraError
+from data_schema.labels.guess_table import PROBABILITY_COLUMNS
 
+_log = logging.getLogger(__name__)
+
+#: The table's column that says how unsure the model is, by the study's word; with True, less of it is less sure.
+_COLUMNS = {
+    "least_confident": ("confidence", True),
+    "margin": ("margin", True),
+    "entropy": ("entropy", False),
+    "disagreement": ("mutual_information", False),
+}
 #: The study's word and that of scikit-activeml, whose functions compute the uncertainty.
 STRATEGIES = {"least_confident": "least_confident", "margin": "margin_sampling", "entropy": "entropy"}
 
@@ -50,13 +62,47 @@ def uncertainty(probabilities: npt.NDArray[np.float64], strategy: str) -> npt.ND
     return scores
 
 
+def clip_uncertainty(table: pd.DataFrame, strategy: str) -> dict[str, float]:
+    """Return how unsure a model is of each clip, by what its table says or else by its probabilities.
+
+    Where the members of an ensemble were not compared (one model alone), disagreement is not known, and entropy takes
+    its place.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `data_schema.labels.guess_table.read_guesses`.
+    strategy : {'least_confident', 'margin', 'entropy', 'disagreement'}
+
+    Returns
+    -------
+    dict of str to float
+        By clip; larger is less sure. Clips of which nothing is known are left out.
+
+    Raises
+    ------
+    MissingExtraError
+        If the table is of an earlier toolkit, which says probabilities alone, and scikit-activeml is not installed.
+    """
+    if not len(table):
+        return {}
+    column, is_sureness = _COLUMNS[strategy]
+    scores = table[column].to_numpy(dtype=np.float64) if column in table.columns else np.full(len(table), np.nan)
+    scores = -scores if is_sureness else scores
+    if np.isnan(scores).all():
+        if strategy == "disagreement":
+            _log.warning(
+                "query_strategy = 'disagreement': one model alone made the guesses, so nothing is known of disagreement; "
+                "the queue is ordered by entropy. Train all folds, or predict with --mc-dropout."
+            )
+            return clip_uncertainty(table, "entropy")
+        scores = uncertainty(table[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64), strategy)
+    known = zip(table["clip_id"].astype(str), scores.tolist(), strict=True)
+    return {clip: score for clip, score in known if not np.isnan(score)}
+
+
 def query_order(
-    items: Sequence[Item],
-    probabilities: Mapping[str, npt.NDArray[np.float64]],
-    strategy: str,
-    *,
-    distance: int,
-    done: Collection[str] = (),
+    items: Sequence[Item], scores: Mapping[str, float], *, distance: int, done: Collection[str] = ()
 ) -> tuple[Item, ...]:
     """Order the open items of the main block: the least sure first, repeats at a distance from their clip.
 
@@ -64,10 +110,8 @@ def query_order(
     ----------
     items : sequence of Item
         In the annotator's own random order.
-    probabilities : mapping
-        Of each clip that the model judged, shape (n_classes,).
-    strategy : {'random', 'least_confident', 'margin', 'entropy'}
-        random leaves the order as it is.
+    scores : mapping
+        From `clip_uncertainty`, by clip; without any, the order stays.
     distance : int
         Items that lie between a clip and its repeat, at least, as long as enough are left.
     done : collection of str
@@ -79,15 +123,13 @@ def query_order(
         The same items with new positions. Clips without a guess come before all others:
         of them the model knows least.
     """
-    if strategy == "random" or not probabilities:
+    if not scores:
         return tuple(items)
     before = [item for item in items if item.block is not Block.MAIN]
     main = [item for item in items if item.block is Block.MAIN]
     finished = [item for item in main if item.item_id in done]
     left = [item for item in main if item.item_id not in done]
     first = [item for item in left if not item.repetition]
-    clips = [item.clip_id for item in first if item.clip_id in probabilities]
-    scores = dict(zip(clips, uncertainty(np.array([probabilities[clip] for clip in clips]), strategy), strict=True))
     # Python's sort is stable, so that equals stay in the annotator's own random order.
     ordered = sorted(first, key=lambda item: -scores.get(item.clip_id, np.inf))
     main = _put_repeats(finished + ordered, [item for item in left if item.repetition], main, distance)

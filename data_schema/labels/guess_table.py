@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from data_schema.atomic import write_atomically
@@ -33,6 +34,18 @@ GUESS_COLUMNS: dict[str, str] = {
     "arousal": "Guessed arousal, -1 to 1; empty if the model gives none.",
     "intensity": "Guessed intensity of the expression, 0 to 3; empty if the model gives none.",
 }
+#: Further columns on what the model is not sure of. Tables of earlier toolkits lack them; they read as missing.
+UNCERTAINTY_COLUMNS: dict[str, str] = {
+    "entropy": "Of the probabilities, over that of seven equal ones: 0 (sure) to 1.",
+    "margin": "Between the greatest probability and the second: 0 (torn between two) to 1.",
+    "mutual_information": "How much the members contradict each other, on the scale of entropy; empty where there is one.",
+    "n_members": "Models, times passes with dropout, whose disagreement that is: none of them learned from this clip's label.",
+    "valence_spread": "Standard deviation of valence between the members; empty where there is one.",
+    "arousal_spread": "The same of arousal.",
+    "intensity_spread": "The same of intensity.",
+}
+#: Greatest possible value of a column on uncertainty; spreads have none.
+_AT_MOST = {"entropy": 1.0, "margin": 1.0, "mutual_information": 1.0}
 _TEXTS = ("clip_id", "clip_sha256", "task", "model_sha256", "emotion")
 #: Probabilities of a clip sum to 1 up to this: they are written as 32-bit numbers.
 _SUM_TOLERANCE = 1e-3
@@ -49,14 +62,19 @@ def check_guesses(table: pd.DataFrame, where: str) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        Columns `GUESS_COLUMNS`.
+        Columns `GUESS_COLUMNS`, and of `UNCERTAINTY_COLUMNS` what there is.
     where : str
         Names the table in messages.
+
+    Returns
+    -------
+    DataFrame
+        Columns `GUESS_COLUMNS` and `UNCERTAINTY_COLUMNS`; of the latter, what lacks is NaN.
 
     Raises
     ------
     LabelError
-        If columns are missing, a clip comes twice, a word is unknown, probabilities
+        If columns of `GUESS_COLUMNS` are missing, a clip comes twice, a word is unknown, probabilities
         are none or do not belong to the emotion, or a value lies outside its scale.
     """
     missing = [name for name in GUESS_COLUMNS if name not in table.columns]
@@ -64,7 +82,7 @@ def check_guesses(table: pd.DataFrame, where: str) -> pd.DataFrame:
         raise LabelError(
             f"{where}: a table of guesses lacks the column(s) {', '.join(missing)}. Write it with `emer predict`."
         )
-    guesses: pd.DataFrame = table[list(GUESS_COLUMNS)].reset_index(drop=True)
+    guesses: pd.DataFrame = table.reindex(columns=[*GUESS_COLUMNS, *UNCERTAINTY_COLUMNS]).reset_index(drop=True)
     if guesses["clip_id"].duplicated().any():
         clip = guesses.loc[guesses["clip_id"].duplicated(), "clip_id"].iloc[0]
         raise LabelError(f"{where}: clip {clip} comes twice; a model guesses once. Write it anew with `emer predict`.")
@@ -94,9 +112,28 @@ def check_guesses(table: pd.DataFrame, where: str) -> pd.DataFrame:
                     f"{scale.low:g} to {scale.high:g}."
                 )
             guesses[scale.name] = values
+    for name in UNCERTAINTY_COLUMNS:
+        guesses[name] = _uncertainty(guesses, name, where)
     for name in _TEXTS:
         guesses[name] = guesses[name].astype(str)
     return guesses
+
+
+def _uncertainty(guesses: pd.DataFrame, name: str, where: str) -> npt.NDArray[np.float64]:
+    """Return a column on uncertainty as numbers, NaN where it is missing; refuse what cannot be one."""
+    values = pd.to_numeric(guesses[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    high = _AT_MOST.get(name, np.inf)
+    # Written as 32-bit numbers, 1 may come back as a little more.
+    outside = (values < -_SUM_TOLERANCE) | (values > high + _SUM_TOLERANCE) | np.isinf(values)
+    if outside.any():
+        at = int(np.flatnonzero(outside)[0])
+        raise LabelError(
+            f"{where}: {name} of clip {guesses['clip_id'].iloc[at]} is {values[at]:g}, expected 0 "
+            + (f"to {high:g}." if np.isfinite(high) else "or more.")
+            + " Write the table with `emer predict`."
+        )
+    clipped: npt.NDArray[np.float64] = np.clip(values, 0.0, high)
+    return clipped
 
 
 def write_guesses(path: Path, table: pd.DataFrame, *, overwrite: bool = False) -> None:
@@ -129,7 +166,7 @@ def read_guesses(path: Path, task: str | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `GUESS_COLUMNS`, one row a clip.
+        Columns `GUESS_COLUMNS` and `UNCERTAINTY_COLUMNS` (NaN in older tables), one row a clip.
 
     Raises
     ------

@@ -81,6 +81,8 @@ class AnnotationSection(Section):
         le=1,
         description="Share of those clips that is judged without a guess, to measure what seeing one does.",
     )
-    query_strategy: Literal["random", "least_confident", "margin", "entropy"] = Field(
-        "entropy", description="Which clips come first where a model's predictions order the queue."
+    query_strategy: Literal["random", "least_confident", "margin", "entropy", "disagreement"] = Field(
+        "entropy",
+        description="Which clips come first where a model's predictions order the queue; disagreement is that between the "
+        "models of several folds, or passes with dropout.",
     )

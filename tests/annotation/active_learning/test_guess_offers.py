@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.active_learning import StudyGuesses
-from annotation.active_learning.ordering import query_order, uncertainty
+from annotation.active_learning.ordering import clip_uncertainty, query_order, uncertainty
 from annotation.items import Block, Item
 from data_schema.errors import LabelError
 from data_schema.labels.guess_table import PROBABILITY_COLUMNS, guess_table_path, write_guesses
@@ -102,6 +102,45 @@ def test_uncertainty_is_that_of_the_textbook(strategy: str, expected: list[float
     np.testing.assert_allclose(scores, expected, atol=1e-3)
 
 
+def test_the_queue_follows_the_uncertainty_that_the_table_says(tmp_path: Path) -> None:
+    """The members may disagree most on a clip that their mean is surest of."""
+    rows = np.array([sure_of(0.9), sure_of(0.6), sure_of(0.4)])
+    said = guess_rows(rows, entropy=[0.2, 0.9, 0.5], margin=[0.1, 0.5, 0.9], mutual_information=[0.5, 0.1, 0.3])
+    items = [item(i, i) for i in range(3)]
+
+    def order(table: pd.DataFrame, strategy: str) -> list[str]:
+        found = guesses_of(tmp_path, table, query_strategy=strategy)
+        return [i.clip_id for i in found.order(items)]
+
+    assert order(said, "entropy") == ["c001", "c002", "c000"]
+    assert order(said, "margin") == ["c000", "c001", "c002"]
+    assert order(said, "disagreement") == ["c000", "c002", "c001"]
+    assert order(said, "least_confident") == ["c002", "c001", "c000"]
+    assert order(said, "random") == ["c000", "c001", "c002"]
+
+
+@pytest.mark.parametrize("strategy", ["least_confident", "margin", "entropy"])
+def test_a_table_of_an_earlier_toolkit_is_ordered_by_its_probabilities(tmp_path: Path, strategy: str) -> None:
+    rows = np.random.default_rng(3).dirichlet(np.ones(7), size=12)
+    found = guesses_of(tmp_path, guess_rows(rows))
+    assert found.table["entropy"].isna().all()
+    scores = clip_uncertainty(found.table, strategy)
+    expected = dict(zip(found.table["clip_id"], uncertainty(rows, strategy), strict=True))
+    assert sorted(scores, key=scores.__getitem__) == sorted(expected, key=expected.__getitem__)
+
+
+def test_disagreement_of_one_model_is_not_known_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = guesses_of(tmp_path, guess_rows(np.array([sure_of(0.9), sure_of(0.4)]), entropy=[0.2, 0.8]))
+    assert clip_uncertainty(found.table, "disagreement") == {"c000": 0.2, "c001": 0.8}
+    assert "--mc-dropout" in caplog.text
+
+
+@pytest.mark.parametrize(("column", "value"), [("entropy", 1.5), ("margin", -0.2), ("valence_spread", np.inf)])
+def test_uncertainty_that_cannot_be_is_refused(tmp_path: Path, column: str, value: float) -> None:
+    with pytest.raises(LabelError, match=column):
+        write_guesses(tmp_path / "g.parquet", guess_rows(np.array([sure_of(0.9)]), **{column: value}))
+
+
 @given(st.data())
 def test_an_order_by_a_model_keeps_blocks_items_finished_ones_and_distances(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 40))
@@ -115,18 +154,15 @@ def test_an_order_by_a_model_keeps_blocks_items_finished_ones_and_distances(data
     items += [item(clip, k + 1, repetition=again) for k, (clip, again) in enumerate(clips)]
     done = set(data.draw(st.lists(st.sampled_from([i.item_id for i in items]), unique=True)))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    probabilities = {f"c{clip:03d}": rng.dirichlet(np.ones(7)) for clip in range(n) if rng.random() < 0.8}
-    ordered = query_order(items, probabilities, "entropy", distance=distance, done=done)
+    known = {f"c{clip:03d}": float(rng.random()) for clip in range(n) if rng.random() < 0.8}
+    ordered = query_order(items, known, distance=distance, done=done)
     assert sorted(i.item_id for i in ordered) == sorted(i.item_id for i in items)
-    assert [i.position for i in ordered] == list(range(len(items))) if probabilities else True
+    assert [i.position for i in ordered] == list(range(len(items))) if known else True
     assert ordered[0].block is Block.TRAINING
-    if not probabilities:
+    if not known:
         return
     open_first = [i for i in ordered if i.block is Block.MAIN and i.item_id not in done and not i.repetition]
-    scores = [
-        np.inf if i.clip_id not in probabilities else float(uncertainty(probabilities[i.clip_id][None], "entropy")[0])
-        for i in open_first
-    ]
+    scores = [known.get(i.clip_id, np.inf) for i in open_first]
     assert all(a >= b - 1e-12 for a, b in zip(scores, scores[1:], strict=False))
     at = {(i.clip_id, i.repetition): k for k, i in enumerate(ordered)}
     for clip in repeats:
