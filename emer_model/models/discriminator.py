@@ -5,12 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from emer_model.models.gradient_reversal import reverse_gradient
-
-
-def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Average tokens (B, T, D) over time where `mask` (B, T) is True: (B, D), zero where nothing is."""
-    weight = mask.unsqueeze(2).to(tokens.dtype)  # (B, T, 1)
-    return (tokens * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+from emer_model.models.pooling import masked_mean
 
 
 class ModalityDiscriminator(nn.Module):

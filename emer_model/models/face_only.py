@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from emer_model.models.discriminator import masked_mean
 from emer_model.models.face_encoder import FaceEncoder
 from emer_model.models.heads import PredictionHeads
 from emer_model.models.output import ModelOutput
+from emer_model.models.pooling import masked_mean
 
 
 class FaceOnly(nn.Module):

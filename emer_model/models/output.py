@@ -20,9 +20,14 @@ class ModelOutput:
         specific tokens; None for models without one.
     modality_mask : Tensor of bool, shape (B, modalities), or None
         True where a clip has the modality at all.
+    attention : dict of Tensor, or None
+        Where the model looked, each row summing to 1: by modality over its own steps, such as
+        ``eye`` (B, C), and ``modality`` (B, modalities) over the modalities in the order of the
+        model's ``modalities``. None for models that do not weigh what they see.
     """
 
     targets: dict[str, Tensor]
     shared_logits: Tensor | None = None
     specific_logits: Tensor | None = None
     modality_mask: Tensor | None = None
+    attention: dict[str, Tensor] | None = None

@@ -1,0 +1,60 @@
+"""From tokens over time to one token, without what is missing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Average tokens (B, T, D) over time where `mask` (B, T) is True: (B, D), zero where nothing is."""
+    weight = mask.unsqueeze(2).to(tokens.dtype)  # (B, T, 1)
+    return (tokens * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+
+
+def present_or_all(mask: Tensor) -> Tensor:
+    """Return `mask` (B, T), but all True in rows without a single True: a softmax over nothing is NaN."""
+    return mask | ~mask.any(dim=1, keepdim=True)
+
+
+class AttentionPooling(nn.Module):
+    """Weigh the steps of a sequence, several times over, and add them up.
+
+    Each head scores every step by a linear map of its token and takes a weighted sum of its
+    own slice of the tokens' features. The plain mean is given beside it, so that attention
+    need not learn to be uniform first.
+
+    Parameters
+    ----------
+    width : int
+        Features of a token.
+    heads : int
+        Must divide `width`.
+    """
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, heads)
+        self.combine = nn.Linear(2 * width, width)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Pool.
+
+        Parameters
+        ----------
+        tokens : Tensor, shape (B, T, width)
+        mask : Tensor of bool, shape (B, T)
+
+        Returns
+        -------
+        pooled : Tensor, shape (B, width)
+        weights : Tensor, shape (B, T)
+            Mean over the heads; a row sums to 1.
+        """
+        scores = self.score(tokens).float().transpose(1, 2)  # (B, heads, T)
+        scores = scores.masked_fill(~present_or_all(mask).unsqueeze(1), float("-inf"))
+        weights = scores.softmax(dim=2).to(tokens.dtype)  # (B, heads, T)
+        values = tokens.unflatten(2, (weights.shape[1], -1)).transpose(1, 2)  # (B, heads, T, width / heads)
+        attended = (weights.unsqueeze(2) @ values).flatten(1)  # (B, width)
+        pooled = self.combine(torch.cat((attended, masked_mean(tokens, mask)), dim=1))
+        return pooled, weights.mean(dim=1)
