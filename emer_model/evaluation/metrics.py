@@ -103,15 +103,19 @@ def continuous_metrics(true: np.ndarray, predicted: np.ndarray) -> dict[str, flo
 def concordance(true: np.ndarray, predicted: np.ndarray) -> float:
     """Compute Lin's concordance correlation coefficient; NaN where undefined.
 
+    A constant prediction agrees with nothing that varies: 0. Constant labels leave nothing
+    to agree with: NaN.
+
     References
     ----------
     Lin (1989), "A concordance correlation coefficient to evaluate reproducibility",
     Biometrics 45, with the variances over n.
     """
-    if len(true) < 2:
+    # The variance of equal numbers may be a rounding error above 0, their range never is.
+    if len(true) < 2 or np.ptp(true) == 0:
         return math.nan
     scatter = true.var() + predicted.var() + (true.mean() - predicted.mean()) ** 2
-    if scatter == 0 or true.var() == 0:
+    if scatter == 0:  # the squares are too small for float64
         return math.nan
     covariance = np.mean((true - true.mean()) * (predicted - predicted.mean()))
     return float(2.0 * covariance / scatter)
@@ -121,4 +125,8 @@ def pearson(true: np.ndarray, predicted: np.ndarray) -> float:
     """Compute Pearson's correlation; NaN where undefined."""
     if len(true) < 2 or np.ptp(true) == 0 or np.ptp(predicted) == 0:
         return math.nan
-    return float(np.corrcoef(true, predicted)[0, 1])
+    sides = [values - values.mean() for values in (true, predicted)]
+    # Scaled first, so that squares of small numbers do not vanish.
+    sides = [side / np.abs(side).max() for side in sides]
+    correlation = float(np.dot(*sides) / math.sqrt(np.dot(sides[0], sides[0]) * np.dot(sides[1], sides[1])))
+    return min(1.0, max(-1.0, correlation))
