@@ -48,6 +48,8 @@ class EyeFace(nn.Module):
         Of the eye chunks: 'tcn', 'transformer' or 'statistics'.
     layers : int
         Of that encoder.
+    face_layers, fixation_layers : int
+        Of the 'tcn' encoders of the other two sequences; 0 looks at each step by itself.
     fusion_layers : int
         Self attention over the modality tokens; 0 for none.
     pooling : str
@@ -102,6 +104,8 @@ class EyeFace(nn.Module):
         width: int = 64,
         encoder: str = "tcn",
         layers: int = 2,
+        face_layers: int = 1,
+        fixation_layers: int = 0,
         fusion_layers: int = 1,
         pooling: str = "cls",
         dropout: float = 0.3,
@@ -113,9 +117,9 @@ class EyeFace(nn.Module):
         super().__init__()
         if pooling not in POOLINGS:
             raise TrainingError(f"There is no pooling '{pooling}'. Known: {', '.join(POOLINGS)}.")
-        self.face = ModalityEncoder(face_width, face_frames, width, "tcn", 1, dropout)
+        self.face = ModalityEncoder(face_width, face_frames, width, "tcn", face_layers, dropout)
         self.eye = ModalityEncoder(eye_features, eye_chunks, width, encoder, layers, dropout, mask_channels=True)
-        self.fixation = ModalityEncoder(fixation_features, fixations, width, "tcn", 1, dropout)
+        self.fixation = ModalityEncoder(fixation_features, fixations, width, "tcn", fixation_layers, dropout)
         self.summary = SummaryEncoder(summary_features, width, dropout)
         self.modality_dropout = ModalityDropout(len(MODALITIES), width, modality_dropout)
         self.fusion = ModalityFusion(len(MODALITIES), width, fusion_layers, pooling, dropout)
@@ -182,10 +186,9 @@ class EyeFace(nn.Module):
         """Return what goes past the trunk, without the modalities (B, 4) that were taken away."""
         if self.linear_dropout is None:
             return None
-        faces = masked_mean(torch.where(face_mask.unsqueeze(2), face_features, 0.0), face_mask)  # (B, face_width)
-        seen = torch.where(summary_mask, summary, 0.0)
+        faces = masked_mean(face_features, face_mask)  # (B, face_width)
         has_face, has_summary = kept[:, :1].to(faces.dtype), kept[:, 3:].to(faces.dtype)  # (B, 1) each
-        wide = torch.cat((faces * has_face, seen * has_summary, summary_mask * has_summary), dim=1)
+        wide = torch.cat((faces * has_face, summary * summary_mask * has_summary, summary_mask * has_summary), dim=1)
         return self.linear_dropout(wide)  # (B, face_width + 2 summary_features)
 
 

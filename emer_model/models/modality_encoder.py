@@ -97,10 +97,22 @@ class ModalityEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.pooling = AttentionPooling(width)
 
-    def encode(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Map values and mask (B, T, features) to tokens over time (B, T, width); not for 'statistics'."""
-        tokens = self.dropout(self.embedding(values, mask))
-        return self.norm(self.sequence(tokens, mask.any(dim=2)))
+    def encode(self, values: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
+        """Encode over time, without pooling; not for 'statistics'.
+
+        Parameters
+        ----------
+        values : Tensor, shape (B, T, features)
+            Zero where missing.
+        mask : Tensor of bool, shape (B, T, features)
+        steps : Tensor of bool, shape (B, T)
+            True where anything was measured.
+
+        Returns
+        -------
+        Tensor, shape (B, T, width)
+        """
+        return self.norm(self.sequence(self.dropout(self.embedding(values, mask)), steps))
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Encode and pool.
@@ -109,7 +121,7 @@ class ModalityEncoder(nn.Module):
         ----------
         values : Tensor, shape (B, T, features)
         mask : Tensor of bool, shape (B, T, features) or (B, T)
-            True where a value was measured; what is elsewhere is not looked at.
+            True where a value was measured; what is elsewhere must be finite, and counts as zero.
 
         Returns
         -------
@@ -121,12 +133,12 @@ class ModalityEncoder(nn.Module):
         """
         if mask.dim() == 2:
             mask = mask.unsqueeze(2).expand_as(values)
-        values = torch.where(mask, values, 0.0)
-        present = mask.flatten(1).any(dim=1)  # (B,)
+        values = values * mask
+        steps = mask.any(dim=2)  # (B, T)
         if self.statistics is not None:
-            return self.statistics(values, mask), present, None
-        token, weights = self.pooling(self.encode(values, mask), mask.any(dim=2))
-        return token, present, weights
+            return self.statistics(values, mask), steps.any(dim=1), None
+        token, weights = self.pooling(self.encode(values, mask, steps), steps)
+        return token, steps.any(dim=1), weights
 
 
 class SummaryEncoder(nn.Module):
@@ -155,5 +167,4 @@ class SummaryEncoder(nn.Module):
 
     def forward(self, summary: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Map summary and mask (B, features) to a token (B, width) and whether there was anything (B,)."""
-        values = torch.where(mask, summary, 0.0)
-        return self.perceptron(torch.cat((values, mask.to(values.dtype)), dim=1)), mask.any(dim=1)
+        return self.perceptron(torch.cat((summary * mask, mask.to(summary.dtype)), dim=1)), mask.any(dim=1)

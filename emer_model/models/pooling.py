@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """Average tokens (B, T, D) over time where `mask` (B, T) is True: (B, D), zero where nothing is."""
-    weight = mask.unsqueeze(2).to(tokens.dtype)  # (B, T, 1)
-    return (tokens * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+    weight = mask.to(tokens.dtype).unsqueeze(1)  # (B, 1, T)
+    return (weight @ tokens).squeeze(1) / weight.sum(dim=2).clamp(min=1.0)
 
 
 def present_or_all(mask: Tensor) -> Tensor:
