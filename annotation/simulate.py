@@ -27,10 +27,10 @@ from annotation.items import Block, Item
 from annotation.queue.gold import read_study_gold
 from annotation.queue.progress import share_right
 from annotation.queue.queues import read_all_queues
-from annotation.raters import PlantedTruth, SimulatedRater
 from data_schema.clips.table import load_trial_index
 from data_schema.errors import LabelError
 from data_schema.labels import TRAINING_VIEW, Label, LabelStore
+from data_schema.labels.raters import PlantedTruth, SimulatedRater, rater_details, rater_id
 from data_schema.labels.sqlite_file import SIDE_FILES
 from data_schema.session import open_session
 from data_schema.session.layout import PLANTED
@@ -42,8 +42,6 @@ Progress = Callable[[int, int, str], None]
 #: What is judged: clip, task, repetition.
 Key = tuple[str, str, int]
 Queues = Mapping[tuple[str, str], Sequence[Item]]
-#: Raised when the same seed would give other labels; stored beside the seed.
-_MODEL_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,6 @@ class SimulatedPass:
     n_added: int
     n_present: int
     n_missing: int
-
-
-def rater_id(number: int) -> str:
-    """Return the id of simulated annotator `number`, from 1."""
-    return f"sim-{number:02d}"
 
 
 def simulate_labels(
@@ -100,10 +93,8 @@ def simulate_labels(
     seed = study.config.study.seed if seed is None else seed
     clips = included_clips(study)
     truths = read_planted(study, clips)
-    raters = [SimulatedRater.draw(rater_id(number), seed) for number in range(1, n_annotators + 1)]
     # All files are looked at before the first is written.
-    for rater in raters:
-        _check_file(study, rater, force=force)
+    raters = [_checked_rater(study, rater_id(number), seed, force=force) for number in range(1, n_annotators + 1)]
     queues = _queues(study)
     passes: list[SimulatedPass] = []
     for done, rater in enumerate(raters):
@@ -192,23 +183,31 @@ def _open(study: StudyFolder, rater: SimulatedRater, path: Path) -> LabelStore:
         AnnotatorKind.SIMULATED.value,
         study_title=study.config.study.title,
         emotions=study.config.labels.emotions,
-        details={"simulation": json.dumps({"seed": rater.seed, "model_version": _MODEL_VERSION}, sort_keys=True)},
+        details=rater_details(rater),
     )
 
 
-def _check_file(study: StudyFolder, rater: SimulatedRater, *, force: bool) -> None:
-    """Refuse a file of a person, and without `force` one of another seed."""
+def _checked_rater(study: StudyFolder, name: str, seed: int, *, force: bool) -> SimulatedRater:
+    """Draw an annotator; refuse a file of a person, and without `force` one of another seed.
+
+    One who was planted with more or less noise (``emer plant``) keeps it.
+    """
+    rater = SimulatedRater.draw(name, seed)
     path = _label_path(study, rater)
     if not path.exists():
-        return
+        return rater
     # Opening and closing it also empties its write-ahead log, should a kill have left one.
     with _open(study, rater, path) as store:
         found = json.loads(store.meta.get("simulation", "{}"))
-    if not force and found != {"seed": rater.seed, "model_version": _MODEL_VERSION}:
+    if force:
+        return rater
+    rater = SimulatedRater.draw(name, seed, found.get("noise", 1.0))
+    if found != json.loads(rater_details(rater)["simulation"]):
         raise LabelError(
-            f"{path.name}: was simulated with seed {found.get('seed')}, not {rater.seed}. "
+            f"{path.name}: was simulated with seed {found.get('seed')}, not {seed}. "
             "Give that seed, or add --force to make the simulated labels anew."
         )
+    return rater
 
 
 def _queues(study: StudyFolder) -> Queues:

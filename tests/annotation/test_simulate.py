@@ -15,11 +15,11 @@ from annotation.queue.assignments import extend_assignments, load_assignments
 from annotation.queue.gold import read_study_gold
 from annotation.queue.queues import read_all_queues
 from annotation.queue.standing import standings
-from annotation.raters import NEIGHBOURS, PlantedTruth, SimulatedRater
 from annotation.simulate import simulate_labels
 from annotation.status import clip_hashes
 from data_schema.errors import LabelError
 from data_schema.labels import LabelStore, consensus, current_labels, read_labels
+from data_schema.labels.raters import NEIGHBOURS, PlantedTruth, SimulatedRater
 from data_schema.session import open_session
 from data_schema.study import StudyFolder
 from data_schema.vocabularies import EMOTIONS

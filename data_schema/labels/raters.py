@@ -12,13 +12,14 @@ another order, changes no other label.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_schema.labels import Label
+from data_schema.labels.label import Label
 from data_schema.vocabularies import AROUSAL, INTENSITY, SUGGESTED_POLARITY, TASKS, VALENCE, Scale
 
 #: Emotions that people take for the first one, likeliest first. After the confusions
@@ -42,6 +43,19 @@ SCALE_STEP = {"valence": 0.05, "arousal": 0.05, "intensity": 0.5}
 NEUTRAL_VALENCE = 0.15
 #: Simulated raters see no picture: they are told the planted truth.
 SIMULATED_VIEW = "planted"
+#: Raised when the same seed would give other labels; stored beside the seed.
+RATER_VERSION = 1
+
+
+def rater_id(number: int) -> str:
+    """Return the id of simulated annotator `number`, from 1."""
+    return f"sim-{number:02d}"
+
+
+def rater_details(rater: SimulatedRater) -> dict[str, str]:
+    """Return what a simulated annotator's label file says of how it was made, as ``LabelStore.open`` takes it."""
+    made = {"seed": rater.seed, "model_version": RATER_VERSION} | ({} if rater.noise == 1.0 else {"noise": rater.noise})
+    return {"simulation": json.dumps(made, sort_keys=True)}
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,8 @@ class SimulatedRater:
         Shares of clips never opened, and opened but not decided.
     typical_duration_s : float
         Median time for a clip.
+    noise : float
+        By which errors, biases, noise and gaps were multiplied.
     """
 
     annotator_id: str
@@ -90,14 +106,23 @@ class SimulatedRater:
     missing_share: float = 0.03
     skip_share: float = 0.01
     typical_duration_s: float = 8.0
+    noise: float = 1.0
 
     @classmethod
-    def draw(cls, annotator_id: str, seed: int) -> SimulatedRater:
-        """Draw a rater's traits from the seed and their name."""
+    def draw(cls, annotator_id: str, seed: int, noise: float = 1.0) -> SimulatedRater:
+        """Draw a rater's traits from the seed and their name.
+
+        Parameters
+        ----------
+        annotator_id : str
+        seed : int
+        noise : float
+            Multiplies errors, biases, noise and gaps; a rater of noise 0 says of every clip what was planted.
+        """
         rng = np.random.default_rng([seed, zlib.crc32(annotator_id.encode())])
         # What is felt is harder to see than what is shown.
         fer_competence = float(rng.uniform(0.86, 0.95))
-        return cls(
+        drawn = cls(
             annotator_id=annotator_id,
             seed=seed,
             er_competence=fer_competence - float(rng.uniform(0.02, 0.06)),
@@ -110,6 +135,23 @@ class SimulatedRater:
             missing_share=float(rng.uniform(0.0, 0.05)),
             skip_share=float(rng.uniform(0.0, 0.02)),
             typical_duration_s=float(rng.uniform(5.0, 12.0)),
+        )
+        return drawn if noise == 1.0 else drawn.scaled(noise)
+
+    def scaled(self, noise: float) -> SimulatedRater:
+        """Return the same rater with errors, biases, noise and gaps multiplied by `noise`, shares cut to 0 to 1."""
+        return replace(
+            self,
+            er_competence=max(0.0, 1.0 - noise * (1.0 - self.er_competence)),
+            fer_competence=max(0.0, 1.0 - noise * (1.0 - self.fer_competence)),
+            valence_bias=noise * self.valence_bias,
+            arousal_bias=noise * self.arousal_bias,
+            intensity_bias=noise * self.intensity_bias,
+            scale_noise=noise * self.scale_noise,
+            polarity_agreement=max(0.0, 1.0 - noise * (1.0 - self.polarity_agreement)),
+            missing_share=min(1.0, noise * self.missing_share),
+            skip_share=min(1.0, noise * self.skip_share),
+            noise=noise,
         )
 
     def judge(
