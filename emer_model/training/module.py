@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from data_schema.errors import TrainingError
-from emer_model.data.dataset import MODEL_INPUTS, TARGET_PREFIX, Batch
+from emer_model.data.dataset import TARGET_PREFIX, Batch
+from emer_model.data.inputs import ask
 from emer_model.data.targets import Target, is_present
 from emer_model.evaluation.metrics import MAIN_METRIC, classification_metrics, continuous_metrics
-from emer_model.training.loss import EmertLoss, loss_weights
+from emer_model.training.loss import TrainingLoss, loss_weights
 
 
 class EmotionTraining(pl.LightningModule):
@@ -23,7 +24,7 @@ class EmotionTraining(pl.LightningModule):
     Parameters
     ----------
     model : nn.Module
-        Takes `MODEL_INPUTS`, returns a ``ModelOutput``.
+        Names its inputs, returns a ``ModelOutput``.
     targets : tuple of Target
         What the protocol asks for; they alone choose the best epoch.
     auxiliary : tuple of Target
@@ -45,7 +46,7 @@ class EmotionTraining(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.targets = model, targets
-        self.loss = EmertLoss((*targets, *auxiliary), loss_weights(targets))
+        self.loss = TrainingLoss((*targets, *auxiliary), loss_weights(targets))
         self.epochs, self.learning_rate, self.weight_decay = epochs, learning_rate, weight_decay
         self._seen: list[dict[str, Tensor]] = []
 
@@ -58,13 +59,15 @@ class EmotionTraining(pl.LightningModule):
                 "Lower --learning-rate, or use --precision 32."
             )
         for name, value in terms.items():
-            self.log(f"train_{name}", value, on_step=False, on_epoch=True, batch_size=len(batch["eye"]))
+            self.log(f"train_{name}", value, on_step=False, on_epoch=True, batch_size=len(next(iter(batch.values()))))
         return terms["total"]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Keep the outputs of a batch until the whole fold has been seen."""
-        output = self.model(*(batch[name] for name in MODEL_INPUTS))
-        self.log("val_loss", self.loss(output, batch)["task"], on_epoch=True, batch_size=len(batch["eye"]))
+        output = ask(self.model, batch)
+        self.log(
+            "val_loss", self.loss(output, batch)["task"], on_epoch=True, batch_size=len(next(iter(batch.values())))
+        )
         kept = {t.name: output.targets[t.name].float().cpu() for t in self.targets}
         kept.update({TARGET_PREFIX + t.name: batch[TARGET_PREFIX + t.name].cpu() for t in self.targets})
         self._seen.append(kept)
@@ -99,7 +102,7 @@ class EmotionTraining(pl.LightningModule):
         }
 
     def _terms(self, batch: Batch) -> dict[str, Tensor]:
-        return self.loss(self.model(*(batch[name] for name in MODEL_INPUTS)), batch)
+        return self.loss(ask(self.model, batch), batch)
 
 
 def fold_metrics(declared: Target, output: np.ndarray, true: np.ndarray) -> dict[str, float]:
