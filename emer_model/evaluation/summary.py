@@ -9,50 +9,65 @@ import numpy as np
 import pandas as pd
 
 from emer_model.data.targets import Target
-from emer_model.evaluation.bootstrap import subject_bootstrap
+from emer_model.evaluation.bootstrap import Draws, Interval, subject_bootstrap
+from emer_model.evaluation.calibration import calibrate, calibration_summary, fold_temperatures
 from emer_model.evaluation.metrics import classification_metrics, confusion, continuous_metrics
 
 
-def summarise(predictions: pd.DataFrame, targets: tuple[Target, ...], masked: pd.Series) -> dict[str, Any]:
+def summarise(
+    predictions: pd.DataFrame,
+    targets: tuple[Target, ...],
+    masked: pd.Series,
+    validation: pd.DataFrame | None = None,
+) -> dict[str, Any]:
     """Compute the figures of all folds together and of each by itself.
 
     Parameters
     ----------
     predictions : DataFrame
-        Rows of ``predictions.parquet``.
+        Rows of ``predictions.parquet``, of one protocol or of several.
     targets : tuple of Target
-        What the protocol asks for.
+        What the protocols ask for.
     masked : Series
         From `emer_model.evaluation.gap.masked_clips`.
+    validation : DataFrame, optional
+        Rows of the folds' ``validation.parquet``. Temperatures are fitted on them.
 
     Returns
     -------
     dict
-        By target: ``pooled``, ``folds``, ``mean_of_folds``, ``agreeing``, ``masked``,
-        and for classes ``intervals`` and ``confusion``. NaN is None, so that it is JSON.
+        By target: ``pooled``, ``folds``, ``mean_of_folds``, ``agreeing``, ``masked``;
+        over participants ``intervals`` (of ``pooled``), ``agreeing_intervals``,
+        ``masked_intervals`` and ``fold_intervals``; and for classes ``confusion``,
+        ``classes`` and, with `validation`, ``calibration`` (see
+        `emer_model.evaluation.calibration.calibration_summary`). NaN is None, so that it is JSON.
     """
+    temperatures = {} if validation is None else fold_temperatures(validation, targets)
     result: dict[str, Any] = {}
     for declared in targets:
         rows = predictions[predictions["target_name"] == declared.name]
-        folds = {int(k): figures(part, declared) for k, part in rows.groupby("fold")}
+        by_fold = {int(k): part for k, part in rows.groupby("fold")}
+        folds = {k: figures(part, declared) for k, part in by_fold.items()}
         gap = masked.reindex(rows["clip_id"])
         is_masked = gap.fillna(False).to_numpy(dtype=bool)
         is_agreeing = (~gap).fillna(False).to_numpy(dtype=bool)
+        draws = Draws.of(rows["participant"].to_numpy(str))
         summary: dict[str, Any] = {
             "pooled": figures(rows, declared),
+            "intervals": _bounds(rows, declared, draws),
             "folds": {str(k): v for k, v in folds.items()},
+            "fold_intervals": {str(k): _bounds(part, declared) for k, part in by_fold.items()},
             "mean_of_folds": _mean(list(folds.values())),
-            "agreeing": figures(rows[is_agreeing], declared),
-            "masked": figures(rows[is_masked], declared),
         }
+        for name, part in (("agreeing", rows[is_agreeing]), ("masked", rows[is_masked])):
+            summary[name] = figures(part, declared)
+            summary[f"{name}_intervals"] = _bounds(part, declared, draws)
         if declared.classes:
-            true, predicted = class_indices(rows, declared)
-            intervals = subject_bootstrap(true, predicted, rows["participant"].to_numpy(str), len(declared.classes))
-            summary["intervals"] = {
-                name: {"low": i.low, "high": i.high, "level": i.level} for name, i in intervals.items()
-            }
-            summary["confusion"] = confusion(true, predicted, len(declared.classes)).tolist()
+            summary["confusion"] = confusion(*class_indices(rows, declared), len(declared.classes)).tolist()
             summary["classes"] = list(declared.classes)
+            if validation is not None:
+                calibrated = calibrate(rows, temperatures[declared.name], declared)
+                summary["calibration"] = calibration_summary(calibrated)
         result[declared.name] = summary
     return without_nan(result)
 
@@ -64,12 +79,25 @@ def figures(rows: pd.DataFrame, declared: Target) -> dict[str, float]:
     return continuous_metrics(rows["target"].to_numpy(), rows["prediction"].to_numpy())
 
 
+def figure_intervals(rows: pd.DataFrame, declared: Target, draws: Draws | None = None) -> dict[str, Interval]:
+    """Compute the intervals over participants of `figures`; `draws` where the rows are a part of others."""
+    if declared.classes:
+        true, predicted = class_indices(rows, declared)
+    else:
+        true, predicted = rows["target"].to_numpy(np.float64), rows["prediction"].to_numpy(np.float64)
+    return subject_bootstrap(true, predicted, rows["participant"].to_numpy(str), len(declared.classes), draws=draws)
+
+
 def class_indices(rows: pd.DataFrame, declared: Target) -> tuple[np.ndarray, np.ndarray]:
     """Turn the class names of some rows into true and predicted indices."""
     index = {name: i for i, name in enumerate(declared.classes)}
     return tuple(  # type: ignore[return-value]
         rows[column].map(index).fillna(-1).to_numpy(dtype=np.int64) for column in ("target", "prediction")
     )
+
+
+def _bounds(rows: pd.DataFrame, declared: Target, draws: Draws | None = None) -> dict[str, dict[str, float]]:
+    return {name: bounds.as_json() for name, bounds in figure_intervals(rows, declared, draws).items()}
 
 
 def _mean(folds: list[dict[str, float]]) -> dict[str, float]:
