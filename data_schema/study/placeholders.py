@@ -37,8 +37,10 @@ _COLOURS: dict[str, tuple[int, int, int]] = {
 }
 
 
-def write_placeholder(path: Path, *, emotion: str, number: int, duration_s: float, title: str = "") -> None:
-    """Write one placeholder clip (H.264, 640x360, 30 frames per second, with a quiet tone as AAC).
+def write_placeholder(
+    path: Path, *, emotion: str, number: int, duration_s: float, title: str = "", fps: int = _FPS
+) -> None:
+    """Write one placeholder clip (H.264, 640x360, with a quiet tone as AAC).
 
     Parameters
     ----------
@@ -52,20 +54,22 @@ def write_placeholder(path: Path, *, emotion: str, number: int, duration_s: floa
         Length in seconds.
     title : str
         What stands in the picture; by default emotion and number.
+    fps : int
+        Frames a second; fewer are written faster.
     """
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     with av.open(str(partial), mode="w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(_FPS))
+        stream = container.add_stream("libx264", rate=Fraction(fps))
         stream.width, stream.height, stream.pix_fmt = _WIDTH_PX, _HEIGHT_PX, "yuv420p"
         stream.options = {"preset": "ultrafast", "crf": "26"}
         sound = container.add_stream("aac", rate=_SOUND_HZ)
         sound.layout, sound.bit_rate = "mono", 48_000
-        n_frames = max(1, round(duration_s * _FPS))
+        n_frames = max(1, round(duration_s * fps))
         for index in range(n_frames):
-            image = _picture(emotion, number, title, index / _FPS, index / n_frames)
+            image = _picture(emotion, number, title, index / fps, index / n_frames)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
-        for frame in _sound_frames(emotion, number, n_frames / _FPS):
+        for frame in _sound_frames(emotion, number, n_frames / fps):
             container.mux(sound.encode(frame))
         container.mux(sound.encode())
     partial.replace(path)

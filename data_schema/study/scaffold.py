@@ -122,6 +122,7 @@ def init_study(
     title: str = "New study",
     clips_per_emotion: int = 2,
     clip_s: float = 4.0,
+    clip_fps: int = 30,
     emotions: Iterable[str] = EMOTIONS,
     seed: int = 2025,
     practice: bool = True,
@@ -140,6 +141,8 @@ def init_study(
         Placeholder clips for each emotion.
     clip_s : float
         Their length in seconds.
+    clip_fps : int
+        Their frames a second.
     emotions : iterable of str
         Emotions to make placeholders for.
     seed : int
@@ -180,7 +183,7 @@ def init_study(
     except OSError as error:
         raise StudyError(f"{root}: cannot be made: {error}. Choose a folder that you may write to.") from error
     try:
-        _fill(building, config, clip_s, progress)
+        _fill(building, config, clip_s, clip_fps, progress)
         if root.exists():
             root.rmdir()
         building.chmod(0o755)
@@ -192,7 +195,7 @@ def init_study(
     return StudyFolder(root)
 
 
-def _fill(folder: Path, config: StudyConfig, clip_s: float, progress: Progress | None) -> None:
+def _fill(folder: Path, config: StudyConfig, clip_s: float, clip_fps: int, progress: Progress | None) -> None:
     for name in ("stimuli", "questionnaires", "sessions", "labels", "exports", "models", "reports"):
         (folder / name).mkdir()
     (folder / "stimuli" / "README.txt").write_text(_STIMULI_README, encoding="utf-8")
@@ -208,6 +211,7 @@ def _fill(folder: Path, config: StudyConfig, clip_s: float, progress: Progress |
             emotion=stimulus.target_emotion,
             number=number,
             duration_s=clip_s,
+            fps=clip_fps,
             title="practice" if stimulus.practice else "",
         )
     if progress:
