@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from emer_model.models.pooling import masked_mean, present_or_all
+
 
 class CrossAttention(nn.Module):
     """Multi-head attention with its own width per head.
@@ -135,10 +137,9 @@ class CrossTransformer(nn.Module):
         Tensor, shape (B, features)
         """
         # A clip without a single valid token attends to its position embeddings: no NaN.
-        mask = mask | ~mask.any(dim=1, keepdim=True)
+        mask = present_or_all(mask)
         source = self.dropout(specific + self.source_position)  # (B, T, features)
         target = self.dropout(shared + self.target_position)
         for block in self.blocks:
             target = block(target, source, mask)
-        weight = mask.unsqueeze(2).to(target.dtype)
-        return (target * weight).sum(dim=1) / weight.sum(dim=1)
+        return masked_mean(target, mask)

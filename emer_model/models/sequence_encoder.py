@@ -39,7 +39,7 @@ class SequenceEncoder(nn.Module):
         rows : Tensor, shape (B, T, features)
             Normalised values, zero where missing.
         mask : Tensor of bool, shape (B, T, features)
-            True where a value was measured.
+            True where a value was measured; not looked at without `mask_channels`.
 
         Returns
         -------
