@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import lightning.pytorch as pl
 import numpy as np
@@ -11,13 +12,17 @@ import torch
 from torch.utils.data import DataLoader
 
 from data_schema.errors import TrainingError
-from data_schema.exports.folds import Split
+from data_schema.exports.splits import ClipSplit
+from emer_model.data.arrays import Arrays
 from emer_model.data.dataset import Batch, ClipDataset, as_it_is
-from emer_model.data.normalisation import FeatureNormalisation, subtract_subject_baseline
+from emer_model.data.normalising import fit_normalisation, normalise_clips
 from emer_model.data.store import ClipStore
 from emer_model.data.targets import Target, encode, is_present
 
 _log = logging.getLogger(__name__)
+
+#: The parts of a fold.
+PARTS = ("train", "validation", "test")
 
 
 class FoldData(pl.LightningDataModule):
@@ -28,11 +33,13 @@ class FoldData(pl.LightningDataModule):
     store : ClipStore
         All clips.
     labels : DataFrame
-        ``targets.parquet``.
-    split : Split
-        The participants of each part.
+        ``targets.parquet``, with what does not take part in a protocol missing.
+    split : ClipSplit
+        The clips of each part.
     targets : tuple of Target
-        What the protocol asks for. Clips that lack one of them are left out.
+        What the protocols ask for. Clips that have none of them are left out.
+    inputs : sequence of str
+        What the model looks at.
     auxiliary : tuple of Target
         What the model may learn beside; missing ones do not matter.
     batch_size : int
@@ -54,8 +61,9 @@ class FoldData(pl.LightningDataModule):
         self,
         store: ClipStore,
         labels: pd.DataFrame,
-        split: Split,
+        split: ClipSplit,
         targets: tuple[Target, ...],
+        inputs: Sequence[str],
         *,
         auxiliary: tuple[Target, ...] = (),
         batch_size: int = 16,
@@ -64,24 +72,28 @@ class FoldData(pl.LightningDataModule):
         allow_missing_classes: bool = False,
     ) -> None:
         super().__init__()
-        self.store, self.split, self.targets = store, split, targets
+        self.store, self.split, self.targets, self.inputs = store, split, targets, tuple(inputs)
         self.batch_size, self.seed = batch_size, seed
         self.encoded, self.parts = choose_clips(
             store, labels, split, targets, auxiliary, allow_missing_classes=allow_missing_classes
         )
         self._warn_of_absent()
+        self.normalisation = fit_normalisation(store, self.parts["train"], self.inputs)
+        self._whole = normalise_clips(store, self.normalisation, self.inputs, subject_normalisation)
 
-        train = self.parts["train"]
-        fixation_mask = np.broadcast_to(store.fixation_mask[:, :, None], store.fixations.shape)
-        self.eye_normalisation = FeatureNormalisation.fit(store.eye[train], store.eye_mask[train])
-        self.fixation_normalisation = FeatureNormalisation.fit(store.fixations[train], fixation_mask[train])
-        self._eye, self._fixations = normalise_clips(
-            store, self.eye_normalisation, self.fixation_normalisation, subject_normalisation
-        )
+    def arrays(self, part: str) -> Arrays:
+        """Return the clips of 'train', 'validation' or 'test' as arrays, without face crops."""
+        everything = Arrays(self._whole, self.encoded, np.asarray(self.store.participants))
+        return everything.take(self.parts[part])
+
+    def unlabelled(self) -> Arrays:
+        """Return all clips of the training part, labelled or not, for learning without labels."""
+        everything = Arrays(self._whole, self.encoded, np.asarray(self.store.participants))
+        return everything.take(np.flatnonzero(np.isin(self.store.clip_ids, self.split.train)))
 
     def dataset(self, part: str) -> ClipDataset:
         """Return the clips of 'train', 'validation' or 'test'."""
-        return ClipDataset(self.store, self.parts[part], self._eye, self._fixations, self.encoded)
+        return ClipDataset(self.store, self.parts[part], self._whole, self.encoded, "faces" in self.inputs)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffle anew each epoch, the same way for the same seed."""
@@ -118,7 +130,7 @@ class FoldData(pl.LightningDataModule):
 def choose_clips(
     store: ClipStore,
     labels: pd.DataFrame,
-    split: Split,
+    split: ClipSplit,
     targets: tuple[Target, ...],
     auxiliary: tuple[Target, ...] = (),
     *,
@@ -148,15 +160,21 @@ def choose_clips(
     if missing:
         raise TrainingError(f"targets.parquet has no column {', '.join(missing)}. Export again.")
     encoded = {t.name: encode(t, by_clip[t.name]) for t in (*targets, *auxiliary)}
-    present = np.all([is_present(t, encoded[t.name]) for t in targets], axis=0)
-    participants = np.asarray(store.participants)
-    people = {"train": split.train, "validation": split.validation, "test": split.test}
-    parts = {part: np.flatnonzero(present & np.isin(participants, codes)) for part, codes in people.items()}
+    present = np.any([is_present(t, encoded[t.name]) for t in targets], axis=0)
+    members = {"train": split.train, "validation": split.validation, "test": split.test}
+    parts = {part: np.flatnonzero(present & np.isin(store.clip_ids, members[part])) for part in PARTS}
     for part, clips in parts.items():
         if len(clips) == 0:
             names = ", ".join(t.name for t in targets)
+            people = sorted(
+                {
+                    code
+                    for clip, code in zip(store.clip_ids, store.participants, strict=True)
+                    if clip in set(members[part])
+                }
+            )
             raise TrainingError(
-                f"Fold {split.fold}: of the {part} part ({', '.join(people[part])}) no clip with {names} takes part. The data "
+                f"Fold {split.fold}: of the {part} part ({', '.join(people)}) no clip with {names} takes part. The data "
                 "card of the export says under Protocols which clips are left out, and why. Label more clips and export "
                 "again, or name the folds that can be trained, such as --folds 0,1."
             )
@@ -178,23 +196,3 @@ def _classes_of(
     """Return the classes that occur in the export, and those in each part."""
     known = set(encoded[is_present(declared, encoded)].tolist())
     return known, {part: set(encoded[clips].tolist()) for part, clips in parts.items()}
-
-
-def normalise_clips(
-    store: ClipStore,
-    eye_normalisation: FeatureNormalisation,
-    fixation_normalisation: FeatureNormalisation,
-    subject_normalisation: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Normalise the eye features and fixations of all clips of a store.
-
-    Returns
-    -------
-    eye : ndarray of float32, shape (n, C, E)
-    fixations : ndarray of float32, shape (n, M, 4)
-    """
-    fixation_mask = np.broadcast_to(store.fixation_mask[:, :, None], store.fixations.shape)
-    eye = eye_normalisation.apply(store.eye, store.eye_mask)
-    if subject_normalisation:
-        eye = subtract_subject_baseline(eye, store.eye_mask, store.participants)
-    return eye, fixation_normalisation.apply(store.fixations, fixation_mask)

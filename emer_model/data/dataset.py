@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from emer_model.data.store import ClipStore
-
-#: The entries of a batch that a model takes.
-MODEL_INPUTS = ("faces", "face_mask", "eye", "eye_mask", "fixations", "fixation_mask")
 
 #: Before the name of a target in a batch.
 TARGET_PREFIX = "target/"
@@ -27,29 +26,25 @@ class ClipDataset(Dataset[Batch]):
         All clips.
     indices : ndarray of int
         The clips of this part.
-    eye, fixations : ndarray of float32
-        Normalised features of all clips of the store.
-    targets : dict of ndarray, shape (n_clips,)
+    inputs : mapping of str to ndarray
+        Normalised inputs of all clips of the store, by name, see `emer_model.data.inputs.INPUTS`.
+    targets : mapping of str to ndarray, shape (n_clips,)
         Encoded labels of all clips, by target; may be empty for prediction.
+    faces : bool
+        Put the face crops into batches.
     """
 
     def __init__(
         self,
         store: ClipStore,
         indices: np.ndarray,
-        eye: np.ndarray,
-        fixations: np.ndarray,
-        targets: dict[str, np.ndarray],
+        inputs: Mapping[str, np.ndarray],
+        targets: Mapping[str, np.ndarray],
+        faces: bool = False,
     ) -> None:
-        self.store = store
+        self.store, self.with_faces = store, faces
         self.indices = np.asarray(indices, dtype=np.int64)
-        self._whole: Batch = {
-            "face_mask": torch.from_numpy(store.face_mask),
-            "eye": torch.from_numpy(eye),
-            "eye_mask": torch.from_numpy(store.eye_mask),
-            "fixations": torch.from_numpy(fixations),
-            "fixation_mask": torch.from_numpy(store.fixation_mask),
-        }
+        self._whole: Batch = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in inputs.items()}
         self._whole.update({TARGET_PREFIX + name: torch.from_numpy(values) for name, values in targets.items()})
 
     def __len__(self) -> int:
@@ -67,7 +62,8 @@ class ClipDataset(Dataset[Batch]):
         """Return the batch of these positions; torch's loader calls this with a whole batch."""
         clips = torch.from_numpy(self.indices[positions])  # (B,)
         batch = {name: values[clips] for name, values in self._whole.items()}
-        batch["faces"] = self.store.faces(clips.tolist())
+        if self.with_faces:
+            batch["faces"] = self.store.faces(clips.tolist())
         return batch
 
 

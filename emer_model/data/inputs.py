@@ -37,10 +37,12 @@ class Input:
 
 
 _ALL = (
-    Input("faces", ("frame", "y", "x", "colour"), "Face crops, uint8 RGB; only for models that train a face backbone.", "face_mask"),
-    Input("face_features", ("frame", "feature"), "Features of each face frame by a backbone that is not trained.", "face_mask", True),
+    Input(
+        "faces", ("frame", "y", "x", "colour"), "Face crops, uint8 RGB; for models that train a backbone.", "face_mask"
+    ),
+    Input("face_features", ("frame", "feature"), "Features of each frame by a frozen backbone.", "face_mask", True),
     Input("face_mask", ("frame",), "True where a face was found."),
-    Input("face_summary", ("feature",), "Mean and spread of the face features over the frames with a face.", "face_present", True),
+    Input("face_summary", ("feature",), "Mean and spread of the face features over the clip.", "face_present", True),
     Input("face_present", (), "True where any face was found."),
     Input("eye", ("chunk", "feature"), "Eye features over equal chunks of the clip.", "eye_mask", True),
     Input("eye_mask", ("chunk", "feature"), "True where the feature was measured."),
@@ -50,7 +52,7 @@ _ALL = (
     Input("gaze_points_mask", ("chunk", "feature"), "True where there was gaze."),
     Input("summary", ("feature",), "Summaries of the eyes over the whole clip.", "summary_mask", True),
     Input("summary_mask", ("feature",), "True where the summary could be computed."),
-)  # fmt: skip
+)
 
 #: The inputs by name.
 INPUTS: dict[str, Input] = {declared.name: declared for declared in _ALL}

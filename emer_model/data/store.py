@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from data_schema.errors import TrainingError
+from emer_model.data.summaries import chunk_summaries, fixation_summaries
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,10 @@ class ClipStore:
     ----------
     export : data_schema.exports.reading.TrainingExport
         The export.
+    images : bool
+        Keep the face crops at hand, for models that train a face backbone.
+    face_features : ndarray of float32, shape (n, F, D), optional
+        Features of each face frame by a backbone that is not trained, in the same order.
     face_size_px : int, optional
         Side to which faces are reduced; None keeps them.
     face_memory_mb : float
@@ -39,8 +44,14 @@ class ClipStore:
     ----------
     clip_ids, participants : list of str
     face_mask : ndarray of bool, shape (n, F)
+    face_features : ndarray of float32, shape (n, F, D), or None
     eye : ndarray of float32, shape (n, C, E); eye_mask the same of bool
     fixations : ndarray of float32, shape (n, M, 4); fixation_mask bool (n, M)
+    gaze_points : ndarray of float32, shape (n, C, 2); gaze_points_mask the same of bool
+    summary : ndarray of float32, shape (n, S); summary_mask the same of bool
+        The export's summaries, if it has them, then those of `emer_model.data.summaries`.
+    names : dict of str to tuple of str
+        Features of ``eye``, ``fixations`` and ``summary``.
 
     Raises
     ------
@@ -53,46 +64,81 @@ class ClipStore:
         self,
         export: Any,
         *,
+        images: bool = True,
+        face_features: np.ndarray | None = None,
         face_size_px: int | None = None,
         face_memory_mb: float = FACE_MEMORY_MB,
         progress: Progress | None = None,
     ) -> None:
         clips = export.clips
         self._export = export
-        self.clip_ids: list[str] = clips["clip_id"].tolist()
-        self.participants: list[str] = clips["participant"].tolist()
+        self.clip_ids: list[str] = clips["clip_id"].astype(str).tolist()
+        self.participants: list[str] = clips["participant"].astype(str).tolist()
         self._refuse_repeated(clips)
-        first = export.read(self.clip_ids[0], ("faces",))
-        stored_px = int(first["faces"].shape[1])
-        self.face_size_px = face_size_px or stored_px
-        if not 8 <= self.face_size_px <= stored_px:
-            raise TrainingError(
-                f"Faces of {self.face_size_px} px asked for, but the export holds {stored_px} px. "
-                f"Choose 8 to {stored_px}."
-            )
-        n, frames = len(self.clip_ids), first["faces"].shape[0]
-        face_shape = (n, frames, self.face_size_px, self.face_size_px, 3)
-        self.in_memory = float(np.prod(face_shape)) / 1e6 <= face_memory_mb
-        self._faces = torch.empty(face_shape, dtype=torch.uint8) if self.in_memory else None
-        rows: dict[str, list[np.ndarray]] = {
-            name: [] for name in ("face_mask", "eye", "eye_mask", "fixations", "fixation_mask")
+        self.face_features = face_features
+        self.face_size_px = self._choose_size(face_size_px)
+        self._faces = self._room_for_faces(face_memory_mb) if images else None
+        self._read(progress)
+        self.names = {
+            "eye": _names(export.manifest, "eye_features", self.eye.shape[2]),
+            "fixations": _names(export.manifest, "fixation_features", self.fixations.shape[2]),
         }
-        needed = (*rows, "faces") if self.in_memory else tuple(rows)
+        self._refuse_not_finite()
+        self._summarise()
+        self._warn_of_empty()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the face crops are held in memory."""
+        return self._faces is not None
+
+    def _choose_size(self, face_size_px: int | None) -> int:
+        stored_px = int(self._export.read(self.clip_ids[0], ("faces",))["faces"].shape[1])
+        size = face_size_px or stored_px
+        if not 8 <= size <= stored_px:
+            raise TrainingError(
+                f"Faces of {size} px asked for, but the export holds {stored_px} px. Choose 8 to {stored_px}."
+            )
+        return size
+
+    def _room_for_faces(self, face_memory_mb: float) -> torch.Tensor | None:
+        frames = self._export.read(self.clip_ids[0], ("face_mask",))["face_mask"].shape[0]
+        shape = (len(self.clip_ids), frames, self.face_size_px, self.face_size_px, 3)
+        return torch.empty(shape, dtype=torch.uint8) if float(np.prod(shape)) / 1e6 <= face_memory_mb else None
+
+    def _read(self, progress: Progress | None) -> None:
+        names = ["face_mask", "eye", "eye_mask", "fixations", "fixation_mask", "gaze_points", "gaze_points_mask"]
+        names += [name for name in ("summary", "summary_mask") if name in self._export.array_names]
+        needed = (*names, "faces") if self._faces is not None else tuple(names)
+        rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
         for i, clip_id in enumerate(self.clip_ids):
-            arrays = export.read(clip_id, needed)
+            arrays = self._export.read(clip_id, needed)
             if self._faces is not None:
                 self._faces[i] = torch.from_numpy(self._reduce(arrays["faces"]))
             for name, values in rows.items():
                 values.append(arrays[name])
             if progress is not None:
-                progress(i + 1, n, "reading clips")
-        self.face_mask = np.stack(rows["face_mask"]).astype(bool)
-        self.eye, self.eye_mask = np.stack(rows["eye"]), np.stack(rows["eye_mask"]).astype(bool)
-        self.fixations, self.fixation_mask = np.stack(rows["fixations"]), np.stack(rows["fixation_mask"]).astype(bool)
-        self.eye_names = _names(export.manifest, "eye_features", self.eye.shape[2])
-        self.fixation_names = _names(export.manifest, "fixation_features", self.fixations.shape[2])
-        self._refuse_not_finite()
-        self._warn_of_empty()
+                progress(i + 1, len(self.clip_ids), "reading clips")
+        whole = {name: np.stack(values) for name, values in rows.items()}
+        self.face_mask = whole["face_mask"].astype(bool)
+        self.eye, self.eye_mask = whole["eye"], whole["eye_mask"].astype(bool)
+        self.fixations, self.fixation_mask = whole["fixations"], whole["fixation_mask"].astype(bool)
+        self.gaze_points, self.gaze_points_mask = whole["gaze_points"], whole["gaze_points_mask"].astype(bool)
+        n = len(self.clip_ids)
+        self.summary = whole.get("summary", np.zeros((n, 0), dtype=np.float32))
+        self.summary_mask = whole.get("summary_mask", np.zeros((n, 0))).astype(bool)
+
+    def _summarise(self) -> None:
+        """Put the summaries of chunks and fixations behind those of the export."""
+        exported = _names(self._export.manifest, "summary_features", self.summary.shape[1])
+        parts = [
+            (self.summary, self.summary_mask, tuple(_summary_name(name) for name in exported)),
+            chunk_summaries(self.eye, self.eye_mask, self.names["eye"]),
+            fixation_summaries(self.fixations, self.fixation_mask, self.names["fixations"]),
+        ]
+        self.summary = np.concatenate([values for values, _, _ in parts], axis=1)
+        self.summary_mask = np.concatenate([mask for _, mask, _ in parts], axis=1)
+        self.names["summary"] = tuple(name for _, _, names in parts for name in names)
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -124,10 +170,11 @@ class ClipStore:
 
     def _refuse_not_finite(self) -> None:
         fixation_mask = np.broadcast_to(self.fixation_mask[:, :, None], self.fixations.shape)
-        for table, values, mask, names in (
-            ("eye", self.eye, self.eye_mask, self.eye_names),
-            ("fixations", self.fixations, fixation_mask, self.fixation_names),
+        for table, values, mask in (
+            ("eye", self.eye, self.eye_mask),
+            ("fixations", self.fixations, fixation_mask),
         ):
+            names = self.names[table]
             wrong = np.argwhere(~np.isfinite(values) & mask)
             if len(wrong):
                 i, step, feature = (int(x) for x in wrong[0])
@@ -136,6 +183,13 @@ class ClipStore:
                     f"{step} although its mask says that it was measured ({len(wrong)} such values in all). "
                     "Mask what is missing, or export again."
                 )
+        wrong = np.argwhere(~np.isfinite(self.summary) & self.summary_mask)
+        if len(wrong):
+            i, column = (int(x) for x in wrong[0])
+            raise TrainingError(
+                f"/summary of clip {self.clip_ids[i]}: column {column} is {self.summary[i, column]} although its mask "
+                f"says that it was measured ({len(wrong)} such values in all). Mask what is missing, or export again."
+            )
 
     def _warn_of_empty(self) -> None:
         for what, present in (
@@ -148,11 +202,16 @@ class ClipStore:
                 _log.warning("%d clips have no %s, such as %s", int((~present).sum()), what, example)
 
 
-def _names(manifest: dict[str, Any], key: str, n: int) -> list[str]:
+def _summary_name(name: str) -> str:
+    """Say of one of the export's summaries whether it is of the eyes or of the head."""
+    return f"head/{name}" if name.startswith(("face_", "head_")) else f"clip/{name}"
+
+
+def _names(manifest: dict[str, Any], key: str, n: int) -> tuple[str, ...]:
     """Read feature names from the manifest."""
-    names = [str(feature["name"]) for feature in manifest.get(key, [])]
-    if len(names) != n:
+    names = tuple(str(feature["name"]) for feature in manifest.get(key, []))
+    if n and len(names) != n:
         raise TrainingError(
             f"manifest.json names {len(names)} {key} but the shards hold {n}. The export is inconsistent: export again."
         )
-    return names
+    return names if n else ()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from emer_model.data.targets import Target
+from emer_model.evaluation.answers import class_indices, true_and_predicted
 from emer_model.evaluation.bootstrap import Draws, Interval, subject_bootstrap
 from emer_model.evaluation.calibration import calibrate, calibration_summary, fold_temperatures
 from emer_model.evaluation.metrics import classification_metrics, confusion, continuous_metrics
@@ -74,26 +75,16 @@ def summarise(
 
 def figures(rows: pd.DataFrame, declared: Target) -> dict[str, float]:
     """Compute the metrics of some rows of one target."""
+    true, predicted = true_and_predicted(rows, declared)
     if declared.classes:
-        return classification_metrics(*class_indices(rows, declared), len(declared.classes))
-    return continuous_metrics(rows["target"].to_numpy(), rows["prediction"].to_numpy())
+        return classification_metrics(true, predicted, len(declared.classes))
+    return continuous_metrics(true, predicted)
 
 
 def figure_intervals(rows: pd.DataFrame, declared: Target, draws: Draws | None = None) -> dict[str, Interval]:
     """Compute the intervals over participants of `figures`; `draws` where the rows are a part of others."""
-    if declared.classes:
-        true, predicted = class_indices(rows, declared)
-    else:
-        true, predicted = rows["target"].to_numpy(np.float64), rows["prediction"].to_numpy(np.float64)
+    true, predicted = true_and_predicted(rows, declared)
     return subject_bootstrap(true, predicted, rows["participant"].to_numpy(str), len(declared.classes), draws=draws)
-
-
-def class_indices(rows: pd.DataFrame, declared: Target) -> tuple[np.ndarray, np.ndarray]:
-    """Turn the class names of some rows into true and predicted indices."""
-    index = {name: i for i, name in enumerate(declared.classes)}
-    return tuple(  # type: ignore[return-value]
-        rows[column].map(index).fillna(-1).to_numpy(dtype=np.int64) for column in ("target", "prediction")
-    )
 
 
 def _bounds(rows: pd.DataFrame, declared: Target, draws: Draws | None = None) -> dict[str, dict[str, float]]:

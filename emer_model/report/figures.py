@@ -189,7 +189,7 @@ def predicted_against_true(run: ReportedRun) -> dict[str, Any]:
     for i, declared in enumerate(run.targets):
         rows = run.predictions[run.predictions["target_name"] == declared.name]
         figure.add_scatter(
-            x=[round(float(x), 3) for x in rows["target"]], y=[round(float(x), 3) for x in rows["prediction"]],
+            x=[round(float(x), 3) for x in rows["target_value"]], y=[round(float(x), 3) for x in rows["prediction_value"]],
             mode="markers", name=declared.name, text=rows["clip_id"].tolist(),
             marker={"color": CYCLE[i], "opacity": 0.55, "size": 7},
             hovertemplate="%{text}: true %{x:.2f}, predicted %{y:.2f}<extra></extra>",

@@ -53,8 +53,7 @@ class BestAndLast(pl.Callback):
                 self._folder / name,
                 self._describe(epoch, score),
                 pl_module.model,
-                self._data.eye_normalisation,
-                self._data.fixation_normalisation,
+                self._data.normalisation,
             )
 
 

@@ -21,15 +21,17 @@ from safetensors.torch import save
 from torch import nn
 
 from data_schema.errors import TrainingError, UsageError
+from emer_model.data.inputs import INPUTS
 from emer_model.data.normalisation import FeatureNormalisation
 from emer_model.data.targets import Target
-from emer_model.models.registry import build_model
+from emer_model.registry import build_model
+from emer_model.training.faces import with_backbone
 from emer_model.training.files import write_atomically
 
 FORMAT = "emer-checkpoint"
 
 #: Grows by whole numbers when older readers could misunderstand a checkpoint.
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
 
 _HEADER_KEY = "emer"
 
@@ -48,12 +50,14 @@ class CheckpointInfo:
         What it was trained for.
     targets : tuple of Target
         What its heads answer, the protocol's first.
-    eye_features, fixation_features : tuple of str
-        Names of the input columns, in order.
-    face_size_px : int
-        Side of the faces it was trained on.
+    inputs : tuple of str
+        What it looks at, of `emer_model.data.inputs.INPUTS`.
+    features : dict of str to tuple of str
+        Names of the columns of its inputs, in order, where they have names.
+    face : dict
+        ``backbone`` (its kind), ``training`` (frozen, half or full), ``size_px`` and, of a frozen one, ``sha256``.
     subject_normalisation : bool
-        Whether eye features are standardised by participant.
+        Whether features are standardised by participant.
     fold, epoch : int
         Where and when it was taken (epochs from 1).
     score : float
@@ -64,9 +68,9 @@ class CheckpointInfo:
     architecture: dict[str, Any]
     protocol: str
     targets: tuple[Target, ...]
-    eye_features: tuple[str, ...]
-    fixation_features: tuple[str, ...]
-    face_size_px: int
+    inputs: tuple[str, ...]
+    features: dict[str, tuple[str, ...]]
+    face: dict[str, Any]
     subject_normalisation: bool
     fold: int
     epoch: int
@@ -79,23 +83,18 @@ class Checkpoint:
 
     info: CheckpointInfo
     model: nn.Module
-    eye_normalisation: FeatureNormalisation
-    fixation_normalisation: FeatureNormalisation
+    normalisation: dict[str, FeatureNormalisation]
 
 
 def save_checkpoint(
-    path: Path,
-    info: CheckpointInfo,
-    model: nn.Module,
-    eye_normalisation: FeatureNormalisation,
-    fixation_normalisation: FeatureNormalisation,
+    path: Path, info: CheckpointInfo, model: nn.Module, normalisation: dict[str, FeatureNormalisation]
 ) -> None:
     """Write a checkpoint beside its place, then put it there."""
     # Contiguous copies: convolution weights may lie in channels_last order.
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    for part, fitted in (("eye", eye_normalisation), ("fixation", fixation_normalisation)):
-        tensors[f"normalisation.{part}.mean"] = torch.tensor(fitted.mean)
-        tensors[f"normalisation.{part}.spread"] = torch.tensor(fitted.spread)
+    for name, fitted in normalisation.items():
+        tensors[f"normalisation.{name}.mean"] = torch.tensor(fitted.mean)
+        tensors[f"normalisation.{name}.spread"] = torch.tensor(fitted.spread)
     header = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **dataclasses.asdict(info)}
     text = json.dumps(header, sort_keys=True, allow_nan=True)
     write_atomically(path, save(tensors, metadata={_HEADER_KEY: text}))
@@ -123,13 +122,13 @@ def read_info(path: Path) -> CheckpointInfo:
     version = str(header.pop("schema_version", ""))
     if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         raise TrainingError(
-            f"{path} has checkpoint schema {version}, this toolkit reads {SCHEMA_VERSION}. Update emer-toolkit, "
-            "or train again."
+            f"{path} has checkpoint schema {version}, this toolkit reads {SCHEMA_VERSION}. Train the fold again, "
+            "or use the version of emer-toolkit that config.json names."
         )
     try:
         header["targets"] = tuple(Target(**{**t, "classes": tuple(t["classes"])}) for t in header["targets"])
-        for key in ("eye_features", "fixation_features"):
-            header[key] = tuple(header[key])
+        header["inputs"] = tuple(header["inputs"])
+        header["features"] = {name: tuple(names) for name, names in header["features"].items()}
         return CheckpointInfo(**header)
     except (KeyError, TypeError) as error:
         raise TrainingError(f"{path}: the checkpoint's description is incomplete ({error}).") from error
@@ -150,6 +149,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         model = build_model(info.model, info.architecture)
     except UsageError as error:
         raise TrainingError(f"{path} holds a model that this toolkit does not have: {error}") from error
+    if info.face.get("training") in ("half", "full") and "faces" in info.inputs:
+        model = with_backbone(model, info.face)
     state = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
     try:
         model.load_state_dict(state)
@@ -159,14 +160,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
             "It may have been written by another version of the model; train again."
         ) from error
 
-    def normalisation(part: str) -> FeatureNormalisation:
-        keys = [f"normalisation.{part}.{name}" for name in ("mean", "spread")]
-        if any(key not in tensors for key in keys):
-            raise TrainingError(f"{path}: the normalisation of the {part} features is missing. Train again.")
-        return FeatureNormalisation(*(tensors[key].numpy() for key in keys))
-
+    normalisation = {}
+    for name in info.inputs:
+        if INPUTS[name].normalised:
+            keys = [f"normalisation.{name}.{part}" for part in ("mean", "spread")]
+            if any(key not in tensors for key in keys):
+                raise TrainingError(f"{path}: the normalisation of {name} is missing. Train again.")
+            normalisation[name] = FeatureNormalisation(*(tensors[key].numpy() for key in keys))
     model.to(memory_format=torch.channels_last)
-    return Checkpoint(info, model.eval(), normalisation("eye"), normalisation("fixation"))
+    return Checkpoint(info, model.eval(), normalisation)
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from data_schema.errors import UsageError
-from data_schema.exports.splits import PARTICIPANT_SCHEMES
+from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.splits import SCHEMES
+from emer_model.registry import find_model, suggest
+
+#: How much of the face backbone is trained.
+FACE_TRAINING = ("frozen", "half", "full")
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """Settings of a run; written resolved to ``config.json``.
 
+    Values that are not given come from the model's ``defaults`` (see `RunConfig.of`), then from here.
+
     Parameters
     ----------
     protocol : str
-        Name in `data_schema.exports.protocols.PROTOCOLS`.
+        Names in `data_schema.exports.protocols.PROTOCOLS` with commas between: one run may answer several.
     model : str
-        Name in `emer_model.models.MODELS`.
+        Name in `emer_model.registry.MODELS`.
     epochs : int
         Epochs at most.
     patience : int
@@ -33,69 +40,130 @@ class RunConfig:
         5e-4 in the reference.
     gradient_clip : float
         Norm to which gradients are cut; 0 cuts nothing. Ours: LSTMs on few clips.
-    face_backbone : str
-        'resnet18' or 'compact'.
-    face_size_px : int, optional
-        Side to which faces are reduced; None takes `FACE_SIZE_PX` of the backbone, or else
-        keeps the export's.
     dropout : float
         0.5 in the reference.
     head_widths : tuple of int
         Hidden units of the heads. The reference narrows by 32, 16 and 8, which takes many
         epochs on many clips to pass anything through, so ours is linear.
+    face_backbone : str
+        'descriptor' (needs no training), 'resnet18' or 'compact'.
+    face_weights : str
+        File with the backbone's weights; empty for fresh ones.
+    face_training : str
+        'frozen' (features are computed once), 'half' (its second half is trained) or 'full'.
+    face_size_px : int, optional
+        Side to which faces are reduced; None takes the backbone's own, or else keeps the export's.
     subject_normalisation : bool
-        Standardise eye features by each participant's own unlabelled clips.
+        Standardise eye and face features by each participant's own unlabelled clips.
     auxiliary_targets : tuple of str
-        Further columns of ``targets.parquet`` to learn from, such as ``fer_emotion``.
+        Further columns of ``targets.parquet`` to learn from, such as ``fer_emotion``; ``('all',)`` for all.
     allow_missing_classes : bool
         Train although a class does not occur in a training fold.
+    ema_decay : float
+        Of the moving average of the weights that is evaluated and stored; 0 for none.
+    logit_adjustment : float
+        Weight of the log class shares in the loss (Menon et al. 2021); 0 for none.
+    modality_dropout : float
+        Share of training clips in which a modality is hidden.
+    pretrain_epochs : int
+        Epochs of learning without labels on the eye streams of the training participants.
+    distillation : float
+        Weight of the stack's probabilities as soft targets.
+    model_arguments : dict
+        Further arguments of the network's constructor.
     precision : str
         '32' or 'bf16'.
     seed : int
         Seed of fold k is ``seed + k``.
     scheme : str
-        Who is tested, of `data_schema.exports.splits.PARTICIPANT_SCHEMES`: 'subject', or 'loso' for one participant a fold.
+        Who is tested, of `data_schema.exports.splits.SCHEMES`.
     """
 
     protocol: str
-    model: str = "emert"
+    model: str
     epochs: int = 60
     patience: int = 15
     batch_size: int = 16
     learning_rate: float = 1e-3
     weight_decay: float = 5e-4
     gradient_clip: float = 1.0
-    face_backbone: str = "resnet18"
-    face_size_px: int | None = None
     dropout: float = 0.5
     head_widths: tuple[int, ...] = ()
+    face_backbone: str = "descriptor"
+    face_weights: str = ""
+    face_training: str = "frozen"
+    face_size_px: int | None = None
     subject_normalisation: bool = True
     auxiliary_targets: tuple[str, ...] = ()
     allow_missing_classes: bool = False
+    ema_decay: float = 0.0
+    logit_adjustment: float = 0.0
+    modality_dropout: float = 0.0
+    pretrain_epochs: int = 0
+    distillation: float = 0.0
+    model_arguments: dict[str, Any] = field(default_factory=dict)
     precision: str = "32"
     seed: int = 0
     scheme: str = "subject"
+
+    @classmethod
+    def of(cls, protocol: str, model: str, **given: Any) -> RunConfig:
+        """Complete what was given by the model's defaults; None counts as not given.
+
+        Raises
+        ------
+        UsageError
+            If there is no such model, or a value cannot be.
+        """
+        chosen = {key: value for key, value in given.items() if value is not None}
+        if chosen.get("face_weights") and "face_backbone" not in chosen:
+            chosen["face_backbone"] = "resnet18"
+        return cls(protocol, model, **{**find_model(model).defaults, **chosen})
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "batch_size", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be greater than 0, got {getattr(self, name)}.")
-        if not 0.0 <= self.dropout < 1.0:
-            raise UsageError(f"dropout must lie in [0, 1), got {self.dropout}.")
+        for name in ("weight_decay", "gradient_clip", "logit_adjustment", "pretrain_epochs", "distillation"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must not be negative, got {getattr(self, name)}.")
+        for name in ("dropout", "ema_decay", "modality_dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise UsageError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
+        if self.face_training not in FACE_TRAINING:
+            raise UsageError(f"--face-training {self.face_training}: expected {', '.join(FACE_TRAINING)}.")
         if self.precision not in ("32", "bf16"):
             raise UsageError(f"--precision {self.precision}: expected '32' or 'bf16'.")
-        if self.scheme not in PARTICIPANT_SCHEMES:
-            raise UsageError(f"--scheme {self.scheme}: expected {' or '.join(PARTICIPANT_SCHEMES)}.")
+        if self.scheme not in SCHEMES:
+            raise UsageError(f"--scheme {self.scheme}: expected one of {', '.join(SCHEMES)}.")
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols that the run answers."""
+        return tuple(self.protocol.split(","))
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values; the usual scheme is not named, so that runs of earlier versions can go on."""
-        values = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
-        if self.scheme == "subject":
-            del values["scheme"]
-        return values
+        """Return plain values."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunConfig:
         """Read what `as_json` returned."""
-        tuples = {"head_widths", "auxiliary_targets"}
-        return cls(**{key: tuple(v) if key in tuples else v for key, v in values.items()})
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+
+
+def parse_protocols(text: str) -> tuple[str, ...]:
+    """Read ``all``, a name, or names with commas between; in the order of reports.
+
+    Raises
+    ------
+    UsageError
+        If there is no such protocol.
+    """
+    if text.strip().lower() == "all":
+        return tuple(PROTOCOLS)
+    asked = [name.strip() for name in text.split(",")]
+    for name in asked:
+        if name not in PROTOCOLS:
+            raise UsageError(suggest("protocol", name, (*PROTOCOLS, "all")))
+    return tuple(name for name in PROTOCOLS if name in asked)

@@ -1,4 +1,4 @@
-"""Train one fold: build what it needs, fit it, store what came out."""
+"""Train one fold: build what it needs, train or fit it, store what came out."""
 
 from __future__ import annotations
 
@@ -14,145 +14,227 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
-from data_schema.errors import TrainingError
-from data_schema.exports.folds import Split
+from data_schema.errors import TrainingError, UsageError
 from data_schema.exports.protocols import PROTOCOLS
+from data_schema.exports.reading import TrainingExport
+from data_schema.exports.splits import ClipSplit
 from emer_model.data.datamodule import FoldData, choose_clips
 from emer_model.data.store import ClipStore
-from emer_model.data.targets import Target, protocol_targets, target
-from emer_model.models.registry import accepted_arguments, build_model
+from emer_model.data.targets import Target, is_present, protocol_targets, target
+from emer_model.fitted import make_recipe
+from emer_model.registry import accepted_arguments, build_model, is_network
 from emer_model.training.callbacks import BestAndLast, Curves, EpochProgress
-from emer_model.training.checkpoint import CheckpointInfo, load_checkpoint
+from emer_model.training.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from emer_model.training.config import RunConfig
+from emer_model.training.faces import Tell, with_backbone
 from emer_model.training.files import write_csv, write_json, write_parquet
 from emer_model.training.module import EmotionTraining
 from emer_model.training.prediction import predict, predictions_table
 from emer_model.training.run_folder import RunFolder
-from emer_model.training.run_state import BEST, RECORD, hash_files
+from emer_model.training.run_state import BEST, RECORD, VALIDATION, hash_files
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Fold:
-    """What one fold is trained with.
+class FoldPlan:
+    """What one fold is trained with; the same for all folds but for the split.
 
     Parameters
     ----------
-    number, seed : int
-        Of the fold.
+    store : ClipStore
+        All clips.
+    labels : DataFrame
+        ``targets.parquet``, with what does not take part in the run's protocols missing.
     config : RunConfig
         Settings of the run.
     run : RunFolder
         Where it is stored.
     device : torch.device
         Where it is computed.
+    face : dict
+        What is done with faces, see `emer_model.training.faces.open_store`.
     targets, auxiliary : tuple of Target
-        Those of the protocol, and further ones to learn from.
-    data : FoldData
-        The clips of the three parts.
-    architecture : dict
-        Arguments of the model's constructor.
-    model : nn.Module
-        With fresh weights.
+        Those of the protocols, and further ones to learn from.
     """
 
-    number: int
-    seed: int
+    store: ClipStore
+    labels: pd.DataFrame
     config: RunConfig
     run: RunFolder
     device: torch.device
+    face: dict[str, Any]
     targets: tuple[Target, ...]
     auxiliary: tuple[Target, ...]
-    data: FoldData
-    architecture: dict[str, Any]
-    model: nn.Module
 
-    def describe(self, epoch: int, score: float) -> CheckpointInfo:
-        """Describe the checkpoint of an epoch."""
-        store = self.data.store
+    def data(self, split: ClipSplit, inputs: tuple[str, ...]) -> FoldData:
+        """Make the data of a fold."""
+        config = self.config
+        return FoldData(
+            self.store,
+            self.labels,
+            split,
+            self.targets,
+            inputs,
+            auxiliary=self.auxiliary,
+            batch_size=config.batch_size,
+            seed=config.seed + split.fold,
+            subject_normalisation=config.subject_normalisation,
+            allow_missing_classes=config.allow_missing_classes,
+        )
+
+    def describe(
+        self, fold: int, model: nn.Module, architecture: dict[str, Any], epoch: int = 0, score: float = float("nan")
+    ) -> CheckpointInfo:
+        """Describe a checkpoint of a fold."""
+        inputs = tuple(model.inputs)
         return CheckpointInfo(
             model=self.config.model,
-            architecture=self.architecture,
+            architecture=architecture,
             protocol=self.config.protocol,
             targets=(*self.targets, *self.auxiliary),
-            eye_features=tuple(store.eye_names),
-            fixation_features=tuple(store.fixation_names),
-            face_size_px=store.face_size_px,
+            inputs=inputs,
+            features={name: names for name, names in self.store.names.items() if name in inputs},
+            face=self.face,
             subject_normalisation=self.config.subject_normalisation,
-            fold=self.number,
+            fold=fold,
             epoch=epoch,
             score=score,
         )
 
 
 def train_fold(
-    store: ClipStore,
-    labels: pd.DataFrame,
-    split: Split,
-    config: RunConfig,
-    run: RunFolder,
-    device: torch.device,
-    progress: EpochProgress | None = None,
+    plan: FoldPlan, split: ClipSplit, progress: EpochProgress | None = None, tell: Tell | None = None
 ) -> None:
-    """Train one fold, choose its best epoch on validation clips, predict its test clips."""
+    """Train or fit one fold, choose by its validation clips, and predict its test clips."""
     started = time.perf_counter()
-    run.clear_fold(split.fold)
-    fold = _build(store, labels, split, config, run, device)
-    keeper = BestAndLast(run.fold(split.fold), fold.describe, fold.data)
-    curves = Curves(split.fold, progress)
-    _fit(fold, keeper, curves)
-    _store(fold, keeper, curves, started)
+    plan.run.clear_fold(split.fold)
+    pl.seed_everything(plan.config.seed + split.fold, verbose=False)
+    if is_network(plan.config.model):
+        data, record, curves = _train_network(plan, split, progress)
+    else:
+        data, record, curves = _fit_at_once(plan, split, tell)
+        if progress is not None:
+            progress(plan.config.epochs, plan.config.epochs, "fitted")
+    _store(plan, data, record, curves, started)
 
 
 def run_targets(config: RunConfig) -> tuple[Target, ...]:
-    """Return the targets of a run's protocol."""
-    return protocol_targets(PROTOCOLS[config.protocol])
+    """Return the targets of a run's protocols."""
+    return tuple(declared for name in config.protocols for declared in protocol_targets(PROTOCOLS[name]))
 
 
-def auxiliary_targets(config: RunConfig) -> tuple[Target, ...]:
-    """Return what a run learns beside the targets of its protocol."""
-    return tuple(target(name) for name in config.auxiliary_targets if name not in PROTOCOLS[config.protocol].targets)
+def auxiliary_targets(config: RunConfig, labels: pd.DataFrame | None = None) -> tuple[Target, ...]:
+    """Return what a run learns beside its protocols' targets.
+
+    Parameters
+    ----------
+    config : RunConfig
+    labels : DataFrame, optional
+        Where all targets are asked for, those without any label are left out.
+
+    Raises
+    ------
+    UsageError
+        If a name is no target.
+    """
+    known = [t.name for protocol in PROTOCOLS.values() for t in protocol_targets(protocol)]
+    own = {declared.name for declared in run_targets(config)}
+    if config.auxiliary_targets == ("all",):
+        names = [n for n in known if labels is None or (n in labels and labels[n].notna().any())]
+    else:
+        names = list(config.auxiliary_targets)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--auxiliary {name}: there is no such target. Known: {', '.join(known)}, or all.")
+    return tuple(target(name) for name in names if name not in own)
 
 
-def check_folds(store: ClipStore, labels: pd.DataFrame, splits: Sequence[Split], config: RunConfig) -> None:
-    """Refuse settings and data that no fold could be trained with, and write nothing.
+def export_labels(export: TrainingExport, protocols: Sequence[str]) -> pd.DataFrame:
+    """Return the targets of an export, with those of each protocol missing for clips that do not take part in it."""
+    table = export.targets.copy()
+    for name in protocols:
+        judged = export.targets_of(name)
+        for column in PROTOCOLS[name].targets:
+            table[column] = judged[column]
+    return table
+
+
+def check_folds(plan: FoldPlan, splits: Sequence[ClipSplit]) -> None:
+    """Try whether every fold can be trained, before anything is written.
 
     Raises
     ------
     TrainingError
-        If a target or a model cannot be made, a label is wrong, or a part of a fold lacks labels.
+        Naming the first fold that cannot, and why.
     """
-    targets, auxiliary = run_targets(config), auxiliary_targets(config)
     for split in splits:
-        choose_clips(store, labels, split, targets, auxiliary, allow_missing_classes=config.allow_missing_classes)
-    build_model(config.model, _architecture(store, config, (*targets, *auxiliary)))
+        choose_clips(
+            plan.store,
+            plan.labels,
+            split,
+            plan.targets,
+            plan.auxiliary,
+            allow_missing_classes=plan.config.allow_missing_classes,
+        )
+    if is_network(plan.config.model):
+        _build_network(plan)
+    else:
+        make_recipe(plan.config.model, plan.config.model_arguments)
 
 
-def _build(
-    store: ClipStore, labels: pd.DataFrame, split: Split, config: RunConfig, run: RunFolder, device: torch.device
-) -> _Fold:
-    """Seed everything, then make the fold's data and its model."""
-    targets, auxiliary = run_targets(config), auxiliary_targets(config)
-    seed = config.seed + split.fold
-    pl.seed_everything(seed, verbose=False)
-    data = FoldData(
-        store,
-        labels,
-        split,
-        targets,
-        auxiliary=auxiliary,
-        batch_size=config.batch_size,
-        seed=seed,
-        subject_normalisation=config.subject_normalisation,
-        allow_missing_classes=config.allow_missing_classes,
-    )
-    architecture = _architecture(store, config, (*targets, *auxiliary))
-    model = build_model(config.model, architecture).to(memory_format=torch.channels_last)
-    return _Fold(split.fold, seed, config, run, device, targets, auxiliary, data, architecture, model)
+def _build_network(plan: FoldPlan) -> tuple[nn.Module, dict[str, Any]]:
+    """Build a network with fresh weights; return it with the arguments of its constructor."""
+    config, store = plan.config, plan.store
+    arguments = {
+        "targets": {t.name: t.n_outputs for t in (*plan.targets, *plan.auxiliary)},
+        "face_width": plan.face.get("width", 0),
+        "eye_features": store.eye.shape[2],
+        "fixation_features": store.fixations.shape[2],
+        "summary_features": store.summary.shape[1],
+        "face_frames": store.face_mask.shape[1],
+        "eye_chunks": store.eye.shape[1],
+        "fixations": store.fixations.shape[1],
+        "head_widths": list(config.head_widths),
+        "dropout": config.dropout,
+        "modality_dropout": config.modality_dropout,
+    }
+    taken = accepted_arguments(config.model, arguments)
+    unknown = [
+        name for name in config.model_arguments if name not in accepted_arguments(config.model, config.model_arguments)
+    ]
+    if unknown:
+        raise UsageError(f"--set {unknown[0]}: model '{config.model}' has no such argument. See docs/models.md.")
+    architecture = taken | config.model_arguments
+    network = build_model(config.model, architecture)
+    if config.face_training != "frozen" and plan.face:
+        network = with_backbone(network, plan.face, config.face_weights)
+    return network.to(memory_format=torch.channels_last), architecture
 
 
-def _fit(fold: _Fold, keeper: BestAndLast, curves: Curves) -> None:
+def _train_network(
+    plan: FoldPlan, split: ClipSplit, progress: EpochProgress | None
+) -> tuple[FoldData, dict[str, Any], pd.DataFrame]:
+    """Train a network; the best and the last checkpoint are written on the way."""
+    model, architecture = _build_network(plan)
+    data = plan.data(split, tuple(model.inputs))
+
+    def describe(epoch: int, score: float) -> CheckpointInfo:
+        return plan.describe(split.fold, model, architecture, epoch, score)
+
+    keeper = BestAndLast(plan.run.fold(split.fold), describe, data)
+    curves = Curves(split.fold, progress)
+    _fit(plan, data, model, keeper, curves)
+    record = {
+        "epochs": len(curves.rows),
+        "best_epoch": keeper.best_epoch,
+        "best_score": keeper.best_score,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+    return data, record, pd.DataFrame(curves.rows)
+
+
+def _fit(plan: FoldPlan, data: FoldData, model: nn.Module, keeper: BestAndLast, curves: Curves) -> None:
     """Train by Lightning, which writes nothing itself: checkpoints and curves are ours.
 
     Raises
@@ -160,9 +242,9 @@ def _fit(fold: _Fold, keeper: BestAndLast, curves: Curves) -> None:
     TrainingError
         If the device has too little memory.
     """
-    config = fold.config
+    config = plan.config
     trainer = pl.Trainer(
-        accelerator="gpu" if fold.device.type == "cuda" else "cpu",
+        accelerator="gpu" if plan.device.type == "cuda" else "cpu",
         devices=1,
         max_epochs=config.epochs,
         precision="bf16-mixed" if config.precision == "bf16" else "32-true",
@@ -174,62 +256,68 @@ def _fit(fold: _Fold, keeper: BestAndLast, curves: Curves) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        default_root_dir=fold.run.root,
+        default_root_dir=plan.run.root,
     )
     module = EmotionTraining(
-        fold.model, fold.targets, fold.auxiliary, config.epochs, config.learning_rate, config.weight_decay
+        model, plan.targets, plan.auxiliary, config.epochs, config.learning_rate, config.weight_decay
     )
     try:
-        trainer.fit(module, datamodule=fold.data)
+        trainer.fit(module, datamodule=data)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"Fold {fold.number}: {fold.device} has too little memory for batches of {config.batch_size} clips. Use a "
+            f"Fold {data.split.fold}: {plan.device} has too little memory for batches of {config.batch_size} clips. Use a "
             "smaller --batch-size, --precision bf16, or a smaller --face-size."
         ) from error
 
 
-def _store(fold: _Fold, keeper: BestAndLast, curves: Curves, started: float) -> None:
-    """Predict the test clips and write the fold's tables; ``fold.json`` comes last."""
-    folder = fold.run.fold(fold.number)
+def _fit_at_once(plan: FoldPlan, split: ClipSplit, tell: Tell | None) -> tuple[FoldData, dict[str, Any], pd.DataFrame]:
+    """Fit a model that needs no epochs, and write its checkpoint."""
+    recipe = make_recipe(plan.config.model, plan.config.model_arguments)
+    data = plan.data(split, tuple(recipe.inputs))
+    model = recipe.fit(
+        data.arrays("train"), plan.targets, seed=plan.config.seed + split.fold, config=plan.config, tell=tell
+    )
+    info = plan.describe(split.fold, model, model.architecture)
+    save_checkpoint(plan.run.fold(split.fold) / BEST, info, model, data.normalisation)
+    record = {"parameters": sum(tensor.numel() for tensor in model.state_dict().values())}
+    return data, record, pd.DataFrame(columns=["fold", "epoch"])
+
+
+def _store(plan: FoldPlan, data: FoldData, record: dict[str, Any], curves: pd.DataFrame, started: float) -> None:
+    """Predict validation and test clips and write the fold's tables; ``fold.json`` comes last."""
+    number = data.split.fold
+    folder = plan.run.fold(number)
     # The checkpoint is read back from its file, so that `emer evaluate` repeats just this.
     best = load_checkpoint(folder / BEST)
-    test = fold.data.dataset("test")
-    answers = predict(best.model, test, fold.config.batch_size, fold.device, fold.config.precision)
-    write_parquet(folder / "predictions.parquet", predictions_table(test, answers, fold.targets, fold.number))
-    write_csv(folder / "curves.csv", pd.DataFrame(curves.rows))
+    for part, name in (("validation", VALIDATION), ("test", "predictions.parquet")):
+        dataset = data.dataset(part)
+        answers = predict(best.model, dataset, plan.config.batch_size, plan.device, plan.config.precision)
+        write_parquet(folder / name, predictions_table(dataset, answers, plan.targets, number))
+    write_csv(folder / "curves.csv", curves)
     seconds = round(time.perf_counter() - started, 2)
     write_json(
         folder / RECORD,
         {
-            "fold": fold.number,
-            "seed": fold.seed,
-            "epochs": len(curves.rows),
-            "best_epoch": keeper.best_epoch,
-            "best_score": keeper.best_score,
-            "clips": {part: len(indices) for part, indices in fold.data.parts.items()},
-            "parameters": sum(p.numel() for p in fold.model.parameters()),
-            "device": str(fold.device),
+            "fold": number,
+            "name": data.split.name,
+            "seed": plan.config.seed + number,
+            **record,
+            "clips": {part: len(indices) for part, indices in data.parts.items()},
+            "clips_by_target": {
+                t.name: {
+                    part: int(is_present(t, data.encoded[t.name][clips]).sum()) for part, clips in data.parts.items()
+                }
+                for t in plan.targets
+            },
+            "device": str(plan.device),
             "threads": torch.get_num_threads(),
             "seconds": seconds,
             "sha256": hash_files(folder),
         },
     )
-    _log.info("fold %d: best epoch %d of %d, %.1f s", fold.number, keeper.best_epoch, len(curves.rows), seconds)
+    _log.info("fold %d: %s, %.1f s", number, _in_words(record), seconds)
 
 
-def _architecture(store: ClipStore, config: RunConfig, targets: tuple[Target, ...]) -> dict[str, Any]:
-    """Choose the arguments of the model's constructor."""
-    return accepted_arguments(
-        config.model,
-        {
-            "targets": {t.name: t.n_outputs for t in targets},
-            "eye_features": store.eye.shape[2],
-            "fixation_features": store.fixations.shape[2],
-            "face_frames": store.face_mask.shape[1],
-            "eye_chunks": store.eye.shape[1],
-            "fixations": store.fixations.shape[1],
-            "face_backbone": config.face_backbone,
-            "head_widths": list(config.head_widths),
-            "dropout": config.dropout,
-        },
-    )
+def _in_words(record: dict[str, Any]) -> str:
+    """Say how a fold was trained."""
+    return f"best epoch {record['best_epoch']} of {record['epochs']}" if "epochs" in record else "fitted"

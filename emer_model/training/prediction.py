@@ -9,11 +9,24 @@ import pandas as pd
 import torch
 from torch import nn
 
-from emer_model.data.dataset import MODEL_INPUTS, ClipDataset
+from emer_model.data.dataset import ClipDataset
+from emer_model.data.inputs import ask
 from emer_model.data.targets import Target, is_present
 
 #: Column of a class's probability in a predictions table: this and the class.
 PROBABILITY_PREFIX = "p_"
+
+#: Columns of a predictions table before those of probabilities.
+COLUMNS = (
+    "clip_id",
+    "fold",
+    "participant",
+    "target_name",
+    "target",
+    "prediction",
+    "target_value",
+    "prediction_value",
+)
 
 
 def predict(
@@ -45,7 +58,7 @@ def predict(
     with torch.inference_mode(), mixed:
         for start in range(0, len(dataset), batch_size):
             batch = dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
-            output = model(*(batch[name].to(device) for name in MODEL_INPUTS))
+            output = ask(model, {name: batch[name].to(device) for name in model.inputs})
             for name, values in output.targets.items():
                 values = values.float()
                 answers = torch.softmax(values, dim=1) if values.shape[1] > 1 else values
@@ -61,8 +74,9 @@ def predictions_table(
     Returns
     -------
     DataFrame
-        One row a clip and target with a label: clip_id, fold, participant, target_name,
-        target, prediction, and ``p_<class>`` for classes. Values are cut to their scale.
+        One row a clip and target with a label: clip_id, fold, participant, target_name; of classes
+        ``target``, ``prediction`` and ``p_<class>``; of continuous targets ``target_value`` and
+        ``prediction_value``, cut to the scale. What a target does not have is missing.
     """
     clips = dataset.indices
     tables = []
@@ -85,7 +99,16 @@ def predictions_table(
             for k, name in enumerate(declared.classes):
                 table[PROBABILITY_PREFIX + name] = answer[:, k]
         else:
-            table["target"] = true
-            table["prediction"] = np.clip(answer[:, 0], declared.low, declared.high).astype(np.float32)
+            table["target_value"] = true
+            table["prediction_value"] = np.clip(answer[:, 0], declared.low, declared.high).astype(np.float32)
         tables.append(table[present])
-    return pd.concat(tables, ignore_index=True)
+    names = list(dict.fromkeys(PROBABILITY_PREFIX + name for declared in targets for name in declared.classes))
+    return pd.concat(
+        [table.reindex(columns=[*COLUMNS, *names]).astype(_dtypes(names)) for table in tables], ignore_index=True
+    )
+
+
+def _dtypes(probabilities: Sequence[str]) -> dict[str, str]:
+    """Return the type of each column, so that every fold's table has the same."""
+    texts = dict.fromkeys(("clip_id", "participant", "target_name", "target", "prediction"), "object")
+    return texts | dict.fromkeys(("target_value", "prediction_value", *probabilities), "float32") | {"fold": "int64"}

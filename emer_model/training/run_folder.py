@@ -3,12 +3,13 @@
 ::
 
     RUN/config.json             settings, export, versions: all that a second machine needs
-    RUN/folds.json              participants of each part of each fold
+    RUN/folds.json              clips of each part of each fold
     RUN/log.txt
     RUN/run.lock                empty; held by the system while a process trains here
-    RUN/folds/fold-0/           best.safetensors, last.safetensors, predictions.parquet,
-                                curves.csv, fold.json (written last, with the hashes of the
-                                others: the fold is finished while they match)
+    RUN/folds/fold-0/           best.safetensors, last.safetensors (of networks), predictions.parquet
+                                (test clips), validation.parquet (for calibration), curves.csv,
+                                fold.json (written last, with the hashes of the others: the fold
+                                is finished while they match)
     RUN/predictions.parquet     test predictions of all finished folds, for the user; the
                                 toolkit itself reads those of the folds
     RUN/curves.csv              all finished folds
@@ -33,17 +34,17 @@ from data_schema.errors import TrainingError, UsageError
 from data_schema.study.folder import WITHDRAWN_NAME
 from emer_model.training.config import RunConfig
 from emer_model.training.files import read_json, write_json
-from emer_model.training.run_state import BEST, LAST, RECORD, RunState, find_damage, train_command
+from emer_model.training.run_state import BEST, LAST, RECORD, VALIDATION, RunState, find_damage, train_command
 
 FORMAT = "emer-run"
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "2.0"
 
 _LOCK = "run.lock"
 
 #: What a run holds before it has learned anything.
 _BEGUN = ("config.json", "folds.json", "log.txt")
 _RUN_FILES = ("folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json")
-_FOLD_FILES = (BEST, LAST, "predictions.parquet", "curves.csv", RECORD)
+_FOLD_FILES = (BEST, LAST, "predictions.parquet", VALIDATION, "curves.csv", RECORD)
 
 #: Name of a file that a kill left half-written, around the name that it should have got.
 _PARTIAL = re.compile(r"\.?(?P<name>.+?)(\.[0-9a-f]{8})?\.partial")
@@ -214,7 +215,7 @@ class RunFolder:
         if str(config.get("format_version", "")).split(".")[0] != FORMAT_VERSION.split(".")[0]:
             raise TrainingError(
                 f"{self.root}: run format {config.get('format_version')}, this toolkit reads {FORMAT_VERSION}. "
-                "Update emer-toolkit."
+                "Train again into another folder, or use the version of emer-toolkit that config.json names."
             )
         return config
 

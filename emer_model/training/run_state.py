@@ -10,6 +10,7 @@ import hashlib
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from data_schema.errors import TrainingError
 from emer_model.training.config import RunConfig
@@ -18,11 +19,14 @@ from emer_model.training.files import read_json
 #: Checkpoints of a fold: the best on validation clips, and that of the last epoch.
 BEST, LAST = "best.safetensors", "last.safetensors"
 
+#: Predictions on the validation clips: for calibration, never for figures.
+VALIDATION = "validation.parquet"
+
 #: Mark of a finished fold.
 RECORD = "fold.json"
 
 #: Files that a finished fold cannot be without. The last checkpoint may be deleted to save space.
-HASHED = (BEST, "predictions.parquet", "curves.csv")
+HASHED = (BEST, "predictions.parquet", VALIDATION, "curves.csv")
 
 #: Options of `emer train` by the setting that they give.
 _OPTIONS = {
@@ -33,10 +37,25 @@ _OPTIONS = {
     "learning_rate": "--learning-rate",
     "dropout": "--dropout",
     "face_backbone": "--face-backbone",
+    "face_weights": "--face-weights",
+    "face_training": "--face-training",
     "face_size_px": "--face-size",
     "precision": "--precision",
     "seed": "--seed",
 }
+
+
+#: Settings without an option of their own: ``--set NAME=VALUE``.
+SET_BY_NAME = (
+    "weight_decay",
+    "gradient_clip",
+    "head_widths",
+    "ema_decay",
+    "logit_adjustment",
+    "modality_dropout",
+    "pretrain_epochs",
+    "distillation",
+)
 
 
 @dataclass(frozen=True)
@@ -104,17 +123,27 @@ def find_damage(folder: Path) -> str:
 def train_command(root: Path, export: Path, settings: RunConfig) -> str:
     """Write down the `emer train` command that goes on with a run."""
     words = ["emer", "train", str(export), "--protocol", settings.protocol, "--model", settings.model]
-    usual = RunConfig(protocol=settings.protocol)
+    usual = RunConfig.of(settings.protocol, settings.model)
     for name, option in _OPTIONS.items():
         if getattr(settings, name) != getattr(usual, name):
             words += [option, str(getattr(settings, name))]
-    if not settings.subject_normalisation:
-        words.append("--no-subject-normalisation")
-    if settings.auxiliary_targets:
-        words += ["--auxiliary", ",".join(settings.auxiliary_targets)]
+    if settings.subject_normalisation != usual.subject_normalisation:
+        words.append("--subject-normalisation" if settings.subject_normalisation else "--no-subject-normalisation")
+    if settings.auxiliary_targets != usual.auxiliary_targets:
+        words += ["--auxiliary", ",".join(settings.auxiliary_targets) or "none"]
     if settings.allow_missing_classes:
         words.append("--allow-missing-classes")
+    for name in SET_BY_NAME:
+        if getattr(settings, name) != getattr(usual, name):
+            words += ["--set", f"{name}={_as_typed(getattr(settings, name))}"]
+    for name, value in settings.model_arguments.items():
+        words += ["--set", f"{name}={_as_typed(value)}"]
     return shlex.join([*words, "--out", str(root)])
+
+
+def _as_typed(value: Any) -> str:
+    """Write a value as ``--set`` reads it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _sha256(path: Path) -> str:

@@ -7,30 +7,26 @@ unlabelled features may set that participant's baseline.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from data_schema.errors import TrainingError, UsageError
-from data_schema.exports.folds import Split
-from data_schema.exports.protocols import PROTOCOLS
+from data_schema.errors import TrainingError
 from data_schema.exports.reading import TrainingExport
-from data_schema.exports.splits import participant_splits
+from data_schema.exports.splits import ClipSplit
 from emer_model.data.fold_choice import parse_folds
-from emer_model.data.store import ClipStore
 from emer_model.evaluation.gap import masked_clips
 from emer_model.evaluation.summary import summarise
-from emer_model.models.face_encoder import FACE_SIZE_PX
-from emer_model.models.registry import model_class, suggest
-from emer_model.training.config import RunConfig
+from emer_model.registry import find_model
+from emer_model.training.config import RunConfig, parse_protocols
 from emer_model.training.environment import (
     choose_device,
     default_threads,
@@ -40,17 +36,12 @@ from emer_model.training.environment import (
     run_log,
     versions,
 )
+from emer_model.training.faces import Progress, Tell, check_faces, open_store
 from emer_model.training.files import write_csv, write_json, write_parquet
-from emer_model.training.fold import auxiliary_targets, check_folds, run_targets, train_fold
+from emer_model.training.fold import FoldPlan, auxiliary_targets, check_folds, export_labels, run_targets, train_fold
 from emer_model.training.run_folder import FORMAT, FORMAT_VERSION, RunFolder
 
 _log = logging.getLogger(__name__)
-
-#: Told how much is done, of how much, and a sentence.
-Progress = Callable[[int, int, str], None]
-
-#: Told a sentence that the user should read.
-Tell = Callable[[str], None]
 
 
 def train(
@@ -103,27 +94,32 @@ def train(
     TrainingError
         If the export cannot be trained on, or another process trains in the run folder.
     """
-    if config.protocol not in PROTOCOLS:
-        raise UsageError(suggest("protocol", config.protocol, PROTOCOLS))
-    model_class(config.model)
+    config = dataclasses.replace(config, protocol=",".join(parse_protocols(config.protocol)))
+    model = find_model(config.model)
+    check_faces(config)
     auxiliary_targets(config)
     chosen = choose_device(device)
     threads = threads or default_threads()
     run = RunFolder(out)
     with ExitStack() as held, TrainingExport.open(export_path) as export:
-        splits, labels = export_splits(export, config.scheme), export.targets_of(config.protocol)
+        config = dataclasses.replace(config, protocol=",".join(_answerable(export, config, tell)))
+        splits, labels = export.splits(config.scheme), export_labels(export, config.protocols)
         by_fold = {split.fold: split for split in splits}
         wanted = [by_fold[k] for k in parse_folds(folds, list(by_fold))]
         resolved = _resolved(config, export_path, export, run, len(splits), chosen, threads)
         if run.config_path.is_file():  # a run is there: only one process may look at its folds and go on
             held.enter_context(run.lock())
-        store = None
+        plan = None
         waiting = _waiting(run, wanted, resolved, overwrite)
         if waiting:
-            _tell_of_clips(export, config.protocol, tell)
-            store = ClipStore(export, face_size_px=_face_size_px(config, export), progress=progress)
+            _tell_of_clips(export, config.protocols, tell)
+            face = {"backbone": config.face_backbone, "training": config.face_training, "size_px": config.face_size_px}
+            store, face = open_store(export, model.inputs, face, config.face_weights, progress=progress, tell=tell)
+            plan = FoldPlan(
+                store, labels, config, run, chosen, face, run_targets(config), auxiliary_targets(config, labels)
+            )
             with isolate_rng():
-                check_folds(store, labels, waiting, config)
+                check_folds(plan, waiting)
         if not run.config_path.is_file():
             held.enter_context(run.lock())
             if _waiting(run, wanted, resolved, overwrite) != waiting:
@@ -134,22 +130,44 @@ def train(
         try:
             write_json(
                 run.folds_path,
-                {str(s.fold): {"train": s.train, "validation": s.validation, "test": s.test} for s in splits},
+                {
+                    str(s.fold): {"name": s.name, "train": s.train, "validation": s.validation, "test": s.test}
+                    for s in splits
+                },
             )
             with run_log(run.log_path), quiet_lightning(), deterministic(), limited_threads(threads):
-                _log.info("protocol %s, model %s, device %s", config.protocol, config.model, chosen)
+                _log.info("protocols %s, model %s, device %s", config.protocol, config.model, chosen)
                 _tell_of_damage(run, wanted, tell)
                 for position, split in enumerate(waiting):
-                    said = _fold_progress(progress, position, len(waiting), split.fold, config.epochs)
+                    said = _fold_progress(progress, position, len(waiting), split.name, config.epochs)
                     with isolate_rng():
-                        train_fold(store, labels, split, config, run, chosen, said)
-                return collect(run, export.targets)
+                        train_fold(plan, split, said, tell)
+                return collect(run, export)
         except BaseException:
             run.abandon()
             raise
 
 
-def _waiting(run: RunFolder, wanted: Sequence[Split], resolved: dict[str, Any], overwrite: bool) -> list[Split]:
+def _answerable(export: TrainingExport, config: RunConfig, tell: Tell | None) -> list[str]:
+    """Return the protocols for which there are labels; one that was asked for by name must have some.
+
+    Raises
+    ------
+    TrainingError
+        If no protocol has any.
+    """
+    asked = config.protocols
+    empty = [name for name in asked if not export.clips_of(name)]
+    if len(empty) == len(asked):
+        raise TrainingError(
+            f"{export.path}: no clip takes part in {', '.join(asked)}. Label clips, export again, or choose another --protocol."
+        )
+    if empty and tell is not None:
+        tell(f"No clip takes part in {', '.join(empty)}: left out.")
+    return [name for name in asked if name not in empty]
+
+
+def _waiting(run: RunFolder, wanted: Sequence[ClipSplit], resolved: dict[str, Any], overwrite: bool) -> list[ClipSplit]:
     """Return those of the folds asked for that are not finished."""
     if not run.check(resolved, overwrite=overwrite):
         return list(wanted)
@@ -157,15 +175,16 @@ def _waiting(run: RunFolder, wanted: Sequence[Split], resolved: dict[str, Any], 
     return [split for split in wanted if split.fold not in finished]
 
 
-def _tell_of_clips(export: TrainingExport, protocol: str, tell: Tell | None) -> None:
+def _tell_of_clips(export: TrainingExport, protocols: Sequence[str], tell: Tell | None) -> None:
     """Say which clips do not take part: one real clip with a label keeps all simulated ones out."""
-    clips = export.protocol_clips(protocol)
-    if tell is not None and clips.left_out:
-        why = "; ".join(f"{n} {reason}" for reason, n in clips.left_out.items())
-        tell(f"{protocol}: {len(clips.clip_ids)} of {len(export.targets)} clips take part; left out: {why}")
+    for protocol in protocols:
+        clips = export.protocol_clips(protocol)
+        if tell is not None and clips.left_out:
+            why = "; ".join(f"{n} {reason}" for reason, n in clips.left_out.items())
+            tell(f"{protocol}: {len(clips.clip_ids)} of {len(export.targets)} clips take part; left out: {why}")
 
 
-def _tell_of_damage(run: RunFolder, wanted: Sequence[Split], tell: Tell | None) -> None:
+def _tell_of_damage(run: RunFolder, wanted: Sequence[ClipSplit], tell: Tell | None) -> None:
     """Say which folds were finished and are damaged, and which of these are trained again."""
     state = run.state()
     numbers = [split.fold for split in wanted]
@@ -180,7 +199,7 @@ def _tell_of_damage(run: RunFolder, wanted: Sequence[Split], tell: Tell | None) 
             tell(sentence)
 
 
-def collect(run: RunFolder, labels: pd.DataFrame) -> dict[str, Any]:
+def collect(run: RunFolder, export: TrainingExport) -> dict[str, Any]:
     """Gather the finished folds of a run into its tables and metrics."""
     state = run.state()
     run.require_finished(state)
@@ -190,33 +209,21 @@ def collect(run: RunFolder, labels: pd.DataFrame) -> dict[str, Any]:
     write_csv(run.curves_path, run.fold_curves(state.finished))
     metrics = {
         "protocol": config.protocol,
+        "protocols": list(config.protocols),
         "model": config.model,
         "simulated": bool(run.config()["export"]["simulated"]),
         "finished_folds": list(state.finished),
         "n_folds": state.planned,
         "folds": run.fold_records(state.finished),
-        "targets": summarise(predictions, run_targets(config), masked_clips(labels)),
+        "targets": summarise(predictions, run_targets(config), masked_clips(export.targets)),
     }
     write_json(run.metrics_path, metrics)
     return metrics
 
 
-def export_splits(export: TrainingExport, scheme: str = "subject") -> list[Split]:
-    """Return all splits of an export under a scheme; each is checked to be disjoint in participants."""
-    return participant_splits(export.fold_assignment, export.clips["participant"].astype(str), scheme)
-
-
 def manifest_sha256(export_path: Path) -> str:
     """Compute the hash by which a run knows its export: the manifest holds those of all files."""
     return hashlib.sha256((Path(export_path) / "manifest.json").read_bytes()).hexdigest()
-
-
-def _face_size_px(config: RunConfig, export: TrainingExport) -> int | None:
-    """Return the size asked for, or the backbone's own where the export's faces are larger."""
-    if config.face_size_px is not None or config.face_backbone not in FACE_SIZE_PX:
-        return config.face_size_px
-    stored = int(export.read(str(export.clips["clip_id"].iloc[0]), ("faces",))["faces"].shape[1])
-    return min(stored, FACE_SIZE_PX[config.face_backbone])
 
 
 def _place_of_export(export_path: Path, run: RunFolder) -> str:
@@ -255,12 +262,12 @@ def _resolved(
     }
 
 
-def _fold_progress(progress: Progress | None, position: int, n_folds: int, fold: int, epochs: int) -> Progress | None:
+def _fold_progress(progress: Progress | None, position: int, n_folds: int, name: str, epochs: int) -> Progress | None:
     """Turn a fold's epochs into the run's."""
     if progress is None:
         return None
 
     def said(epoch: int, _: int, sentence: str) -> None:
-        progress(position * epochs + epoch, n_folds * epochs, f"fold {fold} ({position + 1} of {n_folds}): {sentence}")
+        progress(position * epochs + epoch, n_folds * epochs, f"{name} ({position + 1} of {n_folds}): {sentence}")
 
     return said

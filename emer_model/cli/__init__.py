@@ -1,0 +1,4 @@
+"""The verbs of the model side, one file each.
+
+Light at import: torch and plotly are loaded when a verb runs.
+"""

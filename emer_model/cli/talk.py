@@ -1,0 +1,32 @@
+"""What the verbs of the model side say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from data_schema.errors import UsageError
+
+
+def talk(sentence: str) -> None:
+    """Say something on standard error."""
+    typer.echo(sentence, err=True)
+
+
+def require_folder(path: Path, what: str) -> None:
+    """Refuse a path that is no folder.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not path.is_dir():
+        raise UsageError(f"{what} {path}: there is no such folder.")
+
+
+def short_target(summary: dict[str, Any]) -> dict[str, Any]:
+    """Keep of a target's figures what fits a screen."""
+    keys = ("pooled", "mean_of_folds", "intervals", "agreeing", "masked")
+    return {key: summary[key] for key in keys if key in summary}

@@ -1,0 +1,121 @@
+"""What a run does with faces: features of a frozen backbone, or crops for one that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from data_schema.errors import UsageError
+from data_schema.exports.reading import TrainingExport
+from emer_model.data.store import ClipStore
+from emer_model.faces.backbones import build_backbone
+from emer_model.faces.cache import face_features
+from emer_model.faces.features import frozen_features
+from emer_model.models.with_backbone import WithBackbone
+from emer_model.registry import find_model
+from emer_model.training.config import RunConfig
+
+#: Told how much is done, of how much, and a sentence.
+Progress = Callable[[int, int, str], None]
+#: Told a sentence that the user should read.
+Tell = Callable[[str], None]
+
+#: Weights of a frozen backbone, beside the folds of a run.
+BACKBONE = "backbone.safetensors"
+
+_FROM_FROZEN = ("face_features", "face_summary")
+
+
+def takes_faces(inputs: tuple[str, ...]) -> bool:
+    """Tell whether a model looks at faces at all."""
+    return any(name in inputs for name in (*_FROM_FROZEN, "faces"))
+
+
+def check_faces(config: RunConfig) -> None:
+    """Refuse a backbone that the model cannot train.
+
+    Raises
+    ------
+    UsageError
+        Saying what would do.
+    """
+    inputs = find_model(config.model).inputs
+    if config.face_training == "frozen" or not takes_faces(inputs):
+        return
+    if config.face_backbone == "descriptor":
+        raise UsageError(
+            f"--face-training {config.face_training}: the descriptor has nothing to train. Choose --face-backbone resnet18 "
+            "or compact, or leave --face-training frozen."
+        )
+    if "face_features" not in inputs:
+        raise UsageError(
+            f"--face-training {config.face_training}: model '{config.model}' takes summaries of face features that stay as "
+            "they are. Leave --face-training frozen; --face-weights names weights of a backbone that you trained before."
+        )
+
+
+def with_backbone(network: nn.Module, face: dict[str, Any], weights: str = "") -> nn.Module:
+    """Put a face backbone before a network that takes face features.
+
+    Parameters
+    ----------
+    network : nn.Module
+    face : dict
+        As in a checkpoint: ``backbone`` and ``training``.
+    weights : str
+        File of weights to begin with; empty for fresh ones, or for those of a checkpoint that is read next.
+    """
+    backbone = build_backbone(face["backbone"], Path(weights) if weights else None)
+    return WithBackbone(backbone, network, half=face["training"] == "half")
+
+
+def open_store(
+    export: TrainingExport,
+    inputs: tuple[str, ...],
+    face: dict[str, Any],
+    weights: str = "",
+    *,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+) -> tuple[ClipStore, dict[str, Any]]:
+    """Read the clips of an export with what a model needs of their faces.
+
+    Parameters
+    ----------
+    export : TrainingExport
+    inputs : tuple of str
+        What the model looks at.
+    face : dict
+        ``backbone``, ``training`` and ``size_px`` (None for the backbone's own).
+    weights : str
+        Weights of a frozen backbone.
+    progress, tell : callable, optional
+
+    Returns
+    -------
+    store : ClipStore
+    face : dict
+        Completed by ``size_px`` and, of a frozen backbone, ``width`` and ``sha256``.
+    """
+    if not takes_faces(inputs):
+        return ClipStore(export, images=False, progress=progress), {}
+    if face["training"] == "frozen":
+        frozen = frozen_features(face["backbone"], Path(weights) if weights else None, face["size_px"])
+        features = face_features(export, frozen, progress=progress, tell=tell)
+        known = {"width": frozen.width, "sha256": frozen.sha256}
+        return ClipStore(export, images=False, face_features=features, progress=progress), face | known
+    backbone = build_backbone(face["backbone"])
+    store = ClipStore(export, face_size_px=face["size_px"] or _own_size(backbone, export), progress=progress)
+    return store, face | {"width": backbone.out_features, "size_px": store.face_size_px}
+
+
+def _own_size(backbone: nn.Module, export: TrainingExport) -> int | None:
+    """Return the size that a backbone prefers, where the export's faces are larger."""
+    preferred = getattr(backbone, "face_size_px", None)
+    if preferred is None:
+        return None
+    stored = int(export.read(str(export.clips["clip_id"].iloc[0]), ("faces",))["faces"].shape[1])
+    return min(stored, int(preferred))
