@@ -10,7 +10,7 @@ import pandas as pd
 
 from data_schema.errors import TrainingError
 from emer_model.data.targets import Target
-from emer_model.evaluation.summary import class_indices
+from emer_model.evaluation.answers import true_and_predicted
 
 #: Parts of the clips that figures are given for.
 PARTS = ("pooled", "agreeing", "masked")
@@ -79,26 +79,19 @@ def align(contenders: Sequence[Contender], declared: Target, masked: pd.Series |
             first = rows if first is None else first
             _refuse_other_clips(contenders[0].name, first, contender.name, rows, declared)
             same_folds = same_folds and bool((rows["fold"].to_numpy() == first["fold"].to_numpy()).all())
-            answers.append(_encoded(rows, declared)[1])
+            answers.append(true_and_predicted(rows, declared)[1])
         predicted.append(answers)
     if first is None or not len(first):
         raise TrainingError(f"{contenders[0].name}: no clip has a prediction of {declared.name}.")
     gap = pd.Series(pd.NA, index=first.index, dtype="boolean") if masked is None else masked.reindex(first.index)
     return Aligned(
         declared,
-        _encoded(first, declared)[0],
+        true_and_predicted(first, declared)[0],
         predicted,
         first["participant"].to_numpy(str),
         first["fold"].to_numpy(np.int64) if same_folds else np.full(len(first), -1),
         gap.astype("Int64").fillna(-1).to_numpy(np.int64),
     )
-
-
-def _encoded(rows: pd.DataFrame, declared: Target) -> tuple[np.ndarray, np.ndarray]:
-    """Return true and predicted class indices, or values in float64."""
-    if declared.classes:
-        return class_indices(rows, declared)
-    return rows["target"].to_numpy(np.float64), rows["prediction"].to_numpy(np.float64)
 
 
 def _refuse_other_clips(name: str, first: pd.DataFrame, other: str, rows: pd.DataFrame, declared: Target) -> None:
@@ -109,7 +102,7 @@ def _refuse_other_clips(name: str, first: pd.DataFrame, other: str, rows: pd.Dat
             f"{declared.name}: {name} answers for {len(first)} clips, {other} for {len(rows)}; {len(lacking)} only the first, "
             f"{len(more)} only the second, such as {example}. Compare on the clips that all have with --common."
         )
-    differ = first["target"].to_numpy() != rows["target"].to_numpy()
+    differ = true_and_predicted(first, declared)[0] != true_and_predicted(rows, declared)[0]
     if differ.any():
         clip = first.index[int(np.flatnonzero(differ)[0])]
         raise TrainingError(

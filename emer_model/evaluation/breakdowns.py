@@ -16,9 +16,9 @@ import pandas as pd
 
 from data_schema.errors import TrainingError
 from emer_model.data.targets import Target
+from emer_model.evaluation.answers import rows_of, true_and_predicted
 from emer_model.evaluation.bootstrap import LEVEL, Draws, SubjectSums, interval, subject_bootstrap
-from emer_model.evaluation.metrics import classification_metrics, continuous_metrics
-from emer_model.evaluation.summary import class_indices
+from emer_model.evaluation.summary import figures
 
 #: Bounds of the shares of valid eye data that clips are grouped by: ours.
 EYE_SHARES = (0.0, 0.5, 0.7, 0.8, 0.9, 1.0)
@@ -44,7 +44,7 @@ def by_participant(predictions: pd.DataFrame, declared: Target, masked: pd.Serie
         Indexed by participant: ``n_clips``, the metrics, and ``share_masked``. No intervals:
         a participant is what intervals are made of.
     """
-    rows = _rows(predictions, declared)
+    rows = rows_of(predictions, declared)
     return _table(rows, rows["participant"].astype(str), "participant", declared, masked, with_interval=False)
 
 
@@ -66,7 +66,7 @@ def by_stimulus(
         Indexed by stimulus_id: ``n_clips``, ``n_participants``, the metrics, ``low`` and
         ``high`` of `GROUP_METRIC` over participants, ``share_masked``.
     """
-    rows = _rows(predictions, declared)
+    rows = rows_of(predictions, declared)
     return _table(rows, _of_clips(rows, clips, "stimulus_id"), "stimulus_id", declared, masked)
 
 
@@ -78,7 +78,7 @@ def by_session(
     Parameters and columns are those of `by_stimulus`; ``low`` and ``high`` are NaN, since a
     session is of one participant.
     """
-    rows = _rows(predictions, declared)
+    rows = rows_of(predictions, declared)
     names = rows["participant"].astype(str) + " " + _of_clips(rows, clips, "session")
     return _table(rows, names, "session", declared, masked)
 
@@ -107,7 +107,7 @@ def by_eye_data(
     DataFrame
         As `by_stimulus`, indexed by ``eye_data`` such as ``50-70 %``; groups without clips are left out.
     """
-    rows = _rows(predictions, declared)
+    rows = rows_of(predictions, declared)
     found = shares.reindex(rows["clip_id"]).to_numpy(np.float64)
     if np.isnan(found).any():
         clip = rows["clip_id"].iloc[int(np.flatnonzero(np.isnan(found))[0])]
@@ -130,8 +130,8 @@ def by_class(predictions: pd.DataFrame, declared: Target, *, level: float = LEVE
         Indexed by class in the order of the target: ``n_clips``, ``n_predicted``, ``recall``,
         ``precision``, ``f1`` and of each ``_low`` and ``_high``. NaN where undefined.
     """
-    rows = _rows(predictions, declared)
-    true, predicted = class_indices(rows, declared)
+    rows = rows_of(predictions, declared)
+    true, predicted = true_and_predicted(rows, declared)
     people, k = rows["participant"].to_numpy(str), len(declared.classes)
     draws = Draws.of(people)
     sums = SubjectSums.of(true, predicted, draws.places(people), len(draws.participants), k).sums  # (S, K, K)
@@ -199,13 +199,6 @@ def valid_eye_shares(export: Any) -> pd.Series:
     return pd.Series(shares, index=pd.Index(names, name="clip_id"), name="valid_eye_share")
 
 
-def _rows(predictions: pd.DataFrame, declared: Target) -> pd.DataFrame:
-    rows = predictions[predictions["target_name"] == declared.name]
-    if not len(rows):
-        raise TrainingError(f"The predictions hold no {declared.name}. Name a run whose protocol learns it.")
-    return rows
-
-
 def _of_clips(rows: pd.DataFrame, clips: pd.DataFrame, column: str) -> pd.Series:
     """Look up a column of ``clips.parquet`` for some predictions."""
     found = clips.set_index("clip_id")[column].reindex(rows["clip_id"])
@@ -231,16 +224,11 @@ def _table(
     records = []
     for group, part in rows.groupby(groups.to_numpy(), sort=True):
         people = part["participant"].to_numpy(str)
-        if declared.classes:
-            true, predicted = class_indices(part, declared)
-            figures = classification_metrics(true, predicted, len(declared.classes))
-        else:
-            true, predicted = part["target"].to_numpy(np.float64), part["prediction"].to_numpy(np.float64)
-            figures = continuous_metrics(true, predicted)
+        true, predicted = true_and_predicted(part, declared)
         record: dict[str, Any] = {name: group, "n_clips": len(part)}
         if with_interval:
             record["n_participants"] = len(np.unique(people))
-        record |= {key: value for key, value in figures.items() if key != "n_clips"}
+        record |= {key: value for key, value in figures(part, declared).items() if key != "n_clips"}
         if with_interval:
             bounds = subject_bootstrap(true, predicted, people, len(declared.classes))[main]
             record |= {"low": bounds.low, "high": bounds.high}

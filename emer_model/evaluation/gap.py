@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from data_schema.errors import TrainingError
-from emer_model.data.targets import Target, target
+from emer_model.data.targets import target
+from emer_model.evaluation.answers import rows_of
 from emer_model.evaluation.bootstrap import LEVEL, Draws, interval, subject_bootstrap
 from emer_model.evaluation.calibration import probabilities
 from emer_model.evaluation.metrics import continuous_metrics
@@ -204,7 +205,7 @@ def scale_gap(er: pd.DataFrame, fer: pd.DataFrame, scale: str = "valence") -> pd
     rows = {task: table.loc[shared] for task, table in sides.items()}
     differences = {
         name: rows["er"][column].to_numpy(np.float64) - rows["fer"][column].to_numpy(np.float64)
-        for name, column in (("gap", "target"), ("predicted_gap", "prediction"))
+        for name, column in (("gap", "target_value"), ("predicted_gap", "prediction_value"))
     }
     table = pd.DataFrame({"participant": rows["er"]["participant"].to_numpy(str)} | differences, index=shared)
     return table.rename_axis("clip_id").reset_index()
@@ -219,9 +220,4 @@ def scale_gap_figures(gap: pd.DataFrame, *, level: float = LEVEL) -> dict[str, A
 
 def _rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the rows of one target by clip."""
-    declared: Target = target(name)
-    rows = table[table["target_name"] == declared.name]
-    if not len(rows):
-        there = ", ".join(sorted(table["target_name"].unique())) or "none"
-        raise TrainingError(f"The predictions hold no {name}; they hold {there}. Name a run whose protocol learns it.")
-    return rows.set_index("clip_id")
+    return rows_of(table, target(name)).set_index("clip_id")
