@@ -143,7 +143,8 @@ RUN_CURVES: tuple[Column, ...] = (
 
 #: Keys of ``metrics.json`` of a training run.
 RUN_METRICS: tuple[Column, ...] = (
-    Column("protocol", "text", "", "Name of the protocol."),
+    Column("protocol", "text", "", "Names of the protocols, with commas between."),
+    Column("protocols", "list of text", "", "The same as a list."),
     Column("model", "text", "", "Name of the model."),
     Column("simulated", "bool", "", "True if any clip of the export was simulated."),
     Column("n_folds", "int", "", "Folds of the export."),
@@ -156,13 +157,25 @@ RUN_METRICS: tuple[Column, ...] = (
     ),
     Column("targets", "object", "", "By target, the figures below; a figure that is not defined is null."),
     Column("targets.NAME.pooled", "object", "", "Figures over the test predictions of all folds together."),
-    Column("targets.NAME.folds", "object", "", "The same by fold."),
+    Column(
+        "targets.NAME.intervals", "object", "", "Of each of these: low, high, level of a bootstrap over participants."
+    ),
+    Column("targets.NAME.folds", "object", "", "The same figures by fold."),
+    Column("targets.NAME.fold_intervals", "object", "", "Their intervals; null where a fold has one participant."),
     Column("targets.NAME.mean_of_folds", "object", "", "Mean of the folds' figures."),
     Column("targets.NAME.agreeing", "object", "", "Figures over the clips whose ER and FER emotions agree."),
+    Column("targets.NAME.agreeing_intervals", "object", "", "Their intervals."),
     Column("targets.NAME.masked", "object", "", "Figures over the clips whose ER and FER emotions differ."),
-    Column("targets.NAME.intervals", "object", "", "Classes only: low, high, level of a bootstrap over participants."),
+    Column("targets.NAME.masked_intervals", "object", "", "Their intervals."),
     Column(
         "targets.NAME.confusion", "list of lists", "", "Classes only: clips by label (row) and prediction (column)."
     ),
     Column("targets.NAME.classes", "list of text", "", "Classes only: their names, in the order of the confusion."),
+    Column(
+        "targets.NAME.calibration",
+        "object",
+        "",
+        "Classes only: temperatures by fold, fitted on validation clips; before and after scaling by them ece, adaptive_ece, "
+        "brier, nll, their intervals and a reliability table; change, after less before with its interval.",
+    ),
 )

@@ -106,6 +106,10 @@ class RunFolder:
         tables = [pd.read_parquet(self.fold(k) / "predictions.parquet") for k in folds]
         return pd.concat(tables, ignore_index=True)
 
+    def fold_validation(self, folds: Sequence[int]) -> pd.DataFrame:
+        """Read the predictions on the validation clips of finished folds: to calibrate by, never to judge by."""
+        return pd.concat([pd.read_parquet(self.fold(k) / VALIDATION) for k in folds], ignore_index=True)
+
     def fold_curves(self, folds: Sequence[int]) -> pd.DataFrame:
         """Read the curves of finished folds from the folds' own files."""
         return pd.concat([pd.read_csv(self.fold(k) / "curves.csv") for k in folds], ignore_index=True)

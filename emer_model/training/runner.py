@@ -215,7 +215,9 @@ def collect(run: RunFolder, export: TrainingExport) -> dict[str, Any]:
         "finished_folds": list(state.finished),
         "n_folds": state.planned,
         "folds": run.fold_records(state.finished),
-        "targets": summarise(predictions, run_targets(config), masked_clips(export.targets)),
+        "targets": summarise(
+            predictions, run_targets(config), masked_clips(export.targets), run.fold_validation(state.finished)
+        ),
     }
     write_json(run.metrics_path, metrics)
     return metrics
