@@ -10,14 +10,14 @@ from typing import Any
 from torch import nn
 
 from data_schema.errors import TrainingError, UsageError
-from emer_model.fitted import RECIPES, build_fitted
+from emer_model.fitted import RECIPES
 from emer_model.models import NETWORKS
 
 #: The model that is trained where none is named; why: docs/decisions/0017-default-model.md.
 DEFAULT_MODEL = "stack"
 
 #: All models by name: classes of networks, and recipes of what is fitted.
-MODELS: dict[str, Any] = {**RECIPES, **{network.name: network for network in NETWORKS}}
+MODELS: dict[str, Any] = {model.name: model for model in (*RECIPES, *NETWORKS)}
 
 
 def suggest(kind: str, name: str, known: Iterable[str]) -> str:
@@ -64,7 +64,7 @@ def build_model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """
     model = find_model(name)
     try:
-        built: nn.Module = model(**arguments) if is_network(name) else build_fitted(name, arguments)
+        built: nn.Module = model(**arguments) if is_network(name) else model.build(**arguments)
     except (TypeError, KeyError, ValueError) as error:
         raise TrainingError(f"Model '{name}' cannot be built from {dict(arguments)}: {error}.") from error
     return built

@@ -21,8 +21,7 @@ from data_schema.exports.splits import ClipSplit
 from emer_model.data.datamodule import FoldData, choose_clips
 from emer_model.data.store import ClipStore
 from emer_model.data.targets import Target, is_present, protocol_targets, target
-from emer_model.fitted import make_recipe
-from emer_model.registry import accepted_arguments, build_model, is_network
+from emer_model.registry import accepted_arguments, build_model, find_model, is_network
 from emer_model.training.callbacks import BestAndLast, Curves, EpochProgress
 from emer_model.training.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from emer_model.training.config import RunConfig
@@ -180,7 +179,7 @@ def check_folds(plan: FoldPlan, splits: Sequence[ClipSplit]) -> None:
     if is_network(plan.config.model):
         _build_network(plan)
     else:
-        make_recipe(plan.config.model, plan.config.model_arguments)
+        find_model(plan.config.model).with_arguments(plan.config.model_arguments)
 
 
 def _build_network(plan: FoldPlan) -> tuple[nn.Module, dict[str, Any]]:
@@ -272,7 +271,7 @@ def _fit(plan: FoldPlan, data: FoldData, model: nn.Module, keeper: BestAndLast, 
 
 def _fit_at_once(plan: FoldPlan, split: ClipSplit, tell: Tell | None) -> tuple[FoldData, dict[str, Any], pd.DataFrame]:
     """Fit a model that needs no epochs, and write its checkpoint."""
-    recipe = make_recipe(plan.config.model, plan.config.model_arguments)
+    recipe = find_model(plan.config.model).with_arguments(plan.config.model_arguments)
     data = plan.data(split, tuple(recipe.inputs))
     model = recipe.fit(
         data.arrays("train"), plan.targets, seed=plan.config.seed + split.fold, config=plan.config, tell=tell
