@@ -1,0 +1,133 @@
+"""A fitted model as one `torch.nn.Module`: members look at views, combinations answer the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from data_schema.errors import TrainingError
+from emer_model.fitted.combining import Combination, Only, Pool, Weighed
+from emer_model.fitted.predictors import Predictor, build_predictor
+from emer_model.fitted.views import VIEWS, look, view_inputs
+from emer_model.models.output import ModelOutput
+
+_COMBINATIONS: dict[str, type[Combination]] = {part.kind: part for part in (Only, Pool, Weighed)}
+
+
+class Member(nn.Module):
+    """A part that looks at one view.
+
+    Parameters
+    ----------
+    view : str
+        Of `emer_model.fitted.views.VIEWS`.
+    predictor : Predictor
+
+    Attributes
+    ----------
+    absent : Tensor of float32, shape (K,)
+        The answer for clips that have nothing of the view.
+    """
+
+    def __init__(self, view: str, predictor: Predictor) -> None:
+        super().__init__()
+        self.view, self.predictor = view, predictor
+        self.register_buffer("absent", torch.zeros(int(predictor.architecture["outputs"])))
+
+    def forward(self, matrix: Tensor, present: Tensor) -> Tensor:
+        """Map rows (B, columns) and presence (B,) to log-probabilities (B, K) or values (B, 1)."""
+        return torch.where(present[:, None], self.predictor(matrix), self.absent)
+
+
+class FittedModel(nn.Module):
+    """Answers targets by members and combinations of them.
+
+    Parameters
+    ----------
+    name : str
+        Of the recipe.
+    members : mapping of str to dict
+        Of each member: ``view`` and the ``predictor``'s architecture.
+    answers : mapping of str to dict
+        Of each target: the ``members`` that it listens to and the ``combination``'s architecture.
+
+    Attributes
+    ----------
+    architecture : dict
+        The arguments but the name, from which `emer_model.fitted.build` makes an empty model.
+    inputs : tuple of str
+        What it is called with.
+    """
+
+    def __init__(
+        self, name: str, members: Mapping[str, Mapping[str, Any]], answers: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.architecture = {
+            "members": {key: dict(member) for key, member in members.items()},
+            "answers": {key: dict(answer) for key, answer in answers.items()},
+        }
+        try:
+            views = tuple(dict.fromkeys(str(member["view"]) for member in members.values()))
+            self.inputs = view_inputs(views)
+            self.members = nn.ModuleDict(
+                {key: Member(str(m["view"]), build_predictor(m["predictor"])) for key, m in members.items()}
+            )
+            self.listens = {target: tuple(answer["members"]) for target, answer in answers.items()}
+            self.answers = nn.ModuleDict({t: build_combination(a["combination"]) for t, a in answers.items()})
+        except KeyError as error:
+            raise TrainingError(
+                f"Model '{name}': its description lacks or does not know {error}. Train again."
+            ) from error
+        unknown = sorted({key for keys in self.listens.values() for key in keys} - set(self.members))
+        if unknown:
+            raise TrainingError(f"Model '{name}': its description lacks the members {', '.join(unknown)}. Train again.")
+
+    def forward(self, **inputs: Tensor) -> ModelOutput:
+        """Answer a batch.
+
+        Parameters
+        ----------
+        **inputs : Tensor
+            Those named by ``inputs``; see `emer_model.data.inputs.INPUTS` for the shapes.
+        """
+        any_input = next(iter(inputs.values()))
+        # Sums of log-probabilities and comparisons with thresholds are not for bf16.
+        with torch.autocast(any_input.device.type, enabled=False):
+            answers, present = self.ask_members(inputs)
+            return ModelOutput(
+                targets={
+                    target: self.answers[target]([answers[m] for m in keys], [present[m] for m in keys])
+                    for target, keys in self.listens.items()
+                }
+            )
+
+    def ask_members(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return what each member answers (B, K), and which clips have its view (B,)."""
+        seen = {view: look(view, inputs) for view in VIEWS if any(m.view == view for m in self.members.values())}
+        answers = {key: member(*seen[member.view]) for key, member in self.members.items()}
+        return answers, {key: seen[member.view][1] for key, member in self.members.items()}
+
+
+def build_combination(architecture: Mapping[str, Any]) -> Combination:
+    """Make an empty combination of a shape.
+
+    Raises
+    ------
+    KeyError
+        If the kind is not known.
+    TrainingError
+        If the arguments are not its.
+    """
+    arguments = dict(architecture)
+    kind = _COMBINATIONS[arguments.pop("kind")]
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise TrainingError(
+            f"A combination '{kind.kind}' cannot be built from {arguments}: {error}. Train again."
+        ) from error
