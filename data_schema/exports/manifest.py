@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,11 @@ FORMAT_VERSION = "1.2"
 MANIFEST_NAME = "manifest.json"
 #: What file managers leave behind in any folder; nobody's work.
 _CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+#: Where training keeps what it computed from an export's faces. It goes with the export: replacing it or withdrawing
+#: somebody from it removes the folder.
+FACE_FEATURES_FOLDER = "face_features"
+#: What training writes there; anything else is somebody's work.
+_FACE_FEATURES = re.compile(rf"{FACE_FEATURES_FOLDER}/([a-z0-9]+-[0-9a-f]{{32}}\.(npy|json)|\.[^/]+\.partial)")
 
 
 def make_manifest(
@@ -74,7 +80,7 @@ def is_export(folder: Path) -> bool:
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """Return the files in an export's folder that the export did not write, relative to it.
+    """Return the files in an export's folder that neither the export wrote nor training keeps there, relative to it.
 
     Raises
     ------
@@ -84,7 +90,11 @@ def foreign_files(folder: Path) -> list[str]:
     own = {*read_manifest(folder)["files"], MANIFEST_NAME}
     found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = (path.relative_to(folder).as_posix() for path in found)
-    return sorted(name for name in names if name not in own and PurePosixPath(name).name not in _CLUTTER)
+    return sorted(
+        name
+        for name in names
+        if name not in own and PurePosixPath(name).name not in _CLUTTER and not _FACE_FEATURES.fullmatch(name)
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,13 @@ import pandas as pd
 from data_schema.clips.index import load_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports.data_card import data_card
-from data_schema.exports.manifest import MANIFEST_NAME, make_manifest, read_manifest, verify_files
+from data_schema.exports.manifest import (
+    FACE_FEATURES_FOLDER,
+    MANIFEST_NAME,
+    make_manifest,
+    read_manifest,
+    verify_files,
+)
 from data_schema.exports.shards import ShardSummary, read_summary
 from data_schema.exports.sources import excluded_clips, export_sources, faces_seen
 from data_schema.files import write_bytes, write_json
@@ -29,7 +35,7 @@ _TABLES = ("clips", "labels", "targets", "quality")
 def clean_export(study: StudyFolder, folder: Path, traces: Traces) -> int:
     """Remove the participant's shards, rows and fold; write data card and manifest anew. Return how many clips went.
 
-    Other participants' shards are not touched. An export of nobody else, or of an older
+    Other participants' shards are not touched; features of faces that training kept there go. An export of nobody else, or of an older
     toolkit, is removed.
 
     Raises
@@ -46,6 +52,9 @@ def clean_export(study: StudyFolder, folder: Path, traces: Traces) -> int:
             return 0
         manifest = read_manifest(folder)
         n_removed = 0
+        # One array over all participants; the next training computes it again.
+        if (folder / FACE_FEATURES_FOLDER).is_dir():
+            shutil.rmtree(folder / FACE_FEATURES_FOLDER)
         for path in sorted(folder.rglob("*")):
             if path.is_file() and traces.mentioned(path.relative_to(folder).as_posix()):
                 path.unlink()
