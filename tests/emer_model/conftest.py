@@ -45,8 +45,9 @@ def tiny_config():
     from emer_model.training import RunConfig
 
     def make(**changes):
-        settings = {"protocol": "er-7", "epochs": 2, "face_backbone": "compact", "learning_rate": 3e-3, "dropout": 0.2}
-        return RunConfig(**(settings | changes))
+        settings = {"protocol": "er-7", "model": "emert", "epochs": 2, "learning_rate": 3e-3, "dropout": 0.2}
+        faces = {"face_backbone": "compact", "face_training": "full"}
+        return RunConfig.of(**(settings | faces | changes))
 
     return make
 

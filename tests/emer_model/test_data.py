@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from data_schema.errors import ExportError, TrainingError, UsageError
-from data_schema.exports.folds import Split
 from data_schema.exports.reading import TrainingExport
+from data_schema.exports.splits import ClipSplit
 from emer_model.data import (
     ClipStore,
     FeatureNormalisation,
@@ -21,9 +21,17 @@ from emer_model.data import (
     target,
 )
 from emer_model.training.config import RunConfig
-from emer_model.training.runner import export_splits, train
+from emer_model.training.runner import train
 
-SPLIT = Split(0, ("P003", "P006"), ("P002", "P005"), ("P001", "P004"))
+#: What EMERT looks at, and the summaries beside.
+SEEN = ("faces", "face_mask", "eye", "eye_mask", "fixations", "fixation_mask", "summary", "summary_mask")
+
+
+def clips_of(*people: str) -> tuple[str, ...]:
+    return tuple(f"sub-{code}_ses-01_trial-{number:03d}" for code in people for number in range(1, 8))
+
+
+SPLIT = ClipSplit("subject", 0, "fold 0", clips_of("P003", "P006"), clips_of("P002", "P005"), clips_of("P001", "P004"))
 
 
 def open_store(path: Path, **options) -> tuple[ClipStore, pd.DataFrame]:
@@ -31,8 +39,8 @@ def open_store(path: Path, **options) -> tuple[ClipStore, pd.DataFrame]:
         return ClipStore(export, **options), export.targets
 
 
-def fold(path: Path, split: Split = SPLIT, targets: tuple = (target("er_emotion"),), **options) -> FoldData:
-    return FoldData(*open_store(path), split, targets, **options)
+def fold(path: Path, split: ClipSplit = SPLIT, targets: tuple = (target("er_emotion"),), **options) -> FoldData:
+    return FoldData(*open_store(path), split, targets, SEEN, **options)
 
 
 # ---------------------------------------------------------------- normalisation
@@ -48,19 +56,23 @@ def test_moments_leave_out_what_is_masked() -> None:
 
 
 def test_normalisation_is_fitted_on_training_participants_only(own_export: Path, fixture) -> None:
-    before = fold(own_export)
     store, labels = open_store(own_export)
-    others = np.isin(store.participants, SPLIT.test + SPLIT.validation)
-    store.eye[others] *= 100
-    store.fixations[others] += 7
-    after = FoldData(store, labels, SPLIT, (target("er_emotion"),))
-    for name in ("eye_normalisation", "fixation_normalisation"):
-        assert np.array_equal(getattr(before, name).mean, getattr(after, name).mean)
-        assert np.array_equal(getattr(before, name).spread, getattr(after, name).spread)
-    store.eye[~others] *= 100
-    assert not np.array_equal(
-        before.eye_normalisation.mean, FoldData(store, labels, SPLIT, (target("er_emotion"),)).eye_normalisation.mean
-    )
+    store.face_features = np.random.default_rng(0).normal(size=(42, 2, 5)).astype(np.float32)
+    inputs = (*SEEN[1:], "face_features", "face_summary", "face_present")
+    others = np.isin(store.clip_ids, SPLIT.test + SPLIT.validation)
+    fitted = FoldData(store, labels, SPLIT, (target("er_emotion"),), inputs).normalisation
+    assert set(fitted) == {"eye", "fixations", "summary", "face_features", "face_summary"}
+    for name in fitted:
+        before = fitted[name]
+        values = getattr(store, "face_features" if name == "face_summary" else name)
+        kept = values.copy()
+        values[others] = values[others] * 100 + 7
+        after = FoldData(store, labels, SPLIT, (target("er_emotion"),), inputs).normalisation[name]
+        assert np.array_equal(before.mean, after.mean) and np.array_equal(before.spread, after.spread)
+        values[~others] *= 100
+        moved = FoldData(store, labels, SPLIT, (target("er_emotion"),), inputs).normalisation[name]
+        assert not np.array_equal(before.mean, moved.mean)
+        values[:] = kept
 
 
 def test_a_participant_is_standardised_by_own_clips_alone() -> None:
@@ -111,15 +123,15 @@ def test_faces_read_from_disk_are_those_in_memory(tiny_export: Path) -> None:
 
 def test_parts_are_disjoint_in_participants_and_cover_all_clips(tiny_export: Path) -> None:
     with TrainingExport.open(tiny_export) as export:
-        splits = export_splits(export)
+        splits = export.splits()
         store = ClipStore(export)
         for split in splits:
-            data = FoldData(store, export.targets, split, (target("er_emotion"),))
+            data = FoldData(store, export.targets, split, (target("er_emotion"),), SEEN)
             people = [{store.participants[i] for i in clips} for clips in data.parts.values()]
             assert not people[0] & people[1] and not people[0] & people[2] and not people[1] & people[2]
             assert sum(len(clips) for clips in data.parts.values()) == len(store)
-    tested = [code for split in splits for code in split.test]
-    assert sorted(tested) == sorted(set(store.participants))
+    tested = [clip for split in splits for clip in split.test]
+    assert sorted(tested) == sorted(store.clip_ids)
 
 
 def test_clips_without_a_label_are_left_out(own_export: Path, fixture) -> None:
@@ -167,7 +179,7 @@ def test_a_class_that_no_training_clip_has(own_export: Path, fixture, caplog: py
         fold(own_export)
     assert len(fold(own_export, allow_missing_classes=True).parts["train"]) == 14
     with caplog.at_level("WARNING"):
-        fold(own_export, Split(1, SPLIT.test, SPLIT.validation, SPLIT.train))
+        fold(own_export, ClipSplit("subject", 1, "fold 1", SPLIT.test, SPLIT.validation, SPLIT.train))
     assert "no test clip is labelled disgust" in caplog.text
 
 
@@ -199,14 +211,14 @@ def change_folds(path: Path, fixture, change) -> None:
         (lambda f: f["assignment"].pop("P004"), "P004"),
         (lambda f: f["assignment"].update(P004=9), "P004"),
         (lambda f: f.update(n_folds=2, assignment={p: i % 2 for i, p in enumerate(f["assignment"])}), "set"),
-        (lambda f: f.update(n_folds=8, assignment={p: i % 2 for i, p in enumerate(f["assignment"])}), "training set"),
+        (lambda f: f.update(n_folds=8, assignment={p: i % 2 for i, p in enumerate(f["assignment"])}), "train set"),
     ],
     ids=["no fold", "unknown fold", "two folds leave nothing to train on", "two folds of eight hold somebody"],
 )
 def test_folds_that_cannot_be_used(own_export: Path, fixture, change, message: str) -> None:
     change_folds(own_export, fixture, change)
     with pytest.raises(ExportError, match=message), TrainingExport.open(own_export) as export:
-        export_splits(export)
+        export.splits()
 
 
 def test_a_fold_without_labels_names_its_people_and_what_was_left_out(
@@ -218,7 +230,7 @@ def test_a_fold_without_labels_names_its_people_and_what_was_left_out(
     targets.to_parquet(own_export / "targets.parquet", index=False)
     fixture.write_manifest(own_export)
     told: list[str] = []
-    config = RunConfig("er-7", "face-only", face_backbone="compact", epochs=1)
+    config = RunConfig.of("er-7", "eye-only", epochs=1)
     with pytest.raises(TrainingError, match=r"part \(P003, P006\) no clip with er_emotion .* --folds 0,1"):
         train(own_export, tmp_path / "run", config, device="cpu", tell=told.append)
     assert f"left out: {mine.sum()} no label, a skip or a tie" in told[0]
@@ -230,6 +242,37 @@ def test_feature_names_must_fit(own_export: Path, fixture) -> None:
     fixture.write_manifest(own_export, manifest)
     with pytest.raises(TrainingError, match="names 5 eye_features but the shards hold 6"):
         open_store(own_export)
+
+
+def test_summaries_say_what_chunks_and_fixations_hold(tiny_export: Path) -> None:
+    store, _ = open_store(tiny_export)
+    names = store.names["summary"]
+    assert store.summary.shape == store.summary_mask.shape == (42, len(names)) and len(set(names)) == len(names)
+    i, feature = 5, 2
+
+    def column(name: str) -> float:
+        assert store.summary_mask[i, names.index(name)]
+        return float(store.summary[i, names.index(name)])
+
+    values, mask = store.eye[i, :, feature].astype(float), store.eye_mask[i, :, feature]
+    time = (np.arange(32) + 0.5) / 32
+    assert column("chunks/eye_2/mean") == pytest.approx(values[mask].mean(), rel=1e-5)
+    assert column("chunks/eye_2/spread") == pytest.approx(values[mask].std(), rel=1e-5)
+    assert column("chunks/eye_2/slope") == pytest.approx(np.polyfit(time[mask], values[mask], 1)[0], rel=1e-4)
+    assert column("chunks/eye_2/quarter_3") == pytest.approx(values[16:24][mask[16:24]].mean(), rel=1e-5)
+    there = store.fixation_mask[i]
+    assert column("fixations/count") == there.sum()
+    assert column("fixations/duration_s/mean") == pytest.approx(store.fixations[i, there, 3].mean(), rel=1e-5)
+
+
+def test_summaries_of_nothing_are_masked(own_export: Path, fixture) -> None:
+    fixture.change_shard(own_export, "eye_mask", np.zeros_like)
+    fixture.change_shard(own_export, "fixation_mask", np.zeros_like)
+    data = fold(own_export)
+    nobody = data.store.summary_mask[:7]
+    assert nobody.sum() == 7 and nobody[:, data.store.names["summary"].index("fixations/count")].all()
+    batch = data.dataset("test").__getitems__([0])
+    assert np.isfinite(batch["summary"]).all() and (batch["summary"][~batch["summary_mask"]] == 0).all()
 
 
 def test_faces_cannot_be_enlarged(tiny_export: Path) -> None:
