@@ -89,6 +89,23 @@ class ScheduledDevice:
             self._thread = threading.Thread(target=self._run, args=(sink,), name=self.name, daemon=True)
             self._thread.start()
 
+    def deliver(self, sink: Sink, t_from_us: int, t_until_us: int) -> None:
+        """Deliver all of a stretch of time at once, from the caller's thread, whatever the clock says.
+
+        For recordings that nobody waits for: what comes is what `start` would have delivered in that time.
+
+        Raises
+        ------
+        DeviceError
+            If the device is not connected or runs already.
+        """
+        with self._verb_lock:
+            self._require_connected("deliver")
+            if self._thread is not None:
+                raise DeviceError(f"{self.name}: it is running already; stop() it before deliver() is called.")
+            self._begin(t_from_us)
+            self._produce(sink, t_until_us)
+
     def stop_at(self, t_us: int) -> None:
         """Owe nothing after `t_us`, from now until the next start; what was delivered already stays.
 

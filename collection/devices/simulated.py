@@ -301,7 +301,8 @@ class SimulatedEyeTracker(ScheduledDevice):
             looks, self._looks = self._looks, []
         for reaction in sorted(waiting, key=lambda r: r.t_us):
             at_s = (reaction.t_us - self._t0_us) / 1e6
-            self._eyes.react(at_s, self.participant.eye_behaviour(reaction))
+            for after_s, behaviour in self.participant.eye_course(reaction):
+                self._eyes.react(at_s + after_s, behaviour)
         for t_us, target in sorted(looks, key=lambda look: look[0]):
             at_deg = None
             if target is not None:

@@ -181,8 +181,8 @@ class SimulatedCamera(ScheduledDevice):
             self._shown.pop(0)
         target = np.zeros(len(EMOTIONS))
         if self._shown and self._shown[0].t_us <= due_us:
-            shown = self._shown[0]
-            target[EMOTIONS.index(shown.shown_emotion)] = shown.intensity
+            for emotion, intensity in self.participant.expression(self._shown[0]).items():
+                target[EMOTIONS.index(emotion)] = intensity
         follow = 1.0 - np.exp(-(t_s - self._last_s) / _FACE_TIME_CONSTANT_S)
         self._last_s = t_s
         self._strengths += follow * (target - self._strengths)

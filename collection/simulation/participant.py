@@ -272,7 +272,7 @@ class SimulatedParticipant:
             action_gains={f"AU{number}": float(gain) for number, gain in zip(_ACTION_UNITS, gains, strict=True)},
         )
 
-    def react_to(self, trial_id: int, target_emotion: str) -> PlantedTrial:
+    def react_to(self, trial_id: int, target_emotion: str, felt: str | None = None) -> PlantedTrial:
         """Decide what is felt and shown in a trial.
 
         Parameters
@@ -281,6 +281,8 @@ class SimulatedParticipant:
             Number of the trial.
         target_emotion : str
             Emotion that the stimulus is meant to induce.
+        felt : str, optional
+            What is felt, where that is decided already; drawn otherwise.
 
         Returns
         -------
@@ -289,17 +291,19 @@ class SimulatedParticipant:
         Raises
         ------
         ValueError
-            If `target_emotion` is not one of the vocabulary.
+            If an emotion is not one of the vocabulary.
         """
-        if target_emotion not in EMOTIONS:
-            raise ValueError(f"'{target_emotion}' is no emotion of the vocabulary: {', '.join(EMOTIONS)}")
+        for word in (target_emotion, target_emotion if felt is None else felt):
+            if word not in EMOTIONS:
+                raise ValueError(f"'{word}' is no emotion of the vocabulary: {', '.join(EMOTIONS)}")
         rng = self.rng("trial", trial_id)
         z = rng.standard_normal(6) * self.config.noise
         chances = rng.random(4)
-        felt = target_emotion
-        if chances[0] > INDUCTION_SHARE:
-            first, second = NEIGHBOURS[target_emotion]
-            felt = first if chances[1] < 0.65 else second
+        if felt is None:
+            felt = target_emotion
+            if chances[0] > INDUCTION_SHARE:
+                first, second = NEIGHBOURS[target_emotion]
+                felt = first if chances[1] < 0.65 else second
         masked = bool(chances[2] < self.traits.masking)
         shown = _draw_mask(felt, chances[3]) if masked else felt
         valence = _unit(CIRCUMPLEX[felt][0] + self.traits.valence_shift + 0.15 * z[0])
@@ -334,6 +338,14 @@ class SimulatedParticipant:
             blink_rate_hz=float(traits.blink_rate_hz * signature.blink_factor * np.exp(0.30 * z[4])),
             vertical_bias_deg=float(signature.vertical_bias_deg + 0.8 * z[5]),
         )
+
+    def eye_course(self, reaction: PlantedReaction) -> tuple[tuple[float, EyeBehaviour], ...]:
+        """Return what the eyes do during a reaction, as pairs of seconds since its begin and what holds from then on."""
+        return ((0.0, self.eye_behaviour(reaction)),)
+
+    def expression(self, reaction: PlantedReaction) -> dict[str, float]:
+        """Return what the face shows during a reaction: the intensity, 0 to 3, of each expression in it."""
+        return {reaction.shown_emotion: reaction.intensity}
 
     def report(self, trial: PlantedTrial) -> SelfReport:
         """Answer the self-report after a trial, from what was felt, with the noise of a rater."""
