@@ -49,7 +49,7 @@ _ALL = (
     Input("fixations", ("fixation", "feature"), "Fixations in order of time.", "fixation_mask", True),
     Input("fixation_mask", ("fixation",), "True where there is a fixation."),
     Input("gaze_points", ("chunk", "feature"), "Mean gaze of each chunk, shares of the screen.", "gaze_points_mask"),
-    Input("gaze_points_mask", ("chunk", "feature"), "True where there was gaze."),
+    Input("gaze_points_mask", ("chunk",), "True where there was gaze."),
     Input("summary", ("feature",), "Summaries of the eyes over the whole clip.", "summary_mask", True),
     Input("summary_mask", ("feature",), "True where the summary could be computed."),
 )

@@ -94,6 +94,6 @@ def _as_stored(store: ClipStore, name: str) -> np.ndarray:
     if name == "face_present":
         return store.face_mask.any(axis=1)
     if name == "gaze_points":
-        return np.where(store.gaze_points_mask, store.gaze_points, 0.0).astype(np.float32)
+        return np.where(store.gaze_points_mask[:, :, None], store.gaze_points, 0.0).astype(np.float32)
     values: np.ndarray = getattr(store, name)
     return values

@@ -47,7 +47,7 @@ class ClipStore:
     face_features : ndarray of float32, shape (n, F, D), or None
     eye : ndarray of float32, shape (n, C, E); eye_mask the same of bool
     fixations : ndarray of float32, shape (n, M, 4); fixation_mask bool (n, M)
-    gaze_points : ndarray of float32, shape (n, C, 2); gaze_points_mask the same of bool
+    gaze_points : ndarray of float32, shape (n, C, 2); gaze_points_mask bool (n, C)
     summary : ndarray of float32, shape (n, S); summary_mask the same of bool
         The export's summaries, if it has them, then those of `emer_model.data.summaries`.
     names : dict of str to tuple of str

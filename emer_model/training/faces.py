@@ -63,12 +63,14 @@ def with_backbone(network: nn.Module, face: dict[str, Any], weights: str = "") -
     Parameters
     ----------
     network : nn.Module
+        With ``bgr`` set, such as EMERT with this quirk, its backbone sees blue, green, red in [0, 1].
     face : dict
         As in a checkpoint: ``backbone`` and ``training``.
     weights : str
         File of weights to begin with; empty for fresh ones, or for those of a checkpoint that is read next.
     """
-    backbone = build_backbone(face["backbone"], Path(weights) if weights else None)
+    bgr = bool(getattr(network, "bgr", False))
+    backbone = build_backbone(face["backbone"], Path(weights) if weights else None, bgr=bgr, normalise=not bgr)
     return WithBackbone(backbone, network, half=face["training"] == "half")
 
 

@@ -149,7 +149,7 @@ def test_what_is_not_known_is_said() -> None:
 
 
 def test_the_trunk_takes_a_tenth_of_the_work_of_emerts_head() -> None:
-    # Multiplications, so that no other process can spoil it; benchmarks/trunk_speed.py measures time.
+    # Multiplications, so that no other process can spoil it; benchmarks/train_speed.py measures time.
     # LSTMs are not counted, which makes EMERT's head look lighter than it is.
     batch = {
         "face_features": torch.randn(4, 8, 512),
