@@ -22,7 +22,7 @@ def plant(
     subject_effect: Annotated[float, typer.Option(help="Differences between participants; 0: all alike.")] = 1.5,
     imbalance: Annotated[
         float, typer.Option(help="Clips of the most frequent felt emotion for each of the rarest.")
-    ] = 377 / 75,
+    ] = 5.03,
     noise: Annotated[float, typer.Option(help="Noise of eye behaviour and expression; 0: none.")] = 1.0,
     blink_rate_hz: Annotated[float, typer.Option(help="Blinks a second at rest.")] = 0.25,
     loss_share: Annotated[float, typer.Option(help="Share of gaze samples lost here and there.")] = 0.01,

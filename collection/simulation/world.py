@@ -48,7 +48,7 @@ class World:
     subject_effect: float = _field(
         1.5, "Differences between participants in gaze, pupil, masking, expressivity and looks; 0: all alike.", 0, 5
     )
-    imbalance: float = _field(377 / 75, "Clips of the most frequent felt emotion for each of the rarest.", 1, 50)
+    imbalance: float = _field(5.03, "Clips of the most frequent felt emotion for each of the rarest.", 1, 50)
     noise: float = _field(1.0, "Noise of a clip's eye behaviour and expression; 0: none.", 0, 5)
     blink_rate_hz: float = _field(0.25, "Blinks a second at rest.", 0, 2)
     loss_share: float = _field(0.01, "Share of gaze samples lost here and there, outside blinks.", 0, 0.9)
