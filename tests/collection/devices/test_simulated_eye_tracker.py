@@ -271,3 +271,17 @@ def test_stop_pays_what_is_owed_through_a_slow_sink() -> None:
     sink = record(tracker, clock, 20.0, Slow())
     tracker.close()
     assert len(sink.table(GAZE.path)) == pytest.approx(20 * 1200, abs=10)
+
+
+def test_what_is_delivered_at_once_is_what_the_clock_would_have_brought() -> None:
+    waited = _recorded(3.0, 120.0)
+    clock = ManualClock()
+    tracker = SimulatedEyeTracker(clock, person(), SCREEN, 120.0)
+    with pytest.raises(DeviceError, match="before connect"):
+        tracker.deliver(Collector(), clock.now_us(), clock.now_us() + 1)
+    tracker.connect()
+    at_once = Collector()
+    tracker.deliver(at_once, clock.now_us(), clock.now_us() + 3_000_000)
+    tracker.close()
+    for table in (GAZE.path, OPENNESS.path, USER_POSITION.path, TIME_SYNC.path):
+        np.testing.assert_array_equal(at_once.table(table), waited.table(table))
