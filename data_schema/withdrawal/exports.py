@@ -35,8 +35,8 @@ _TABLES = ("clips", "labels", "targets", "quality")
 def clean_export(study: StudyFolder, folder: Path, traces: Traces) -> int:
     """Remove the participant's shards, rows and fold; write data card and manifest anew. Return how many clips went.
 
-    Other participants' shards are not touched; features of faces that training kept there go. An export of nobody else, or of an older
-    toolkit, is removed.
+    Other participants' shards are not touched; features of faces that training kept there go. An export of nobody else,
+    or of an older toolkit, is removed.
 
     Raises
     ------

@@ -34,11 +34,14 @@ class FaceBackbone(nn.Module):
         Features of an image.
     smallest_px : int
         Side of the smallest image from which features can be had.
+    face_size_px : int, or None
+        Side to which larger faces are reduced where the user names none; None keeps them.
     """
 
     name: str
     out_features: int
     smallest_px: int
+    face_size_px: int | None = None
 
     def __init__(self, bgr: bool = False, normalise: bool = True) -> None:
         super().__init__()

@@ -13,14 +13,8 @@ from emer_model.faces.weights import load_weights, save_backbone
 #: Face backbones by the name used on the command line.
 FACE_BACKBONES: dict[str, type[FaceBackbone]] = {"resnet18": ResNet18, "compact": CompactFaceEncoder}
 
-#: Side to which faces are reduced before a backbone, where the user names none. The compact
-#: encoder sees 56 px: measured on two cores, a step takes a quarter of the time of 112 px, and
-#: planted expressions are told apart just as well (WAR .935 on seven simulated ones).
-FACE_SIZE_PX: dict[str, int] = {"compact": 56}
-
 __all__ = [
     "FACE_BACKBONES",
-    "FACE_SIZE_PX",
     "IMAGE_MEAN",
     "IMAGE_SPREAD",
     "FaceBackbone",

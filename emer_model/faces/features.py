@@ -41,12 +41,15 @@ class FaceFeatures(ABC):
         Of all that decides the features: parameters, preprocessing, size and version of the code.
     smallest_px : int
         Side of the smallest picture taken.
+    preferred_px : int, or None
+        Side to which larger pictures are reduced where no other was asked for.
     """
 
     name: str
     width: int
     sha256: str
     smallest_px: int
+    preferred_px: int | None = None
 
     def __init__(self, face_size_px: int | None) -> None:
         if face_size_px is not None and face_size_px < self.smallest_px:
@@ -85,7 +88,8 @@ class FaceFeatures(ABC):
             )
         if not len(images):
             return np.zeros((0, self.width), dtype=np.float32)
-        return self._compute(reduce_faces(images, self.face_size_px))
+        size_px = self.face_size_px or min(smallest, self.preferred_px or smallest)
+        return self._compute(reduce_faces(images, size_px))
 
     @abstractmethod
     def _compute(self, images: np.ndarray) -> np.ndarray:
@@ -123,10 +127,10 @@ class BackboneFeatures(FaceFeatures):
         import torch
 
         self.name, self.width, self.smallest_px = backbone.name, backbone.out_features, backbone.smallest_px
+        self.preferred_px = backbone.face_size_px
         super().__init__(face_size_px)
-        digest = hashlib.sha256(
-            f"{backbone.name} {_BACKBONE_VERSION} {backbone.preprocessing()} {face_size_px}".encode()
-        )
+        about = (backbone.name, _BACKBONE_VERSION, backbone.preprocessing(), face_size_px, self.preferred_px)
+        digest = hashlib.sha256(" ".join(map(str, about)).encode())
         for key, value in sorted(backbone.state_dict().items()):
             if value.is_floating_point():  # not the counters of batches
                 digest.update(f"{key} {tuple(value.shape)}".encode())
@@ -160,7 +164,7 @@ def frozen_features(
     weights : Path, optional
         Weights of the backbone, see `emer_model.faces.weights.load_weights`. A backbone needs them, the descriptor has none.
     face_size_px : int, optional
-        Side to which faces are reduced; None keeps them.
+        Side to which faces are reduced; None takes what the backbone prefers, or keeps them.
     device : str
         See `BackboneFeatures`.
 
@@ -191,8 +195,8 @@ def frozen_features(
     return BackboneFeatures(build_backbone(kind, weights), face_size_px, device)
 
 
-def reduce_faces(images: np.ndarray, size_px: int | None) -> np.ndarray:
-    """Average faces uint8 (N, H, W, 3) down to (N, size_px, size_px, 3); None keeps them."""
-    if size_px is None or images.shape[1:3] == (size_px, size_px):
+def reduce_faces(images: np.ndarray, size_px: int) -> np.ndarray:
+    """Average faces uint8 (N, H, W, 3) down to (N, size_px, size_px, 3)."""
+    if images.shape[1:3] == (size_px, size_px):
         return images
     return np.stack([cv2.resize(face, (size_px, size_px), interpolation=cv2.INTER_AREA) for face in images])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import pickle
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,7 +94,8 @@ def save_backbone(path: Path, backbone: FaceBackbone) -> None:
         If the file cannot be written.
     """
     tensors = {key: value.detach().cpu().contiguous() for key, value in backbone.state_dict().items()}
-    about = {"backbone": backbone.name, "preprocessing": backbone.preprocessing()}
+    # One key: safetensors stores several in any order.
+    about = {"about": f"{backbone.name}, {backbone.preprocessing()}"}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_atomically(path, save(tensors, metadata=about))
@@ -139,7 +141,9 @@ def _read_torch(path: Path, start: bytes) -> Mapping[Any, Any]:
             "Name a state dict, such as torchvision's resnet18-*.pth."
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols: what cannot be read is said below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Weights only" not in str(error):
             raise TrainingError(f"{path}: is damaged or was cut short. Copy it again.") from error
@@ -147,7 +151,7 @@ def _read_torch(path: Path, start: bytes) -> Mapping[Any, Any]:
             f"{path}: holds more than tensors, and opening it would run the code in it, so it is refused. In the program "
             "that wrote it, store the weights alone: torch.save(model.state_dict(), ...), or as safetensors."
         ) from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError, IndexError, AttributeError) as error:
+    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError, IndexError) as error:
         raise TrainingError(f"{path}: is damaged or was cut short. Copy it again.") from error
     for _ in range(3):  # {"state_dict": {...}}, at times wrapped twice
         if not isinstance(content, Mapping):
