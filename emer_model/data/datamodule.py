@@ -1,20 +1,17 @@
-"""The data of one fold for Lightning."""
+"""The data of one fold."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
-import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
-import torch
-from torch.utils.data import DataLoader
 
 from data_schema.errors import TrainingError
 from data_schema.exports.splits import ClipSplit
 from emer_model.data.arrays import Arrays
-from emer_model.data.dataset import Batch, ClipDataset, as_it_is
+from emer_model.data.dataset import ClipDataset
 from emer_model.data.normalising import fit_normalisation, normalise_clips
 from emer_model.data.store import ClipStore
 from emer_model.data.targets import Target, encode, is_present
@@ -25,7 +22,7 @@ _log = logging.getLogger(__name__)
 PARTS = ("train", "validation", "test")
 
 
-class FoldData(pl.LightningDataModule):
+class FoldData:
     """Training, validation and test clips of one fold.
 
     Parameters
@@ -42,10 +39,6 @@ class FoldData(pl.LightningDataModule):
         What the model looks at.
     auxiliary : tuple of Target
         What the model may learn beside; missing ones do not matter.
-    batch_size : int
-        Clips a batch.
-    seed : int
-        Of the order of training batches.
     subject_normalisation : bool
         See `emer_model.data.normalisation.subtract_subject_baseline`.
     allow_missing_classes : bool
@@ -66,14 +59,10 @@ class FoldData(pl.LightningDataModule):
         inputs: Sequence[str],
         *,
         auxiliary: tuple[Target, ...] = (),
-        batch_size: int = 16,
-        seed: int = 0,
         subject_normalisation: bool = True,
         allow_missing_classes: bool = False,
     ) -> None:
-        super().__init__()
         self.store, self.split, self.targets, self.inputs = store, split, targets, tuple(inputs)
-        self.batch_size, self.seed = batch_size, seed
         self.encoded, self.parts = choose_clips(
             store, labels, split, targets, auxiliary, allow_missing_classes=allow_missing_classes
         )
@@ -94,17 +83,6 @@ class FoldData(pl.LightningDataModule):
     def dataset(self, part: str) -> ClipDataset:
         """Return the clips of 'train', 'validation' or 'test'."""
         return ClipDataset(self.store, self.parts[part], self._whole, self.encoded, "faces" in self.inputs)
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffle anew each epoch, the same way for the same seed."""
-        order = torch.Generator().manual_seed(self.seed)
-        return DataLoader(
-            self.dataset("train"), self.batch_size, shuffle=True, generator=order, collate_fn=as_it_is, num_workers=0
-        )
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Return validation clips in their order."""
-        return DataLoader(self.dataset("validation"), self.batch_size, collate_fn=as_it_is, num_workers=0)
 
     def _warn_of_absent(self) -> None:
         """Log classes that do not occur where they should."""

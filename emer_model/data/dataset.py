@@ -65,8 +65,3 @@ class ClipDataset(Dataset[Batch]):
         if self.with_faces:
             batch["faces"] = self.store.faces(clips.tolist())
         return batch
-
-
-def as_it_is(batch: Batch) -> Batch:
-    """Collate nothing: the data set returns whole batches."""
-    return batch

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from data_schema.errors import TrainingError, UsageError
 from emer_model.data.inputs import INPUTS
@@ -87,11 +88,20 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    path: Path, info: CheckpointInfo, model: nn.Module, normalisation: dict[str, FeatureNormalisation]
+    path: Path, info: CheckpointInfo, tensors: Mapping[str, Tensor], normalisation: dict[str, FeatureNormalisation]
 ) -> None:
-    """Write a checkpoint beside its place, then put it there."""
+    """Write a checkpoint beside its place, then put it there.
+
+    Parameters
+    ----------
+    path : Path
+    info : CheckpointInfo
+    tensors : mapping of str to Tensor
+        Of the model: its ``state_dict()``.
+    normalisation : dict of FeatureNormalisation
+    """
     # Contiguous copies: convolution weights may lie in channels_last order.
-    tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in tensors.items()}
     for name, fitted in normalisation.items():
         tensors[f"normalisation.{name}.mean"] = torch.tensor(fitted.mean)
         tensors[f"normalisation.{name}.spread"] = torch.tensor(fitted.spread)

@@ -20,7 +20,7 @@ from emer_model.data.targets import Target, encode
 from emer_model.training.checkpoint import Checkpoint, load_checkpoint
 from emer_model.training.environment import choose_device, default_threads
 from emer_model.training.faces import Progress, Tell, open_store
-from emer_model.training.fold import export_labels, run_targets
+from emer_model.training.plan import export_labels, run_targets
 from emer_model.training.prediction import predict
 from emer_model.training.run_folder import RunFolder
 from emer_model.training.run_state import BEST, RunState
@@ -76,6 +76,7 @@ class OpenedRun:
         tell: Tell | None = None,
     ) -> None:
         self.run, self.path = run, find_export(run, export_path, other=other_export)
+        self._other = other_export
         self.settings = run.run_config()
         self.targets: tuple[Target, ...] = run_targets(self.settings)
         self.state = state or run.state()
@@ -141,9 +142,14 @@ class OpenedRun:
             self._checkpoints[fold] = best
             trained = {name: tuple(names) for name, names in best.info.features.items()}
             if any(tuple(self.store.names[name]) != names for name, names in trained.items()):
+                step = (
+                    "Clips have to be exported by the toolkit that exported what the run learned from, or the run trained again "
+                    "on an export of this one."
+                    if self._other
+                    else self._mend(fold)
+                )
                 raise TrainingError(
-                    f"{self.run.fold(fold) / BEST} (fold {fold}) was trained on other features than the export has. "
-                    f"{self._mend(fold)}"
+                    f"{self.run.fold(fold) / BEST} (fold {fold}) was trained on other features than the export has. {step}"
                 )
         return self._checkpoints[fold]
 

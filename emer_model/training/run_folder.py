@@ -9,9 +9,11 @@
     RUN/folds/fold-0/           best.safetensors, last.safetensors (of networks), predictions.parquet
                                 (test clips), validation.parquet (for calibration), curves.csv,
                                 fold.json (written last, with the hashes of the others: the fold
-                                is finished while they match)
+                                is finished while they match); state.pt while it is trained
     RUN/predictions.parquet     test predictions of all finished folds, for the user; the
                                 toolkit itself reads those of the folds
+    RUN/tensorboard/fold-0/     the curves for TensorBoard
+    RUN/model_card.md           what the run is, for people: the model card
     RUN/curves.csv              all finished folds
     RUN/metrics.json
 
@@ -34,16 +36,25 @@ from data_schema.errors import TrainingError, UsageError
 from data_schema.study.folder import WITHDRAWN_NAME
 from emer_model.training.config import RunConfig
 from emer_model.training.files import read_json, write_json
+from emer_model.training.resume import STATE_NAME
 from emer_model.training.run_state import BEST, LAST, RECORD, VALIDATION, RunState, find_damage, train_command
+from emer_model.training.tensorboard import FOLDER as TENSORBOARD
+from emer_model.training.tensorboard import clear as clear_tensorboard
 
 FORMAT = "emer-run"
 FORMAT_VERSION = "2.0"
+
+#: What the run is, for people.
+MODEL_CARD = "model_card.md"
+
+#: How far a fold is that another process trains.
+PROGRESS_NAME = "progress.json"
 
 _LOCK = "run.lock"
 
 #: What a run holds before it has learned anything.
 _BEGUN = ("config.json", "folds.json", "log.txt")
-_RUN_FILES = ("folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json")
+_RUN_FILES = ("folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json", MODEL_CARD)
 _FOLD_FILES = (BEST, LAST, "predictions.parquet", VALIDATION, "curves.csv", RECORD)
 
 #: Name of a file that a kill left half-written, around the name that it should have got.
@@ -71,6 +82,10 @@ class RunFolder:
     def fold(self, fold: int) -> Path:
         """Return the folder of a fold."""
         return self.root / "folds" / f"fold-{fold}"
+
+    def tensorboard(self, fold: int) -> Path:
+        """Return where a fold's logs for TensorBoard are."""
+        return self.root / TENSORBOARD / f"fold-{fold}"
 
     def state(self) -> RunState:
         """Find out which folds are finished; hashes their files.
@@ -326,10 +341,12 @@ class RunFolder:
             self._clear()
             _remove(self.root, ("config.json",))
 
-    def clear_fold(self, fold: int) -> None:
-        """Make a fold's folder, without what an unfinished training left in it."""
+    def begin_fold(self, fold: int) -> None:
+        """Make a fold's folder, without what an unfinished training left in it but the state to go on from."""
         folder = self.fold(fold)
         _remove(folder, _FOLD_FILES)
+        if not (folder / STATE_NAME).is_file():
+            clear_tensorboard(self.tensorboard(fold))
         folder.mkdir(parents=True, exist_ok=True)
 
     def _remove_if_nothing_began(self, *, folder_too: bool) -> None:
@@ -362,9 +379,12 @@ class RunFolder:
         """Remove what a run wrote except its settings, the mark of a finished fold first, and nothing else."""
         for folder in self._fold_folders():
             _remove(folder, (RECORD,))
-            _remove(folder, _FOLD_FILES)
+            _remove(folder, (*_FOLD_FILES, STATE_NAME, PROGRESS_NAME))
             _remove_if_empty(folder)
         _remove_if_empty(self.root / "folds")
+        for folder in self.root.glob(f"{TENSORBOARD}/fold-*"):
+            clear_tensorboard(folder)
+        _remove_if_empty(self.root / TENSORBOARD)
         _remove(self.root, _RUN_FILES)
 
     def _fold_folders(self) -> list[Path]:

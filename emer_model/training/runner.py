@@ -13,19 +13,20 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 
-from data_schema.errors import TrainingError
+from data_schema.errors import TrainingError, UsageError
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.splits import ClipSplit
 from emer_model.data.fold_choice import parse_folds
 from emer_model.evaluation.gap import masked_clips
 from emer_model.evaluation.summary import summarise
 from emer_model.registry import find_model
+from emer_model.training import ranks, tensorboard
 from emer_model.training.config import RunConfig, parse_protocols
 from emer_model.training.environment import (
     choose_device,
@@ -38,7 +39,11 @@ from emer_model.training.environment import (
 )
 from emer_model.training.faces import Progress, Tell, check_faces, open_store
 from emer_model.training.files import write_csv, write_json, write_parquet
-from emer_model.training.fold import FoldPlan, auxiliary_targets, check_folds, export_labels, run_targets, train_fold
+from emer_model.training.fold import train_fold
+from emer_model.training.fold_tasks import train_in_workers
+from emer_model.training.model_card import write_model_card
+from emer_model.training.plan import FoldPlan, auxiliary_targets, export_labels, run_targets
+from emer_model.training.resume import STATE_NAME
 from emer_model.training.run_folder import FORMAT, FORMAT_VERSION, RunFolder
 
 _log = logging.getLogger(__name__)
@@ -53,13 +58,16 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
+    workers: int = 1,
+    scheduler: str = "",
+    tensorboard_logs: bool = True,
     progress: Progress | None = None,
     tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Train a model for a protocol, fold by fold; finished folds of the same run are kept.
 
     Settings and data are checked before the run folder is made. A finished fold whose files
-    are not those that were written is trained again.
+    are not those that were written is trained again; one that was interrupted goes on.
 
     Parameters
     ----------
@@ -77,6 +85,12 @@ def train(
         Threads of torch on the CPU; see `default_threads`.
     overwrite : bool
         Replace a run that is there.
+    workers : int
+        Folds trained at once, each in a process of its own; 0 for one a core.
+    scheduler : str
+        Address of a Dask scheduler whose workers train the folds.
+    tensorboard_logs : bool
+        Write the curves for TensorBoard, too.
     progress : callable, optional
         Told the epochs done over all folds asked for.
     tell : callable, optional
@@ -85,7 +99,7 @@ def train(
     Returns
     -------
     dict
-        What ``metrics.json`` holds.
+        What ``metrics.json`` holds; in processes of torchrun other than the first, nothing.
 
     Raises
     ------
@@ -95,57 +109,152 @@ def train(
         If the export cannot be trained on, or another process trains in the run folder.
     """
     config = dataclasses.replace(config, protocol=",".join(parse_protocols(config.protocol)))
-    model = find_model(config.model)
+    find_model(config.model)
     check_faces(config)
     auxiliary_targets(config)
+    _check_workers(workers, scheduler)
     chosen = choose_device(device)
     threads = threads or default_threads()
     run = RunFolder(out)
+    if tensorboard_logs and not tensorboard.is_installed():
+        tensorboard_logs = False
+        if tell is not None and ranks.is_first():
+            tell(tensorboard.MISSING)
+    job = _Job(run, export_path, config, folds, chosen, threads, overwrite, tensorboard_logs)
     with ExitStack() as held, TrainingExport.open(export_path) as export:
-        config = dataclasses.replace(config, protocol=",".join(_answerable(export, config, tell)))
-        splits, labels = export.splits(config.scheme), export_labels(export, config.protocols)
-        by_fold = {split.fold: split for split in splits}
-        wanted = [by_fold[k] for k in parse_folds(folds, list(by_fold))]
-        resolved = _resolved(config, export_path, export, run, len(splits), chosen, threads)
-        if run.config_path.is_file():  # a run is there: only one process may look at its folds and go on
-            held.enter_context(run.lock())
-        plan = None
-        waiting = _waiting(run, wanted, resolved, overwrite)
-        if waiting:
-            _tell_of_clips(export, config.protocols, tell)
-            face = {"backbone": config.face_backbone, "training": config.face_training, "size_px": config.face_size_px}
-            store, face = open_store(export, model.inputs, face, config.face_weights, progress=progress, tell=tell)
-            plan = FoldPlan(
-                store, labels, config, run, chosen, face, run_targets(config), auxiliary_targets(config, labels)
-            )
-            with isolate_rng():
-                check_folds(plan, waiting)
-        if not run.config_path.is_file():
-            held.enter_context(run.lock())
-            if _waiting(run, wanted, resolved, overwrite) != waiting:
-                raise TrainingError(
-                    f"{run.root}: another `emer train` began a run here just now. Run the command again."
-                )
-        run.prepare(resolved, overwrite=overwrite)
+        held.enter_context(ranks.together(chosen))
+        if not ranks.is_first():
+            return _help(job, export)
+        begun = False
         try:
-            write_json(
-                run.folds_path,
-                {
-                    str(s.fold): {"name": s.name, "train": s.train, "validation": s.validation, "test": s.test}
-                    for s in splits
-                },
-            )
+            plan, wanted, waiting = _begin(job, export, held, progress, tell)
+            ranks.tell_all([split.fold for split in waiting])
+            begun = True
+        finally:
+            if not begun:
+                ranks.tell_all(None)
+        try:
             with run_log(run.log_path), quiet_lightning(), deterministic(), limited_threads(threads):
                 _log.info("protocols %s, model %s, device %s", config.protocol, config.model, chosen)
                 _tell_of_damage(run, wanted, tell)
-                for position, split in enumerate(waiting):
-                    said = _fold_progress(progress, position, len(waiting), split.name, config.epochs)
-                    with isolate_rng():
-                        train_fold(plan, split, said, tell)
+                if len(waiting) > 1 and (workers != 1 or scheduler):
+                    numbers = [split.fold for split in waiting]
+                    train_in_workers(
+                        plan, export_path, numbers, threads, workers=workers, scheduler=scheduler, progress=progress
+                    )
+                else:
+                    for position, split in enumerate(waiting):
+                        said = _fold_progress(progress, position, len(waiting), split.name, config.epochs)
+                        with torch.random.fork_rng(devices=[]):
+                            train_fold(plan, split, said, tell)
                 return collect(run, export)
         except BaseException:
             run.abandon()
             raise
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What was asked for; see `train`."""
+
+    run: RunFolder
+    export_path: Path
+    config: RunConfig
+    folds: str
+    device: torch.device
+    threads: int
+    overwrite: bool
+    tensorboard: bool
+
+    def plan(
+        self, export: TrainingExport, config: RunConfig, progress: Progress | None = None, tell: Tell | None = None
+    ) -> FoldPlan:
+        """Read the clips and put together what all folds are trained with."""
+        face = {"backbone": config.face_backbone, "training": config.face_training, "size_px": config.face_size_px}
+        inputs = find_model(config.model).inputs
+        store, face = open_store(export, inputs, face, config.face_weights, progress=progress, tell=tell)
+        labels = export_labels(export, config.protocols)
+        auxiliary = auxiliary_targets(config, labels)
+        return FoldPlan(
+            store, labels, config, self.run, self.device, face, run_targets(config), auxiliary, self.tensorboard
+        )
+
+
+def _begin(
+    job: _Job, export: TrainingExport, held: ExitStack, progress: Progress | None, tell: Tell | None
+) -> tuple[FoldPlan | None, list[ClipSplit], list[ClipSplit]]:
+    """Check everything, take the run folder, and begin the run or go on with it.
+
+    Returns
+    -------
+    plan : FoldPlan, or None where no fold is to be trained
+    wanted, waiting : list of ClipSplit
+        The folds asked for, and those of them that are not finished.
+    """
+    run = job.run
+    config = dataclasses.replace(job.config, protocol=",".join(_answerable(export, job.config, tell)))
+    splits = export.splits(config.scheme)
+    by_fold = {split.fold: split for split in splits}
+    wanted = [by_fold[k] for k in parse_folds(job.folds, list(by_fold))]
+    resolved = _resolved(config, job.export_path, export, run, len(splits), job.device, job.threads)
+    if run.config_path.is_file():  # a run is there: only one process may look at its folds and go on
+        held.enter_context(run.lock())
+    plan = None
+    waiting = _waiting(run, wanted, resolved, job.overwrite)
+    if waiting:
+        _tell_of_clips(export, config.protocols, tell)
+        plan = job.plan(export, config, progress, tell)
+        with torch.random.fork_rng(devices=[]):
+            plan.check(waiting)
+    if not run.config_path.is_file():
+        held.enter_context(run.lock())
+        if _waiting(run, wanted, resolved, job.overwrite) != waiting:
+            raise TrainingError(f"{run.root}: another `emer train` began a run here just now. Run the command again.")
+    run.prepare(resolved, overwrite=job.overwrite)
+    for split in wanted:
+        if split not in waiting:  # a kill may come between a fold's last file and the end of its state
+            (run.fold(split.fold) / STATE_NAME).unlink(missing_ok=True)
+    try:
+        parts = {
+            str(s.fold): {"name": s.name, "train": s.train, "validation": s.validation, "test": s.test} for s in splits
+        }
+        write_json(run.folds_path, parts)
+    except BaseException:
+        run.abandon()
+        raise
+    return plan, wanted, waiting
+
+
+def _help(job: _Job, export: TrainingExport) -> dict[str, Any]:
+    """Train along with the first process of torchrun, which says what there is to do.
+
+    Raises
+    ------
+    TrainingError
+        If the first one cannot begin; it says why.
+    """
+    numbers = ranks.tell_all(None)
+    if numbers is None:
+        raise TrainingError("The first process of torchrun could not begin: see what it says.")
+    if not numbers:
+        return {}
+    config = dataclasses.replace(job.config, protocol=",".join(_answerable(export, job.config, None)))
+    plan = job.plan(export, config)
+    by_fold = {split.fold: split for split in export.splits(config.scheme)}
+    with quiet_lightning(), deterministic(), limited_threads(job.threads):
+        for k in numbers:
+            with torch.random.fork_rng(devices=[]):
+                train_fold(plan, by_fold[k])
+    return {}
+
+
+def _check_workers(workers: int, scheduler: str) -> None:
+    """Refuse two ways at once of using several processes."""
+    if ranks.world() > 1 and (workers != 1 or scheduler):
+        raise UsageError(
+            "--workers and --scheduler train folds beside each other, torchrun trains one fold in several processes: use one "
+            "of them."
+        )
 
 
 def _answerable(export: TrainingExport, config: RunConfig, tell: Tell | None) -> list[str]:
@@ -220,6 +329,7 @@ def collect(run: RunFolder, export: TrainingExport) -> dict[str, Any]:
         ),
     }
     write_json(run.metrics_path, metrics)
+    write_model_card(run, metrics)
     return metrics
 
 
@@ -258,6 +368,8 @@ def _resolved(
             "manifest_sha256": manifest_sha256(export_path),
             "study_title": manifest.get("study_title", ""),
             "simulated": bool(manifest.get("simulated", False)),
+            # By these `emer predict` computes recordings that are in no export.
+            "settings": manifest.get("settings", {}),
         },
         "machine": {"device": str(device), "threads": threads},
         "versions": versions(),

@@ -18,7 +18,7 @@ from data_schema.exports.reading import TrainingExport
 from emer_model.data import ClipStore, FoldData
 from emer_model.evaluation.repeat import repeat_predictions
 from emer_model.training import RunFolder, load_checkpoint, predict, read_info, train
-from emer_model.training.runner import export_splits, run_targets
+from emer_model.training.plan import run_targets
 
 
 def checkpoints(run: Path) -> dict[str, bytes]:
@@ -69,7 +69,7 @@ def test_metrics_are_those_of_sklearn_on_all_test_clips_at_once(tiny_run: Path) 
 def test_validation_score_is_over_the_whole_fold(tiny_export: Path, tiny_run: Path) -> None:
     settings = RunFolder(tiny_run).run_config()
     with TrainingExport.open(tiny_export) as export:
-        data = FoldData(ClipStore(export), export.targets, export_splits(export)[0], run_targets(settings))
+        data = FoldData(ClipStore(export), export.targets, export.splits("subject")[0], run_targets(settings))
     best = load_checkpoint(tiny_run / "folds/fold-0/best.safetensors")
     validation = data.dataset("validation")
     answers = predict(best.model, validation, 5, torch.device("cpu"))["er_emotion"]
