@@ -6,6 +6,7 @@ python tools/make_reference.py --check   exit 1 if a page is not what the code s
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -344,6 +345,13 @@ def published_tables() -> str:
     return text
 
 
+def models() -> str:
+    """Return the page on models."""
+    from model_reference import page
+
+    return page(_table)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "session_file.md": session_file,
     "study_toml.md": study_toml,
@@ -354,7 +362,11 @@ PAGES: dict[str, Callable[[], str]] = {
     "protocols.md": protocols,
     "published_tables.md": published_tables,
     "command_line.md": command_line,
+    "models.md": models,
 }
+
+#: Pages that only an environment with torch can make.
+NEEDS_TORCH = {"models.md"}
 
 
 def main(argv: list[str]) -> int:
@@ -363,6 +375,8 @@ def main(argv: list[str]) -> int:
         return 1
     stale = []
     for name, page in PAGES.items():
+        if name in NEEDS_TORCH and importlib.util.find_spec("torch") is None:
+            continue  # the recording PC's environment
         text = NOTE + page()
         path = FOLDER / name
         if "--check" in argv:

@@ -38,14 +38,14 @@ REFERENCE_HEADS: tuple[int, ...] = (32, 16, 8)
 
 #: What the reference does and `Emert` does not, by the switch that brings it back.
 QUIRKS: dict[str, str] = {
-    "gaze_points": "the branch called fixation sees the gaze point again, and no fixations",
-    "no_mask_channels": "a missing eye value is not told from an average one",
-    "unmasked": "attention, means and the discriminator take missing steps for real ones",
-    "digit_order": "face frames in the order of the last digit of their number, which is not time",
-    "random_rows": "chance chooses the rows of eyes and gaze, at test time too: answers change from run to run",
-    "bgr": "the face backbone is fed blue, green, red in [0, 1], without the normalisation that its weights expect",
-    "reference_heads": "heads of 32, 16 and 8 hidden units",
-    "unused_layers": "two layers that nothing passes through: ImageNet's classifier and one for a concatenation",
+    "gaze_points": "The branch called fixation sees the gaze point again, and no fixations.",
+    "no_mask_channels": "A missing eye value is not told from an average one.",
+    "unmasked": "Attention, means and the discriminator take missing steps for real ones.",
+    "digit_order": "Face frames in the order of the last digit of their number, which is not time.",
+    "random_rows": "Chance chooses the rows of eyes and gaze, at test time too: answers change from run to run.",
+    "bgr": "The face backbone is fed blue, green, red in [0, 1], without the normalisation that its weights expect.",
+    "reference_heads": "Heads of 32, 16 and 8 hidden units.",
+    "unused_layers": "Two layers that nothing passes through: ImageNet's classifier and one for a concatenation.",
 }
 
 
@@ -62,16 +62,26 @@ class Emert(nn.Module):
         Columns of the two sequences (39 and 2 in the reference).
     face_frames, eye_chunks, fixations : int
         Tokens of each modality (8, 32 and 32 in the reference).
-    hidden, layers : int
-        Width and depth of the LSTMs.
+    hidden : int
+        Features of a token before the subspaces; width of the LSTMs.
+    layers : int
+        Depth of the LSTMs.
     projection : int
         Width of the subspaces.
-    depth, heads, head_features, mlp : int
-        See `CrossTransformer`.
+    depth : int
+        Layers of the cross transformer.
+    heads : int
+        Its attention heads.
+    head_features : int
+        Width of a head.
+    mlp : int
+        Hidden units of its perceptrons.
     head_widths : tuple of int
         See `PredictionHead`.
-    dropout, embedding_dropout : float
-        Dropout of encoders and transformer, and of its position embeddings.
+    dropout : float
+        Of encoders and transformer.
+    embedding_dropout : float
+        Of the transformer's position embeddings.
     gaze_points, no_mask_channels, unmasked, digit_order, random_rows, bgr, reference_heads, unused_layers : bool
         The reference's quirks, see `QUIRKS`. `bgr` is read by whoever builds the face backbone.
 
@@ -83,7 +93,7 @@ class Emert(nn.Module):
 
     name = "emert"
     inputs = FIXATION_INPUTS
-    summary_line = "the reference's network: modality-adversarial subspaces and a cross transformer, without its quirks"
+    summary_line = "The reference's network without its quirks: modality-adversarial subspaces and a cross transformer."
     defaults: ClassVar[dict[str, Any]] = {"dropout": 0.5}
     modalities = MODALITIES
 
@@ -227,7 +237,7 @@ class EmertReference(Emert):
 
     name = "emert-reference"
     inputs = GAZE_POINT_INPUTS
-    summary_line = "the reference's network with its quirks, for comparison: the same 12.77 million parameters"
+    summary_line = "The reference's network with all its quirks, to compare with: the same 12.77 million parameters."
     defaults: ClassVar[dict[str, Any]] = {
         "dropout": 0.5,
         "epochs": 200,

@@ -36,7 +36,7 @@ class EyeOnly(nn.Module):
 
     name = "eye-only"
     inputs = ("eye", "eye_mask", "fixations", "fixation_mask")
-    summary_line = "temporal convolutions over eye chunks, and fixations; no face"
+    summary_line = "Temporal convolutions over eye chunks, and fixations; no face."
     defaults: ClassVar[dict[str, Any]] = {"dropout": 0.3}
     modalities = ("eye", "fixation")
 

@@ -45,7 +45,7 @@ class EyeFace(nn.Module):
     width : int
         Features of a token.
     encoder : str
-        Of the eye chunks: 'tcn', 'transformer' or 'statistics'.
+        Of the eye chunks: 'tcn', 'transformer', or 'statistics' (a perceptron on statistics over time).
     layers : int
         Of that encoder.
     face_layers, fixation_layers : int
@@ -53,7 +53,8 @@ class EyeFace(nn.Module):
     fusion_layers : int
         Self attention over the modality tokens; 0 for none.
     pooling : str
-        'cls', 'attention' or 'mean'; see `POOLINGS`.
+        How the modality tokens become one: 'cls' (a further token that asks them), 'attention' (a learned weighing)
+        or 'mean'.
     dropout : float
         Everywhere.
     modality_dropout : float
@@ -82,12 +83,13 @@ class EyeFace(nn.Module):
         "summary",
         "summary_mask",
     )
-    summary_line = "small trunk over one token a modality, with learned tokens for missing ones; all targets at once"
+    summary_line = (
+        "A small trunk over one token a modality, with learned tokens for missing ones, for all targets at once."
+    )
     defaults: ClassVar[dict[str, Any]] = {
         "auxiliary_targets": ("all",),
         "dropout": 0.3,
         "modality_dropout": 0.2,
-        "weight_decay": 1e-2,
     }
     modalities = MODALITIES
 

@@ -31,7 +31,7 @@ class FaceOnly(nn.Module):
 
     name = "face-only"
     inputs = ("face_features", "face_mask")
-    summary_line = "mean over the face frames; no eyes"
+    summary_line = "The mean over the face frames; no eyes."
     defaults: ClassVar[dict[str, Any]] = {"dropout": 0.3}
     modalities = ("face",)
 

@@ -37,7 +37,7 @@ class LateFusion(nn.Module):
 
     name = "late-fusion-network"
     inputs = ("face_features", "face_mask", "eye", "eye_mask", "fixations", "fixation_mask")
-    summary_line = "one small network a modality; the mean of their answers"
+    summary_line = "A small network for each modality, and the mean of their answers."
     defaults: ClassVar[dict[str, Any]] = {"dropout": 0.3}
     modalities = ("face", "eye", "fixation")
 

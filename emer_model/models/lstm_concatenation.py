@@ -23,8 +23,10 @@ class LstmConcatenation(nn.Module):
         Outputs of each target: the number of classes, or 1.
     face_width, eye_features, fixation_features : int
         Values a step of each modality.
-    hidden, layers : int
-        Width and depth of the LSTMs.
+    hidden : int
+        Width of the LSTMs.
+    layers : int
+        Depth of the LSTMs.
     head_widths : tuple of int
         Hidden units of the heads.
     dropout : float
@@ -33,7 +35,7 @@ class LstmConcatenation(nn.Module):
 
     name = "lstm-concatenation"
     inputs = ("face_features", "face_mask", "eye", "eye_mask", "fixations", "fixation_mask")
-    summary_line = "an LSTM for each modality, concatenated"
+    summary_line = "An LSTM for each modality, their means side by side."
     defaults: ClassVar[dict[str, Any]] = {"dropout": 0.3}
     modalities = ("face", "eye", "fixation")
 

@@ -54,7 +54,7 @@ class Mult(nn.Module):
 
     name = "mult"
     inputs = ("face_features", "face_mask", "eye", "eye_mask", "fixations", "fixation_mask")
-    summary_line = "cross-modal attention between every two modalities, after Tsai et al. 2019 (MulT)"
+    summary_line = "Cross-modal attention between every two modalities, after MulT (Tsai et al. 2019)."
     defaults: ClassVar[dict[str, Any]] = {"dropout": 0.3}
     modalities = _MODALITIES
 

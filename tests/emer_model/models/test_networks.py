@@ -25,7 +25,7 @@ MASKED = {
 def test_names_are_unique_and_described() -> None:
     assert len({kind.name for kind in NETWORKS}) == len(NETWORKS)
     for kind in NETWORKS:
-        assert kind.summary_line and not kind.summary_line.endswith(".")
+        assert kind.summary_line[0].isupper() and kind.summary_line.endswith(".")
         assert set(kind.inputs) <= set(INPUTS)
 
 
@@ -162,3 +162,15 @@ def test_lstms_keep_the_order_of_time(make_network, make_batch, ask, same) -> No
     network, batch = make_network(LstmConcatenation), make_batch()
     turned = {**batch, "eye": batch["eye"].flip(1)}
     assert not same(ask(network, batch), ask(network, turned))
+
+
+@each_network
+def test_mixed_precision_gives_answers_near_those_of_full_precision(kind, make_network, make_batch, ask) -> None:
+    switches = {"random_rows": False} if kind is EmertReference else {}
+    network, batch = make_network(kind, **switches), make_batch()
+    batch["eye_mask"][0] = False
+    exact = ask(network, batch).targets
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = ask(network, batch).targets
+    for name, values in exact.items():
+        assert torch.allclose(values, mixed[name].float(), atol=0.1), name
