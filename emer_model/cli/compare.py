@@ -30,7 +30,8 @@ _TITLES = {
 
 _MEANING = (
     "Brackets: {level:.0%} interval over participants, of each figure by itself. p: randomisation test over participants, "
-    "corrected for {n} runs by Holm, for each figure and part by itself; '*': the interval of the difference leaves out 0."
+    "of each figure and part by itself{corrected}. *: the interval of a difference leaves out 0 and is of {fewest} participants "
+    "or more."
 )
 
 
@@ -48,7 +49,7 @@ def compare(
     the first one. Figures are those of the test folds; nothing is trained or predicted.
     """
     from emer_model.evaluation import compared_runs
-    from emer_model.evaluation.comparison import compare_runs
+    from emer_model.evaluation.comparison import FEWEST_FAVOURED, compare_runs
 
     for path in runs:
         require_folder(path, "RUN")
@@ -75,7 +76,9 @@ def compare(
     if simulated:
         talk("Simulated clips: the figures are facts about the simulation.")
     typer.echo("\n\n".join(_target_text(found, declared.name) for declared in targets))
-    typer.echo("\n" + _MEANING.format(level=found.level, n=len(found.names) - 1))
+    n = len(found.names) - 1
+    corrected = f"; corrected for {n} comparisons by Holm" if n > 1 else ""
+    typer.echo("\n" + _MEANING.format(level=found.level, corrected=corrected, fewest=FEWEST_FAVOURED))
 
 
 def _as_json(found: Comparison) -> dict[str, Any]:

@@ -8,8 +8,9 @@ participants, and all resamples are one matrix product.
 
 References
 ----------
-Efron and Tibshirani (1993), "An Introduction to the Bootstrap": percentile intervals
-(chapter 13), drawing the units that are independent (chapter 8).
+Efron and Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13: percentile intervals.
+Field and Welsh (2007), "Bootstrapping clustered data", Journal of the Royal Statistical
+Society B 69: drawing whole clusters.
 """
 
 from __future__ import annotations

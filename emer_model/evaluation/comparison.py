@@ -10,7 +10,7 @@ clips only one run gets right is counted.
 
 References
 ----------
-Efron and Tibshirani (1993), "An Introduction to the Bootstrap", chapters 8 and 13.
+Efron and Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13.
 McNemar (1947), "Note on the sampling error of the difference between correlated
 proportions or percentages", Psychometrika 12: the counts.
 """
@@ -30,6 +30,10 @@ from emer_model.evaluation.alignment import PARTS, Aligned, Contender, align
 from emer_model.evaluation.bootstrap import LEVEL, RESAMPLES, Draws, SubjectSums, interval, intervals
 from emer_model.evaluation.metrics import MAIN_METRIC
 from emer_model.evaluation.randomisation import EXCHANGES, holm, mean_figures, randomisation
+
+#: Participants below which no run is said to be favoured: with five, not even all differences
+#: of one sign bring the randomisation test below 0.05 (2 / 2**5), and percentiles are too narrow.
+FEWEST_FAVOURED = 6
 
 #: Figures of which less is better.
 LESS_IS_BETTER = ("mae", "mse", "rmse")
@@ -64,8 +68,9 @@ class Comparison:
     differences : DataFrame
         Columns `DIFFERENCE_COLUMNS`. ``difference`` is the run less the other; ``fold`` is
         <NA> over all folds together; ``favours`` is the name of the run that the interval
-        speaks for, or empty where it holds 0; ``p_holm`` is corrected over the runs
-        for one target, part and figure, and over nothing else. Folds by themselves have no p.
+        speaks for, or empty where it holds 0 or rests on fewer than `FEWEST_FAVOURED`
+        participants; ``p_holm`` is corrected over the runs for one target, part and figure,
+        and over nothing else. Folds by themselves have no p.
     right : DataFrame
         Columns `RIGHT_COLUMNS`; classes and single runs only.
     """
@@ -248,10 +253,11 @@ def _right_row(aligned: Aligned, i: int, reference: int, part: str) -> Iterator[
 
 
 def _favours(table: pd.DataFrame) -> list[str]:
-    """Name the run that each interval speaks for; empty where it holds 0 or is undefined."""
+    """Name the run that each interval speaks for; empty where it holds 0, is undefined or of a few people."""
     said = []
     for row in table.to_dict("records"):
         sign = 1 if row["low"] > 0 else -1 if row["high"] < 0 else 0
+        sign = sign if row["n_participants"] >= FEWEST_FAVOURED else 0
         sign = -sign if row["metric"] in LESS_IS_BETTER else sign
         said.append({1: row["run"], -1: row["against"], 0: ""}[sign])
     return said
