@@ -13,30 +13,33 @@ from safetensors.torch import save, save_file
 
 from data_schema.errors import TrainingError
 from emer_model.data import FeatureNormalisation, target
-from emer_model.models import build_model
+from emer_model.registry import build_model
 from emer_model.training import CheckpointInfo, load_checkpoint, read_info, save_checkpoint
 
 INFO = CheckpointInfo(
     model="emert",
-    architecture={"targets": {"er_emotion": 7}, "eye_features": 2, "face_backbone": "compact"},
+    architecture={"targets": {"er_emotion": 7}, "face_width": 3, "eye_features": 2},
     protocol="er-7",
     targets=(target("er_emotion"),),
-    eye_features=("pupil_mm", "blink"),
-    fixation_features=("x", "y", "onset_s", "duration_s"),
-    face_size_px=28,
+    inputs=("face_features", "face_mask", "eye", "eye_mask", "fixations", "fixation_mask"),
+    features={"eye": ("pupil_mm", "blink"), "fixations": ("x", "y", "onset_s", "duration_s")},
+    face={"backbone": "descriptor", "training": "frozen", "size_px": None, "width": 3, "sha256": "00"},
     subject_normalisation=True,
     fold=1,
     epoch=3,
     score=0.5,
 )
-NORMALISATION = FeatureNormalisation(np.array([3.5, 0.1], np.float32), np.array([0.4, 0.2], np.float32))
+NORMALISATION = {
+    name: FeatureNormalisation(np.full(n, 3.5, np.float32), np.full(n, 0.4, np.float32))
+    for name, n in (("face_features", 3), ("eye", 2), ("fixations", 4))
+}
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    model = build_model(INFO.model, INFO.architecture).to(memory_format=torch.channels_last)
-    save_checkpoint(tmp_path / "best.safetensors", INFO, model, NORMALISATION, NORMALISATION)
+    model = build_model(INFO.model, INFO.architecture)
+    save_checkpoint(tmp_path / "best.safetensors", INFO, model.state_dict(), NORMALISATION)
     return tmp_path / "best.safetensors"
 
 
@@ -57,7 +60,8 @@ def test_what_was_saved_comes_back(saved: Path) -> None:
     loaded = load_checkpoint(saved)
     assert dataclasses.replace(loaded.info, targets=()) == dataclasses.replace(INFO, targets=())
     assert loaded.info.targets[0].classes == INFO.targets[0].classes
-    assert np.array_equal(loaded.eye_normalisation.mean, NORMALISATION.mean)
+    assert loaded.normalisation.keys() == NORMALISATION.keys()
+    assert np.array_equal(loaded.normalisation["eye"].mean, NORMALISATION["eye"].mean)
     torch.manual_seed(0)
     model = build_model(INFO.model, INFO.architecture)
     for name, value in model.state_dict().items():
@@ -119,19 +123,19 @@ def test_other_files_are_named_as_such(saved: Path, tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(TrainingError, match="no checkpoint of this toolkit"):
         read_info(tmp_path / "other.safetensors")
-    with pytest.raises(TrainingError, match=r"schema 2\.0, this toolkit reads 1\.0"):
-        read_info(rewrite(saved, header=lambda h: h.update(schema_version="2.0")))
+    with pytest.raises(TrainingError, match=r"schema 3\.0, this toolkit reads 2\.0"):
+        read_info(rewrite(saved, header=lambda h: h.update(schema_version="3.0")))
 
 
 def test_checkpoint_of_another_model(saved: Path) -> None:
     with pytest.raises(TrainingError, match="a model that this toolkit does not have"):
-        load_checkpoint(rewrite(saved, header=lambda h: h.update(model="emert-plus")))
+        load_checkpoint(rewrite(saved, header=lambda h: h.update(model="emert-squared")))
     with pytest.raises(TrainingError, match="not those of model 'face-only'"):
         load_checkpoint(
             rewrite(
                 saved,
                 header=lambda h: h.update(
-                    model="face-only", architecture={"targets": {"er_emotion": 7}, "face_backbone": "compact"}
+                    model="face-only", architecture={"targets": {"er_emotion": 7}, "face_width": 3}
                 ),
             )
         )
@@ -140,5 +144,5 @@ def test_checkpoint_of_another_model(saved: Path) -> None:
 
 
 def test_checkpoint_without_its_normalisation(saved: Path) -> None:
-    with pytest.raises(TrainingError, match="normalisation of the eye features is missing"):
+    with pytest.raises(TrainingError, match="normalisation of eye is missing"):
         load_checkpoint(rewrite(saved, tensors=lambda t: t.pop("normalisation.eye.mean")))

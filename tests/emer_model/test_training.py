@@ -40,8 +40,9 @@ def test_run_folder_is_complete(tiny_run: Path, tiny_export: Path) -> None:
     assert sorted(predictions["clip_id"]) == sorted(pd.read_parquet(tiny_export / "clips.parquet")["clip_id"])
     folds = json.loads(run.folds_path.read_text(encoding="utf-8"))
     for row in predictions.itertuples():
-        assert row.participant in folds[str(row.fold)]["test"]
-        assert row.participant not in folds[str(row.fold)]["train"] + folds[str(row.fold)]["validation"]
+        assert row.clip_id in folds[str(row.fold)]["test"]
+        seen = folds[str(row.fold)]["train"] + folds[str(row.fold)]["validation"]
+        assert not [clip for clip in seen if f"sub-{row.participant}_" in clip]
     probabilities = predictions.filter(regex="^p_").to_numpy()
     assert np.allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
     names = np.array(PROTOCOLS["er-7"].classes)
@@ -50,7 +51,7 @@ def test_run_folder_is_complete(tiny_run: Path, tiny_export: Path) -> None:
     assert len(curves) == 6 and {"fold", "epoch", "train_total", "train_shared", "val_loss", "val_score"} <= set(curves)
     info = read_info(run.fold(0) / "best.safetensors")
     assert (info.model, info.protocol, info.fold) == ("emert", "er-7", 0)
-    assert info.eye_features == tuple(f"eye_{i}" for i in range(6))
+    assert info.features["eye"] == tuple(f"eye_{i}" for i in range(6))
 
 
 def test_metrics_are_those_of_sklearn_on_all_test_clips_at_once(tiny_run: Path) -> None:
@@ -69,8 +70,9 @@ def test_metrics_are_those_of_sklearn_on_all_test_clips_at_once(tiny_run: Path) 
 def test_validation_score_is_over_the_whole_fold(tiny_export: Path, tiny_run: Path) -> None:
     settings = RunFolder(tiny_run).run_config()
     with TrainingExport.open(tiny_export) as export:
-        data = FoldData(ClipStore(export), export.targets, export.splits("subject")[0], run_targets(settings))
-    best = load_checkpoint(tiny_run / "folds/fold-0/best.safetensors")
+        best = load_checkpoint(tiny_run / "folds/fold-0/best.safetensors")
+        split = export.splits("subject")[0]
+        data = FoldData(ClipStore(export), export.targets, split, run_targets(settings), best.info.inputs)
     validation = data.dataset("validation")
     answers = predict(best.model, validation, 5, torch.device("cpu"))["er_emotion"]
     uar = balanced_accuracy_score(validation.labels("er_emotion"), answers.argmax(axis=1))
@@ -222,9 +224,11 @@ def test_nothing_is_written_outside_the_run_folder(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["here", "run"] and not list((tmp_path / "here").iterdir())
     assert {p: p.stat().st_mtime_ns for p in tiny_export.rglob("*")} == exported
     written = {p.relative_to(tmp_path / "run").as_posix() for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    fold = {"best.safetensors", "last.safetensors", "predictions.parquet", "curves.csv", "fold.json"}
-    tables = {"config.json", "folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json"}
-    assert written - {"run.lock"} == tables | {f"folds/fold-0/{name}" for name in fold}
+    fold = {"best.safetensors", "last.safetensors", "predictions.parquet", "validation.parquet", "curves.csv", "fold.json"}
+    tables = {"config.json", "folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json", "model_card.md"}
+    board = {name for name in written if name.startswith("tensorboard/fold-0/events.out.tfevents.")}
+    assert len(board) == 1
+    assert written - {"run.lock"} - board == tables | {f"folds/fold-0/{name}" for name in fold}
 
 
 # ---------------------------------------------------------------- two at once
