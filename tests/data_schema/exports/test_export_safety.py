@@ -15,6 +15,7 @@ import pytest
 from data_schema.clips.index import build_clip_index
 from data_schema.errors import ExportError
 from data_schema.exports import folds, shards, training
+from data_schema.exports.manifest import FACE_FEATURES_FOLDER
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.training import export_training
 
@@ -299,6 +300,9 @@ def test_own_files_in_an_export_are_never_deleted(copied, monkeypatch):
     (out / "notes").mkdir()
     (out / "notes" / "mine.txt").write_text("figures for chapter 3")
     (out / ".DS_Store").write_text("left by a file manager")
+    (out / FACE_FEATURES_FOLDER).mkdir()
+    for name in (f"resnet18-{'3c' * 16}.npy", f"resnet18-{'3c' * 16}.json", ".resnet18.npy.0a1b2c3d.partial"):
+        (out / FACE_FEATURES_FOLDER / name).write_bytes(b"what training keeps of the faces of this export")
     before = files_of(out)
     with pytest.raises(ExportError, match=r"no export wrote.*: notes/mine\.txt\. Move them elsewhere"):
         export_training(study, out, force=True)
@@ -316,7 +320,12 @@ def test_own_files_in_an_export_are_never_deleted(copied, monkeypatch):
     assert (out / "late.txt").read_text() == "written while the export ran"
     (out / "late.txt").unlink()
     monkeypatch.undo()
+    (out / FACE_FEATURES_FOLDER / "mine.npy").write_bytes(b"")
+    with pytest.raises(ExportError, match=r"no export wrote.*: face_features/mine\.npy\. Move them elsewhere"):
+        export_training(study, out, force=True)
+    (out / FACE_FEATURES_FOLDER / "mine.npy").unlink()
     export_training(study, out, force=True)
+    assert not (out / FACE_FEATURES_FOLDER).exists()
 
 
 def test_lost_folds_are_not_drawn_anew_beside_exports_that_have_them(copied, tmp_path):

@@ -22,7 +22,7 @@ from data_schema.clips.index import build_clip_index, load_clip_index
 from data_schema.derived import open_derived
 from data_schema.errors import EmerError, StudyError, UsageError
 from data_schema.exports.folds import load_folds
-from data_schema.exports.manifest import read_manifest, verify_files
+from data_schema.exports.manifest import FACE_FEATURES_FOLDER, foreign_files, read_manifest, verify_files
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.training import export_training
 from data_schema.files import write_json
@@ -60,6 +60,11 @@ def whole(tmp_path_factory) -> Path:
     # Two in the fold that loses one: a fold without anybody cannot test.
     write_json(study.folds_path, {"seed": 7, "n_folds": 3, "assignment": {"P001": 0, GONE: 1, "P003": 1, "P004": 2}})
     export_training(study, study.exports_dir / "training")
+    # What a training computed from all faces, in one array that names nobody.
+    features = study.exports_dir / "training" / FACE_FEATURES_FOLDER
+    features.mkdir()
+    for ending in ("npy", "json"):
+        (features / f"descriptor-{'0f' * 16}.{ending}").write_bytes(b"{}")
     publication = open_publication(study)
     with publishing(study.exports_dir / "bids", "bids", publication) as folder:
         publication.clips.to_csv(folder / "clips.csv", index=False)
@@ -233,6 +238,8 @@ def test_what_is_left_still_works(study, tmp_path):
     assert set(load_clip_index(study)["participant"]) == {"P001", "P003", "P004"}
     folder = study.exports_dir / "training"
     verify_files(folder, read_manifest(folder))
+    assert not (folder / FACE_FEATURES_FOLDER).exists()
+    assert not foreign_files(folder)
     assert read_manifest(folder)["counts"]["participants"] == 3
     assert read_manifest(folder)["counts"]["clips"] == 3
     assert "3 clips" in (folder / "data_card.md").read_text(encoding="utf-8")
