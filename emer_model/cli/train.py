@@ -15,12 +15,15 @@ from emer_model.cli.talk import require_folder, short_target, talk
 
 def train(
     export: Path = typer.Argument(..., metavar="EXPORT", help="Training export: a folder of `emer export training`."),
-    protocol: str = typer.Option(
-        "er-7", help="er-3, er-7, fer-3, fer-7, er-va, fer-va, fer-intensity; several with commas between; or all."
+    protocol: str | None = typer.Option(
+        None,
+        show_default="er-7",
+        help="er-3, er-7, fer-3, fer-7, er-va, fer-va, fer-intensity; several with commas between; or all.",
     ),
     model: str | None = typer.Option(None, help="Name of a model; `emer models` lists them with what each is."),
-    scheme: str = typer.Option(
-        "subject",
+    scheme: str | None = typer.Option(
+        None,
+        show_default="subject",
         help="Who is tested: subject (folds of participants), loso, cross-stimulus or cross-stimulus+subject.",
     ),
     folds: str = typer.Option("all", help="Folds to train: all, or numbers such as 0,1."),
@@ -54,8 +57,8 @@ def train(
     auxiliary: str | None = typer.Option(
         None, help="Further targets to learn from, such as fer_emotion,er_valence; all; or none."
     ),
-    allow_missing_classes: bool = typer.Option(
-        False, "--allow-missing-classes", help="Train although a class does not occur in a training fold."
+    allow_missing_classes: bool | None = typer.Option(
+        None, "--allow-missing-classes", help="Train although a class does not occur in a training fold."
     ),
     set_: list[str] = typer.Option(
         [],
@@ -63,26 +66,37 @@ def train(
         metavar="NAME=VALUE",
         help="A further setting, such as ema_decay=0.99, or an argument of the model.",
     ),
-    seed: int = typer.Option(0, help="Seed; fold k uses seed + k."),
+    seed: int | None = typer.Option(None, show_default="0", help="Seed; fold k uses seed + k."),
+    like: Path | None = typer.Option(
+        None, metavar="RUN", help="Repeat a run, perhaps of another machine: its settings, but for what is said here."
+    ),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
     precision: str | None = typer.Option(None, help="32 or bf16."),
     threads: int | None = typer.Option(None, min=1, help="Threads on the CPU; half of the processors by default."),
+    workers: int = typer.Option(1, min=0, help="Folds trained at once, in processes of their own; 0 for one a core."),
+    scheduler: str = typer.Option("", metavar="ADDRESS", help="Train folds on the workers of a Dask scheduler."),
+    tensorboard: bool = typer.Option(True, help="Write the curves for TensorBoard, too."),
     force: bool = typer.Option(False, "--force", help="Replace the run that is there; files of yours stay."),
 ) -> None:
     """Train a model for one or more protocols on subject-independent folds.
 
     Writes the run folder and prints the metrics over the whole test folds as JSON.
-    Called again with the same settings, it goes on with the folds that are not finished.
+    Called again with the same settings, it goes on with the folds that are not finished, and in a
+    fold after its last stored epoch. On several GPUs or machines: `torchrun ... -m emer_model train ...`.
     """
+    from contextlib import nullcontext
+
     from data_schema.cli.talk import progress_bar
     from emer_model.registry import DEFAULT_MODEL
+    from emer_model.training import RunFolder, ranks
     from emer_model.training.config import RunConfig, parse_protocols
+    from emer_model.training.like import settings_like
     from emer_model.training.runner import train as train_run
 
     require_folder(export, "EXPORT")
-    name = model or DEFAULT_MODEL
-    protocols = parse_protocols(protocol)
     given = {
+        "protocol": ",".join(parse_protocols(protocol)) if protocol else None,
+        "model": model,
         "epochs": epochs,
         "patience": patience,
         "batch_size": batch_size,
@@ -100,19 +114,33 @@ def train(
         "scheme": scheme,
         **read_settings(set_),
     }
-    config = RunConfig.of(",".join(protocols), name, **given)
-    out = out or default_run(export, protocols, config)
-    with progress_bar(f"train {name} {protocol}") as progress:
+    if like is None:
+        config = RunConfig.of(given.pop("protocol") or "er-7", given.pop("model") or DEFAULT_MODEL, **given)
+    else:
+        require_folder(like, "--like")
+        if out is None:
+            raise UsageError("--like: say with --out where the repeated run goes.")
+        config, used = settings_like(RunFolder(like), export, given, talk if ranks.is_first() else _say_nothing)
+        threads = threads or used
+    out = out or default_run(export, config.protocols, config)
+    bar = progress_bar(f"train {config.model} {config.protocol}") if ranks.is_first() else nullcontext()
+    with bar as progress:
         metrics = train_run(
-            export, out, config, folds=folds, device=device, threads=threads, overwrite=force, progress=progress,
-            tell=talk,
+            export, out, config, folds=folds, device=device, threads=threads, overwrite=force, workers=workers,
+            scheduler=scheduler, tensorboard_logs=tensorboard, progress=progress, tell=talk,
         )  # fmt: skip
+    if not ranks.is_first():
+        return
     typer.echo(json.dumps(_short(metrics), indent=1))
     talk(f"Run folder: {out}")
     if len(metrics["finished_folds"]) < metrics["n_folds"]:
         talk(f"{len(metrics['finished_folds'])} of {metrics['n_folds']} folds finished.")
     page = suggested_page(out)
     talk("Next: " + shlex.join(["emer", "report", str(out), "--export", str(export), "--out", page]))
+
+
+def _say_nothing(_: str) -> None:
+    """Leave talking to the first process."""
 
 
 def default_run(export: Path, protocols: tuple[str, ...], config: Any) -> Path:
