@@ -88,7 +88,7 @@ class FoldPlan:
         Raises
         ------
         UsageError
-            If the network takes no such argument.
+            If the network takes no such argument, or a frozen backbone would have to be fed otherwise.
         """
         config, store = self.config, self.store
         arguments = {
@@ -111,6 +111,11 @@ class FoldPlan:
             raise UsageError(f"--set {unknown[0]}: model '{config.model}' has no such argument. See docs/models.md.")
         architecture = taken | config.model_arguments
         network = build_model(config.model, architecture)
+        if config.face_training == "frozen" and getattr(network, "bgr", False):
+            raise UsageError(
+                f"--set bgr: model '{config.model}' would have its face backbone fed blue, green, red, but a frozen one keeps "
+                "its own preprocessing. Add --set bgr=false, or choose --face-training full or half."
+            )
         if config.face_training != "frozen" and self.face:
             network = with_backbone(network, self.face, config.face_weights)
         return network, architecture
