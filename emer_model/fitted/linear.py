@@ -49,7 +49,7 @@ class LinearLearner(Learner):
             spread[spread < 1e-6] = 1.0
         exact = exact / spread
         fit = self._logistic if target.classes else self._ridge
-        return [_linear(weights / spread, bias, target) for weights, bias in fit(exact, labels, target, settings)]
+        return [linear_part(weights / spread, bias, target) for weights, bias in fit(exact, labels, target, settings)]
 
     def _logistic(
         self, exact: np.ndarray, labels: np.ndarray, target: Target, settings: Sequence[float]
@@ -101,7 +101,8 @@ def clip_weights(labels: np.ndarray, balance: float) -> np.ndarray | None:
     return weight / weight.mean()
 
 
-def _linear(weights: np.ndarray, bias: np.ndarray, target: Target) -> Linear:
+def linear_part(weights: np.ndarray, bias: np.ndarray, target: Target) -> Linear:
+    """Keep weights (K, columns) and bias (K,) as a part."""
     part = Linear(weights.shape[1], len(bias), classes=bool(target.classes))
     part.weights.copy_(torch.from_numpy(weights))
     part.bias.copy_(torch.from_numpy(bias))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from data_schema.errors import TrainingError
 from emer_model.data.targets import Target, target
+from emer_model.fitted.discriminant import DiscriminantLearner
 from emer_model.fitted.folds import inner_folds, member_seed
 from emer_model.fitted.learner import cross_fit
 from emer_model.fitted.linear import LinearLearner
@@ -27,6 +29,20 @@ def test_classes_are_answered_as_by_scikit_learn(classes, balanced):
         ours = torch.exp(part(torch.from_numpy(matrix))).numpy()
         np.testing.assert_allclose(ours[:, :classes], theirs, atol=2e-3)  # L-BFGS stops within its tolerance
         assert (ours[:, classes:] < 1e-20).all()
+
+
+@pytest.mark.parametrize("columns", [5, 120])
+@pytest.mark.parametrize("classes", [7, 2])
+def test_discriminants_are_those_of_scikit_learn(classes, columns):
+    """With fewer columns than clips, and with more."""
+    rng = np.random.default_rng(0)
+    matrix, labels = (rng.normal(size=(90, columns)) + 2).astype(np.float32), rng.integers(0, classes, 90)
+    parts = DiscriminantLearner().fit_path(matrix, labels, target("er_emotion"), (0.1, 0.6), seed=0)
+    for shrinkage, part in zip((0.1, 0.6), parts, strict=True):
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(matrix.astype(np.float64), labels)
+        ours = torch.exp(part(torch.from_numpy(matrix))).numpy()
+        np.testing.assert_allclose(ours[:, :classes], model.predict_proba(matrix), atol=1e-4)
+        assert (ours[:, classes:] < 1e-9).all()
 
 
 @pytest.mark.parametrize("standardise", [False, True])
