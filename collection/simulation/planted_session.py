@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from collection.devices.base import CapturedFrame, PlantedReaction
+from collection.devices.base import CapturedFrame, DeviceInfo, PlantedReaction
 from collection.devices.simulated import SimulatedEyeTracker
 from collection.devices.simulated_camera import SimulatedCamera
 from collection.protocol.self_report import self_report_items
@@ -125,7 +125,15 @@ def write_planted_session(task: PlantedSession) -> int:
     encoder = None
     if world.fps:
         size = (config.camera.width_px, config.camera.height_px)
-        encoder = VideoEncoder(*size, world.fps, keyframe_every=round(2 * world.fps))
+        camera = config.camera
+        encoder = VideoEncoder(
+            *size,
+            world.fps,
+            codec=camera.codec,
+            preset=camera.preset,
+            crf=camera.crf,
+            keyframe_every=round(2 * world.fps),
+        )
         devices.append(SimulatedCamera(clock, participant, *size, world.fps))
     for device in devices:
         device.connect()
@@ -155,7 +163,7 @@ def write_planted_session(task: PlantedSession) -> int:
 
 
 def _create(
-    path: Path, task: PlantedSession, clock: HostClock, described: list, encoder: VideoEncoder | None
+    path: Path, task: PlantedSession, clock: HostClock, described: list[DeviceInfo], encoder: VideoEncoder | None
 ) -> SessionWriter:
     video = None
     if encoder is not None:

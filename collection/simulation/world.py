@@ -41,7 +41,12 @@ class World:
 
     seed: int = _field(0, "Seed of everything that is drawn; also the study's.", 0, 2**53)
     participants: int = _field(121, "Simulated participants, one session each.", 1, 9_999)
-    clips: int = _field(1_303, "Clips of all participants together, dealt out evenly.", 1, 999_999)
+    clips: int = _field(
+        1_303,
+        "Clips of all participants together, dealt out evenly; the command gives each 10.8 where it is not said.",
+        1,
+        999_999,
+    )
     clip_s: float = _field(6.0, "Length of a clip, seconds.", 1.0, 600.0)
     gap_s: float = _field(1.5, "Rest between two clips, seconds; pupil and face come back in it.", 0.6, 60.0)
     masking_share: float = _field(0.386, "Share of clips in which the face shows something else than is felt.", 0, 1)

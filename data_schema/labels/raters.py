@@ -16,6 +16,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -200,7 +201,7 @@ class SimulatedRater:
         follows = bool(rng.random() < self.polarity_agreement)
         if may_leave_out and not opened:
             return None
-        common = {
+        common: dict[str, Any] = {
             "clip_id": clip_id,
             "clip_sha256": clip_sha256,
             "task": task,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from collection.simulation.courses import (
     PUPIL_SHAPES_MM,
     PlantedParticipant,
 )
-from collection.simulation.world import CLASS_ORDER, World, class_counts
+from collection.simulation.world import CLASS_ORDER, World, class_counts, option_of
 from data_schema.errors import UsageError
 from data_schema.study.sections import SimulationSection
 from data_schema.vocabularies import EMOTIONS
@@ -117,3 +119,11 @@ def test_a_world_comes_back_from_its_file_and_one_of_another_version_does_not() 
     assert World.from_json(world.as_json()) == world
     with pytest.raises(UsageError, match="of version 99"):
         World.from_json(world.as_json() | {"world_version": 99})
+
+
+def test_the_page_names_every_parameter_with_its_default_and_meaning() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "planted.md").read_text(encoding="utf-8")
+    for item in fields(World):
+        default = f"{item.default:g}" if isinstance(item.default, float) else f"{item.default:,}"
+        row = f"| `{option_of(item.name)}` | {default} | {item.metadata['meaning']} |"
+        assert row in page, f"docs/planted.md lacks the row: {row}"
