@@ -12,7 +12,9 @@ from emer_model.data.store import ClipStore
 from emer_model.data.summaries import face_summaries
 
 #: Inputs that are standardised by each participant's own unlabelled clips, where that is asked for.
-BY_SUBJECT = ("eye", "summary", "face_features", "face_summary")
+BY_SUBJECT = (
+    "eye", "summary", "extremes", "course", "rhythm", "fixation_places", "face_features", "face_summary",
+)  # fmt: skip
 
 
 def fit_normalisation(store: ClipStore, train: np.ndarray, inputs: Sequence[str]) -> dict[str, FeatureNormalisation]:
@@ -67,7 +69,7 @@ def normalise_clips(
         values = normalisation[name].apply(values, mask)
         if subject_normalisation and name in BY_SUBJECT:
             values = subtract_subject_baseline(values, mask, store.participants)
-        whole[name] = values[:, 0] if name in ("summary", "face_summary") else values
+        whole[name] = values[:, 0] if INPUTS[name].axes == ("feature",) else values
     return whole
 
 
@@ -79,6 +81,9 @@ def measured(store: ClipStore, name: str) -> tuple[np.ndarray, np.ndarray]:
         return store.fixations, np.broadcast_to(store.fixation_mask[:, :, None], store.fixations.shape)
     if name == "summary":
         return store.summary[:, None], store.summary_mask[:, None]
+    if name in store.details:
+        values, mask = store.details[name]
+        return values[:, None], mask[:, None]
     if store.face_features is None:
         raise ValueError(f"the store was made without face features, which {name} needs")
     if name == "face_features":

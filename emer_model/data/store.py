@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from data_schema.errors import TrainingError
+from emer_model.data.details import course, extremes, fixation_places, rhythm
 from emer_model.data.summaries import chunk_summaries, fixation_summaries
 
 _log = logging.getLogger(__name__)
@@ -50,8 +51,10 @@ class ClipStore:
     gaze_points : ndarray of float32, shape (n, C, 2); gaze_points_mask bool (n, C)
     summary : ndarray of float32, shape (n, S); summary_mask the same of bool
         The export's summaries, if it has them, then those of `emer_model.data.summaries`.
+    details : dict of str to (ndarray of float32, ndarray of bool), each of shape (n, features)
+        Tables of `emer_model.data.details` with their masks: 'extremes', 'course', 'rhythm', 'fixation_places'.
     names : dict of str to tuple of str
-        Features of ``eye``, ``fixations`` and ``summary``.
+        Features of ``eye``, ``fixations``, ``summary`` and ``details``.
 
     Raises
     ------
@@ -139,6 +142,11 @@ class ClipStore:
         self.summary = np.concatenate([values for values, _, _ in parts], axis=1)
         self.summary_mask = np.concatenate([mask for _, mask, _ in parts], axis=1)
         self.names["summary"] = tuple(name for _, _, names in parts for name in names)
+        eye = (self.eye, self.eye_mask, self.names["eye"])
+        tables = {"extremes": extremes(*eye), "course": course(*eye), "rhythm": rhythm(*eye)}
+        tables["fixation_places"] = fixation_places(self.fixations, self.fixation_mask)
+        self.details = {kind: (values, mask) for kind, (values, mask, _) in tables.items()}
+        self.names.update({kind: names for kind, (_, _, names) in tables.items()})
 
     def __len__(self) -> int:
         return len(self.clip_ids)
