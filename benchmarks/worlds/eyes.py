@@ -14,12 +14,27 @@ _AT = {name: i for i, name in enumerate(EYE_FEATURE_NAMES)}
 _PUPIL = [_AT[name] for name in ("pupil_change_mean", "pupil_light_free_change_mean", "pupil_trial_change_mean")]
 #: Typical level and size of features in their units; the rest is made from its unit in `_scales`. Ours.
 _LEVEL = {
-    "gaze_x_mean": (0.5, 0.1), "gaze_y_mean": (0.5, 0.08), "pupil_change_mean": (0.1, 0.3), "pupil_light_free_change_mean": (0.05, 0.25),
-    "pupil_trial_change_mean": (0.05, 0.2), "velocity_mean": (40.0, 12.0), "eye_distance_mean": (640.0, 25.0), "openness_mean": (9.0, 1.2),
-    "gaze_valid_share": (0.94, 0.05), "pupil_valid_share": (0.92, 0.05), "openness_valid_share": (0.93, 0.05), "gaze_entropy": (1.8, 0.5),
-    "fixation_rate": (2.6, 0.6), "fixation_duration_mean": (0.28, 0.07), "saccade_rate": (2.4, 0.6), "saccade_amplitude_mean": (4.5, 1.5),
-    "saccade_peak_velocity_mean": (220.0, 60.0), "fixation_share": (0.75, 0.1), "blink_rate": (0.3, 0.2), "centre_distance_mean": (7.0, 2.0),
-}  # fmt: skip
+    "gaze_x_mean": (0.5, 0.1),
+    "gaze_y_mean": (0.5, 0.08),
+    "pupil_change_mean": (0.1, 0.3),
+    "pupil_light_free_change_mean": (0.05, 0.25),
+    "pupil_trial_change_mean": (0.05, 0.2),
+    "velocity_mean": (40.0, 12.0),
+    "eye_distance_mean": (640.0, 25.0),
+    "openness_mean": (9.0, 1.2),
+    "gaze_valid_share": (0.94, 0.05),
+    "pupil_valid_share": (0.92, 0.05),
+    "openness_valid_share": (0.93, 0.05),
+    "gaze_entropy": (1.8, 0.5),
+    "fixation_rate": (2.6, 0.6),
+    "fixation_duration_mean": (0.28, 0.07),
+    "saccade_rate": (2.4, 0.6),
+    "saccade_amplitude_mean": (4.5, 1.5),
+    "saccade_peak_velocity_mean": (220.0, 60.0),
+    "fixation_share": (0.75, 0.1),
+    "blink_rate": (0.3, 0.2),
+    "centre_distance_mean": (7.0, 2.0),
+}
 
 
 def eye_chunks(clips: Clips, settings: WorldSettings, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.worlds.settings import WorldSettings
 from data_schema.vocabularies import EMOTIONS
 
-#: Clips of each emotion among 1,303: unbalanced as the first trial was, 377 to 75. The order is that of EMOTIONS.
+#: Clips of each emotion among 1,303, unbalanced 377 to 75; ours. The order is that of EMOTIONS.
 CLASS_CLIPS = np.array([377, 190, 130, 140, 121, 75, 270])
 #: What a masked face shows, before what is felt is taken out: mostly a smile or nothing. Ours.
 SHOWN_WHEN_MASKED = np.array([0.32, 0.09, 0.06, 0.1, 0.06, 0.05, 0.32])

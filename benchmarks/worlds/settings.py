@@ -83,7 +83,7 @@ class WorldSettings:
 
 _AVERAGES = WorldSettings("a person's own averages, and the pupil's course", averages=0.33, course=0.45)
 
-#: The worlds by name. "averages" is made after the first trial that the project knows of: 121 people, 1,303 clips, 377 to 75 a class.
+#: The worlds by name. "averages" has the size of the EMER dataset (121 people, 1,303 clips), with 377 to 75 clips a class.
 WORLDS: dict[str, WorldSettings] = {
     "averages": _AVERAGES,
     "order": WorldSettings("the order of events in the clip alone", shape=0.25, rhythm=0.4, lag=0.45),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from dataclasses import dataclass
 
@@ -26,8 +27,9 @@ class World:
     settings : WorldSettings
     participants : ndarray of str, shape (n,)
     arrays : dict of ndarray
-        ``face_features`` (n, 8, D) float32 and ``face_mask`` (n, 8); ``eye``, ``eye_mask`` (n, 32, 39); ``fixations`` (n, 32, 4), ``fixation_mask``
-        (n, 32); ``gaze_points`` (n, 32, 2), ``gaze_points_mask`` (n, 32); ``summary``, ``summary_mask`` (n, 79). In units, 0 where masked.
+        ``face_features`` (n, 8, D), ``face_mask`` (n, 8); ``eye``, ``eye_mask`` (n, 32, 39); ``fixations`` (n, 32, 4),
+        ``fixation_mask`` (n, 32); ``gaze_points`` (n, 32, 2), ``gaze_points_mask`` (n, 32); ``summary``,
+        ``summary_mask`` (n, 79). float32 in units, 0 where masked; masks of bool.
     labels : dict of ndarray, shape (n,)
         Columns of ``targets.parquet``, ``er_emotion`` to ``fer_intensity``.
     felt, shown : ndarray of int, shape (n,)
@@ -75,17 +77,22 @@ def make_world(name: str, seed: int = 0, settings: WorldSettings | None = None) 
     fixation_mask = fixation_mask & ~nothing[:, None]
     fixations = np.where(fixation_mask[:, :, None], fixations, np.float32(0))
     faces, face_mask = face_features(clips, settings, rng)
-    with np.errstate(all="ignore"):
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # clips without eyes have no medians
-            summary, summary_mask = clip_summary(eye, eye_mask, fixations, fixation_mask, clips.duration_s)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # clips without eyes have no medians
+        summary, summary_mask = clip_summary(eye, eye_mask, fixations, fixation_mask, clips.duration_s)
     gaze, gaze_mask = eye[:, :, [0, 3]], eye_mask[:, :, 0]
     arrays = {
-        "face_features": faces, "face_mask": face_mask, "eye": eye, "eye_mask": eye_mask, "fixations": fixations,
-        "fixation_mask": fixation_mask, "gaze_points": gaze, "gaze_points_mask": gaze_mask, "summary": summary, "summary_mask": summary_mask,
-    }  # fmt: skip
+        "face_features": faces,
+        "face_mask": face_mask,
+        "eye": eye,
+        "eye_mask": eye_mask,
+        "fixations": fixations,
+        "fixation_mask": fixation_mask,
+        "gaze_points": gaze,
+        "gaze_points_mask": gaze_mask,
+        "summary": summary,
+        "summary_mask": summary_mask,
+    }
     participants = np.array([f"P{i + 1:03d}" for i in range(settings.people)])[clips.person]
     labels = label_columns(clips, settings, rng)
     return World(name, seed, settings, participants, arrays, labels, clips.felt, clips.shown, clips.duration_s)
