@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from data_schema.vocabularies import EMOTIONS, POLARITIES
-from emer_model.report.gather import ReportData, ReportedRun
+from emer_model.report.gather import JudgedRun, ReportData, ReportedRun
 
 #: Colours that colour-blind readers can tell apart (Okabe and Ito 2008, "Color
 #: Universal Design"); they hold on a light and on a dark page.
@@ -102,7 +102,7 @@ def valence_gap(data: ReportData) -> dict[str, Any] | None:
     return _as_json(figure, 380)
 
 
-def intervals(runs: list[ReportedRun]) -> dict[str, Any]:
+def intervals(runs: list[JudgedRun]) -> dict[str, Any]:
     """Show WAR and UAR of runs of one protocol with their 95 % intervals."""
     figure = go.Figure()
     names = [run.name for run in runs]
@@ -132,7 +132,7 @@ def intervals(runs: list[ReportedRun]) -> dict[str, Any]:
     return _as_json(figure, 130 + 70 * len(runs))
 
 
-def by_gap(runs: list[ReportedRun]) -> dict[str, Any]:
+def by_gap(runs: list[JudgedRun]) -> dict[str, Any]:
     """Show WAR on agreeing and on masked clips for runs of one protocol."""
     figure = go.Figure()
     for part, colour in (("agreeing", CYCLE[4]), ("masked", CYCLE[5])):
@@ -172,18 +172,19 @@ def curves(run: ReportedRun) -> dict[str, Any]:
             marker={"symbol": "circle-open", "size": 11, "color": "#888888", "line": {"width": 2}}, showlegend=False,
             hovertemplate="chosen: epoch %{x}<extra></extra>",
         )  # fmt: skip
-    score = "UAR" if run.protocol.kind == "classes" else "CCC"
+    kinds = {protocol.kind for protocol in run.protocols}
+    score = "score" if len(kinds) > 1 else "UAR" if kinds == {"classes"} else "CCC"
     figure.update_layout(
         xaxis={"domain": [0, 0.46], "title": {"text": "epoch"}},
         yaxis={"title": {"text": "task loss"}, "rangemode": "tozero"},
         xaxis2={"domain": [0.54, 1], "title": {"text": "epoch"}, "anchor": "y2"},
         yaxis2={"title": {"text": f"validation {score}"}, "anchor": "x2"}
-        | ({"range": [-0.02, 1.02]} if run.protocol.kind == "classes" else {}),
+        | ({"range": [-0.02, 1.02]} if kinds == {"classes"} else {}),
     )
     return _as_json(figure, 340)
 
 
-def predicted_against_true(run: ReportedRun) -> dict[str, Any]:
+def predicted_against_true(run: JudgedRun) -> dict[str, Any]:
     """Show predictions of continuous targets against the labels."""
     figure = go.Figure()
     for i, declared in enumerate(run.targets):

@@ -15,6 +15,7 @@ from data_schema.exports.reading import TrainingExport
 from emer_model.data.targets import Target, protocol_targets
 from emer_model.evaluation.gap import masked_clips
 from emer_model.evaluation.summary import summarise
+from emer_model.training.plan import run_targets
 from emer_model.training.run_folder import RunFolder
 from emer_model.training.run_state import RunState
 
@@ -27,16 +28,14 @@ class ReportedRun:
     ----------
     name : str
         Name of its folder.
-    protocol : Protocol
+    protocols : tuple of Protocol
         What it was trained for.
-    targets : tuple of Target
-        The protocol's targets.
     config, folds : dict, list of dict
         ``config.json`` and each fold's ``fold.json``.
     predictions, curves : DataFrame
         Its tables.
     summary : dict
-        From `emer_model.evaluation.summary.summarise`, computed anew from the predictions.
+        From `emer_model.evaluation.summary.summarise`, computed anew from the predictions, by target.
     state : RunState
         Which folds are finished; the figures are those of these alone.
     notes : list of str
@@ -44,8 +43,7 @@ class ReportedRun:
     """
 
     name: str
-    protocol: Protocol
-    targets: tuple[Target, ...]
+    protocols: tuple[Protocol, ...]
     config: dict[str, Any]
     folds: list[dict[str, Any]]
     predictions: pd.DataFrame
@@ -58,6 +56,56 @@ class ReportedRun:
     def model(self) -> str:
         """Name of the model."""
         return str(self.config["settings"]["model"])
+
+    @property
+    def trained(self) -> bool:
+        """Whether there were epochs; a fitted model has none."""
+        return "best_epoch" in self.folds[0]
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """A run as one protocol judges it.
+
+    Parameters
+    ----------
+    run : ReportedRun
+    protocol : Protocol
+    """
+
+    run: ReportedRun
+    protocol: Protocol
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder."""
+        return self.run.name
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.run.model
+
+    @property
+    def state(self) -> RunState:
+        """How far the run has come."""
+        return self.run.state
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The protocol's targets."""
+        return protocol_targets(self.protocol)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Test predictions of the protocol's targets."""
+        names = [declared.name for declared in self.targets]
+        return self.run.predictions[self.run.predictions["target_name"].isin(names)]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Figures by target."""
+        return self.run.summary
 
 
 @dataclass(frozen=True)
@@ -72,6 +120,16 @@ class ReportData:
     folds: dict[str, Any]
     masked: pd.Series
     runs: list[ReportedRun]
+
+    def judged(self, kind: str) -> list[JudgedRun]:
+        """Return runs by protocol, in the order of protocols; of 'classes' or 'continuous' protocols."""
+        return [
+            JudgedRun(run, protocol)
+            for protocol in PROTOCOLS.values()
+            if protocol.kind == kind
+            for run in self.runs
+            if protocol in run.protocols
+        ]
 
     @property
     def simulated(self) -> bool:
@@ -120,20 +178,18 @@ def _read_run(path: Path, export_path: Path, export_sha256: str, masked: pd.Seri
             or f"{path} was trained on another export ({run.export_path()}). Give that one with --export, "
             "or leave this run out."
         )
-    protocol = PROTOCOLS[run.run_config().protocol]
-    targets = protocol_targets(protocol)
+    settings = run.run_config()
     state = run.state()
     run.require_finished(state, export_path)
     predictions = run.fold_predictions(state.finished)
     return ReportedRun(
         name=path.resolve().name,
-        protocol=protocol,
-        targets=targets,
+        protocols=tuple(PROTOCOLS[name] for name in settings.protocols),
         config=config,
         folds=run.fold_records(state.finished),
         predictions=predictions,
         curves=run.fold_curves(state.finished),
-        summary=summarise(predictions, targets, masked),
+        summary=summarise(predictions, run_targets(settings), masked, run.fold_validation(state.finished)),
         state=state,
         notes=run.notes(state, export_path),
     )

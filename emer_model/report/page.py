@@ -88,7 +88,8 @@ def render(data: ReportData) -> str:
 
 def _context(data: ReportData) -> dict[str, Any]:
     """Compute everything that the template shows."""
-    class_protocols = list(dict.fromkeys(r.protocol.name for r in data.runs if r.protocol.kind == "classes"))
+    judged = data.judged("classes")
+    class_protocols = list(dict.fromkeys(run.protocol.name for run in judged))
     known = data.masked.dropna()
     origins = tables.provenance(data)
     return {
@@ -126,14 +127,14 @@ def _context(data: ReportData) -> dict[str, Any]:
             "valence": figures.valence_gap(data),
             "quality": figures.loss_by_session(data),
             "intervals": {
-                name: figures.intervals([r for r in data.runs if r.protocol.name == name]) for name in class_protocols
+                name: figures.intervals([r for r in judged if r.protocol.name == name]) for name in class_protocols
             },
             "by_gap": {
-                name: figures.by_gap([r for r in data.runs if r.protocol.name == name]) for name in class_protocols
+                name: figures.by_gap([r for r in judged if r.protocol.name == name]) for name in class_protocols
             },
-            "curves": {run.name: figures.curves(run) for run in data.runs},
+            "curves": {run.name: figures.curves(run) for run in data.runs if run.trained},
             "continuous": {
-                run.name: figures.predicted_against_true(run) for run in data.runs if run.protocol.kind == "continuous"
+                (run.name, run.protocol.name): figures.predicted_against_true(run) for run in data.judged("continuous")
             },
         },
     }

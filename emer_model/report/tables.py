@@ -14,7 +14,7 @@ from data_schema.vocabularies import EMOTIONS
 from emer_model.evaluation.gap import agreement_matrix
 from emer_model.evaluation.metrics import classification_metrics
 from emer_model.evaluation.summary import class_indices
-from emer_model.report.gather import ReportData, ReportedRun
+from emer_model.report.gather import JudgedRun, ReportData, ReportedRun
 
 #: Titles of figures of merit.
 METRIC_TITLES = {
@@ -89,12 +89,12 @@ def agreement(data: ReportData) -> Heatmap:
     return heatmap(agreement_matrix(data.targets, EMOTIONS), EMOTIONS, "felt (ER)", "shown (FER)")
 
 
-def confusions(run: ReportedRun) -> list[Heatmap]:
-    """Lay out the confusion matrix of a run's classified targets."""
+def confusions(run: ReportedRun) -> list[tuple[str, Heatmap]]:
+    """Lay out the confusion matrix of each classified target of a run, with the target's name."""
     return [
-        heatmap(np.array(run.summary[t.name]["confusion"]), t.classes, "true", "predicted")
-        for t in run.targets
-        if t.classes
+        (name, heatmap(np.array(summary["confusion"]), tuple(summary["classes"]), "true", "predicted"))
+        for name, summary in run.summary.items()
+        if "confusion" in summary
     ]
 
 
@@ -114,8 +114,9 @@ def comparison(data: ReportData) -> list[dict[str, Any]]:
         ``protocol``, ``meaning`` and ``rows``.
     """
     groups = []
-    for name in dict.fromkeys(run.protocol.name for run in data.runs if run.protocol.kind == "classes"):
-        runs = [run for run in data.runs if run.protocol.name == name]
+    judged = data.judged("classes")
+    for name in dict.fromkeys(run.protocol.name for run in judged):
+        runs = [run for run in judged if run.protocol.name == name]
         rows = [_class_row(run) for run in runs]
         best = max((row["sort"] for row in rows), default=0.0)
         for row in rows:
@@ -150,12 +151,12 @@ def headlines(data: ReportData) -> list[dict[str, str]]:
     return lines
 
 
-def partly(run: ReportedRun) -> str:
+def partly(run: JudgedRun) -> str:
     """Say in brackets how many folds are finished, for a run that lacks some."""
     return "" if run.state.complete else f" ({run.state.count} folds finished)"
 
 
-def _class_row(run: ReportedRun) -> dict[str, Any]:
+def _class_row(run: JudgedRun) -> dict[str, Any]:
     summary = run.summary[run.targets[0].name]
     pooled, intervals = summary["pooled"], summary["intervals"]
 
@@ -182,7 +183,7 @@ def _class_row(run: ReportedRun) -> dict[str, Any]:
     }
 
 
-def _trivial_row(run: ReportedRun, data: ReportData) -> dict[str, Any]:
+def _trivial_row(run: JudgedRun, data: ReportData) -> dict[str, Any]:
     """Judge the answer that needs no model: always the most common class of the same clips."""
     declared = run.targets[0]
     rows = run.predictions[run.predictions["target_name"] == declared.name]
@@ -220,16 +221,20 @@ def _trivial_row(run: ReportedRun, data: ReportData) -> dict[str, Any]:
 def continuous_comparison(data: ReportData) -> list[dict[str, Any]]:
     """Lay out runs of continuous targets, one row a run and target."""
     rows = []
-    for run in data.runs:
-        if run.protocol.kind == "continuous":
-            for declared in run.targets:
-                pooled = run.summary[declared.name]["pooled"]
-                rows.append(
-                    {"name": run.name, "model": run.model, "target": declared.name, "n": int(pooled["n_clips"])}
-                    | {"folds": run.state.count, "partly": partly(run)}
-                    | {key: number(pooled[key]) for key in ("mae", "rmse", "ccc", "pearson")}
-                )
-    return rows
+    for run in data.judged("continuous"):
+        for declared in run.targets:
+            pooled, bounds = (run.summary[declared.name][part] for part in ("pooled", "intervals"))
+            rows.append(
+                {"name": run.name, "model": run.model, "target": declared.name, "n": int(pooled["n_clips"])}
+                | {"folds": run.state.count, "partly": partly(run), "ccc_interval": _bounds(bounds["ccc"])}
+                | {key: number(pooled[key]) for key in ("mae", "rmse", "ccc", "pearson")}
+            )
+    return sorted(rows, key=lambda row: row["target"])
+
+
+def _bounds(interval: dict[str, float | None]) -> str:
+    """Write an interval."""
+    return f"{number(interval['low'])} to {number(interval['high'])}"
 
 
 def quality(data: ReportData) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ from safetensors.numpy import save_file
 
 from data_schema.cli import main
 
-TRAINING = ["--face-backbone", "compact", "--epochs", "1", "--learning-rate", "0.003", "--device", "cpu"]
+TRAINING = ["--model", "emert", "--face-backbone", "compact", "--epochs", "1", "--device", "cpu"]
+FITTED = ["--model", "logistic-face", "--device", "cpu"]
 
 
 def test_train_evaluate_report(tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,8 +45,9 @@ def test_train_evaluate_report(tiny_export: Path, tmp_path: Path, capsys: pytest
 
 def test_run_folder_by_default_is_in_the_study(fixture, tmp_path: Path) -> None:
     export = fixture.write_export(tmp_path / "study" / "exports" / "first", face_px=28, frames=2)
-    assert main(["train", str(export), "--model", "face-only", "--folds", "0", *TRAINING]) == 0
-    assert (tmp_path / "study" / "models" / "er-7_face-only" / "metrics.json").is_file()
+    assert main(["train", str(export), "--protocol", "fer-7,er-7", "--folds", "0", "--allow-missing-classes", *FITTED]) == 0
+    metrics = tmp_path / "study" / "models" / "er-7+fer-7_logistic-face" / "metrics.json"
+    assert json.loads(metrics.read_text(encoding="utf-8"))["protocols"] == ["er-7", "fer-7"]
 
 
 @pytest.fixture
@@ -136,8 +138,12 @@ def test_rounding_of_another_machine_is_said_and_no_error(
         (["--folds", "7"], 2, "no fold of this export"),
         (["--device", "tpu"], 2, "expected one of auto, cpu, cuda"),
         (["--precision", "16"], 2, "'32' or 'bf16'"),
-        (["--face-backbone", "resnet19"], 1, "no face backbone 'resnet19'"),
-        (["--auxiliary", "er_mood"], 1, "There is no target 'er_mood'"),
+        (["--face-backbone", "resnet19"], 2, "no face backbone 'resnet19'"),
+        (["--auxiliary", "er_mood"], 2, "there is no such target"),
+        (["--set", "depth_of_thought=3"], 2, "no such argument"),
+        (["--set", "ema_decay=1.5"], 2, "must lie in [0, 1)"),
+        (["--face-training", "frozen"], 2, "Name a weights file"),
+        (["--face-backbone", "descriptor", "--face-training", "full"], 2, "nothing to train"),
         (["--face-size", "500"], 1, "holds 28 px"),
     ],
 )
@@ -164,8 +170,8 @@ def test_folders_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_help_loads_neither_torch_nor_plotly() -> None:
     code = (
-        "import sys; from data_schema.cli import main; import emer_model.cli\n"
-        "for verb in ('train', 'evaluate', 'report'): main([verb, '--help'])\n"
+        "import sys; from data_schema.cli import main; import emer_model.cli.train\n"
+        "for verb in ('train', 'evaluate', 'report', 'models'): main([verb, '--help'])\n"
         "heavy = {'torch', 'lightning', 'plotly', 'sklearn', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
@@ -184,18 +190,19 @@ def test_a_missing_extra_is_named(tiny_export: Path, capsys: pytest.CaptureFixtu
 
 def test_one_participant_after_the_other(tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    options = ["--scheme", "loso", "--folds", "1", "--model", "face-only", "--out", str(run), *TRAINING]
+    options = ["--scheme", "loso", "--folds", "1", "--out", str(run), *FITTED]
     assert main(["train", str(tiny_export), *options]) == 0
     people = sorted(set(pd.read_parquet(tiny_export / "clips.parquet")["participant"]))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert (metrics["finished_folds"], metrics["n_folds"]) == ([1], len(people))
     assert set(pd.read_parquet(run / "predictions.parquet")["participant"]) == {people[1]}
     splits = json.loads((run / "folds.json").read_text(encoding="utf-8"))
-    assert [splits[str(k)]["test"] for k in range(len(people))] == [[name] for name in people]
+    tested = [{clip.split("_")[0] for clip in splits[str(k)]["test"]} for k in range(len(people))]
+    assert tested == [{f"sub-{name}"} for name in people]
     capsys.readouterr()
     assert main(["evaluate", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["bit_identical"] is True
-    assert main(["train", str(tiny_export), "--out", str(run), "--model", "face-only", *TRAINING]) == 2
+    assert main(["train", str(tiny_export), "--out", str(run), *FITTED]) == 2
     assert "scheme" in capsys.readouterr().err
-    assert main(["train", str(tiny_export), "--scheme", "cross-stimulus", "--out", str(tmp_path / "x")]) == 2
-    assert "expected subject or loso" in capsys.readouterr().err
+    assert main(["train", str(tiny_export), "--scheme", "across", "--out", str(tmp_path / "x")]) == 2
+    assert "expected one of subject, loso, cross-stimulus" in capsys.readouterr().err
