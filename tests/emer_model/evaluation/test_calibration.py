@@ -62,7 +62,7 @@ def test_figures_are_those_of_the_libraries(too_sure) -> None:
     assert figures["brier"] == pytest.approx(sum(brier_score_loss(true == k, sure[:, k]) for k in range(5)))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.25, 0.5, 0.7, 0.9, 1.0]), st.booleans()), min_size=1, max_size=40),
     st.integers(1, 15),

@@ -31,7 +31,7 @@ def comparison(planted):
         Contender(name, (pd.concat([planted.classes(quality, i), planted.scale(noise, i)], ignore_index=True),))
         for i, (name, quality, noise) in enumerate(tables)
     ]
-    return runs, compare_runs(runs, (EMOTION, VALENCE), planted.masked)
+    return runs, compare_runs(runs, (EMOTION, VALENCE), planted.masked, exchanges=999)
 
 
 def test_a_better_run_is_favoured_and_its_like_is_not(comparison) -> None:

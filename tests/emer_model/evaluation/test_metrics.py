@@ -15,7 +15,7 @@ from emer_model.evaluation import classification_metrics, concordance, confusion
 labels = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=60)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(labels)
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true:UserWarning")
 def test_whole_fold_figures_are_those_of_sklearn_on_all_clips(pairs: list[tuple[int, int]]) -> None:
@@ -66,7 +66,7 @@ def test_continuous_figures() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The variance of predictions or target is close to zero:UserWarning")
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-100, 100)), min_size=3, max_size=40))
 def test_continuous_figures_are_those_of_torchmetrics(pairs: list[tuple[int, int]]) -> None:
     import torch
