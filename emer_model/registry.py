@@ -12,6 +12,7 @@ from torch import nn
 from data_schema.errors import TrainingError, UsageError
 from emer_model.fitted import RECIPES
 from emer_model.models import NETWORKS
+from emer_model.models.arguments import check_arguments
 
 #: The model that is trained where none is named; why: docs/decisions/0017-default-model.md.
 DEFAULT_MODEL = "stack"
@@ -63,6 +64,8 @@ def build_model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         If the arguments are not the model's.
     """
     model = find_model(name)
+    if is_network(name):
+        check_arguments(model, arguments)
     try:
         built: nn.Module = model(**arguments) if is_network(name) else model.build(**arguments)
     except (TypeError, KeyError, ValueError) as error:

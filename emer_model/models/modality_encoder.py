@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from data_schema.errors import TrainingError
-from emer_model.models.pooling import AttentionPooling
+from emer_model.models.arguments import check_multiple
+from emer_model.models.pooling import HEADS, AttentionPooling
 from emer_model.models.self_attention import TransformerEncoder
 from emer_model.models.statistics_encoder import StatisticsEncoder
 from emer_model.models.step_dropout import StepDropout
@@ -68,7 +69,7 @@ class ModalityEncoder(nn.Module):
     Raises
     ------
     TrainingError
-        If there is no such encoder.
+        If there is no such encoder, or `width` cannot be shared by the heads of the pooling.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class ModalityEncoder(nn.Module):
         super().__init__()
         if encoder not in SEQUENCE_ENCODERS:
             raise TrainingError(f"There is no sequence encoder '{encoder}'. Known: {', '.join(SEQUENCE_ENCODERS)}.")
+        check_multiple("width", width, HEADS, "heads")
         self.dropout = StepDropout(dropout)
         self.statistics: nn.Module | None = None
         if encoder == "statistics":

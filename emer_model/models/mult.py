@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from emer_model.models.arguments import check_multiple
 from emer_model.models.cross_transformer import CrossBlock
 from emer_model.models.heads import PredictionHeads
 from emer_model.models.modality_encoder import StepEmbedding
@@ -74,6 +75,7 @@ class Mult(nn.Module):
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
+        check_multiple("width", width, heads, "heads")
         self.embed = nn.ModuleDict(
             {
                 "face": StepEmbedding(face_width, face_frames, width, mask_channels=False),

@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from emer_model.models.arguments import check_multiple
+
+#: Heads that weigh the steps of a sequence: ours.
+HEADS = 4
+
 
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """Average tokens (B, T, D) over time where `mask` (B, T) is True: (B, D), zero where nothing is."""
@@ -30,10 +35,16 @@ class AttentionPooling(nn.Module):
         Features of a token.
     heads : int
         Must divide `width`.
+
+    Raises
+    ------
+    TrainingError
+        If it does not.
     """
 
-    def __init__(self, width: int, heads: int = 4) -> None:
+    def __init__(self, width: int, heads: int = HEADS) -> None:
         super().__init__()
+        check_multiple("width", width, heads, "heads")
         self.score = nn.Linear(width, heads)
         self.combine = nn.Linear(2 * width, width)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from emer_model.models.arguments import check_multiple
 from emer_model.models.pooling import present_or_all
 from emer_model.models.step_dropout import StepDropout
 
@@ -23,6 +24,11 @@ class SelfAttentionBlock(nn.Module):
     dropout : float
         `StepDropout` on what is added.
 
+    Raises
+    ------
+    TrainingError
+        If `heads` does not divide `width`.
+
     References
     ----------
     Vaswani et al. (2017), "Attention Is All You Need", section 3.2; normalisation before each
@@ -31,6 +37,7 @@ class SelfAttentionBlock(nn.Module):
 
     def __init__(self, width: int = 64, heads: int = 4, mlp: int = 128, dropout: float = 0.3) -> None:
         super().__init__()
+        check_multiple("width", width, heads, "heads")
         self.heads = heads
         self.norm_attention = nn.LayerNorm(width)
         self.to_query_key_value = nn.Linear(width, 3 * width)
