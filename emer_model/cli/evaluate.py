@@ -52,7 +52,8 @@ def evaluate(
         with TrainingExport.open(place, verify=False) as opened:
             labels = opened.targets
         settings = run.run_config()
-        targets = summarise(repeated.predictions, run_targets(settings), masked_clips(labels))
+        validation = run.fold_validation(state.finished)
+        targets = summarise(repeated.predictions, run_targets(settings), masked_clips(labels), validation)
         merged = run.merged_difference(state)
         results.append(
             {

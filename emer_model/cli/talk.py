@@ -28,5 +28,12 @@ def require_folder(path: Path, what: str) -> None:
 
 def short_target(summary: dict[str, Any]) -> dict[str, Any]:
     """Keep of a target's figures what fits a screen."""
-    keys = ("pooled", "mean_of_folds", "intervals", "agreeing", "masked")
-    return {key: summary[key] for key in keys if key in summary}
+    keys = ("pooled", "mean_of_folds", "intervals", "agreeing", "agreeing_intervals", "masked", "masked_intervals")
+    short = {key: summary[key] for key in keys if key in summary}
+    if "calibration" in summary:
+        found = summary["calibration"]
+        short["calibration"] = {"temperatures": found["temperatures"]} | {
+            side: {name: value for name, value in found[side].items() if name not in ("intervals", "reliability")}
+            for side in ("before", "after")
+        }
+    return short
