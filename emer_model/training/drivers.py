@@ -6,13 +6,21 @@ import takes three seconds and 200 MB, more than training on features in memory 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from emer_model.data.dataset import Batch
+from emer_model.data.inputs import ask
+from emer_model.models.output import ModelOutput
 from emer_model.training import ranks
+
+#: Asks a network about a batch.
+Answer = Callable[[Batch], ModelOutput]
 
 
 class Driver(Protocol):
@@ -22,8 +30,8 @@ class Driver(Protocol):
     rank: int
     world: int
 
-    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
-        """Bring both to the device; what comes back is called and stepped, the network itself is stored."""
+    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Answer, Any]:
+        """Bring both to the device; what comes back is asked and stepped, the network itself is stored."""
 
     def forward(self) -> AbstractContextManager[Any]:
         """Compute in the precision asked for within."""
@@ -56,9 +64,9 @@ class PlainDriver:
     def __init__(self, device: torch.device, precision: str = "32") -> None:
         self.device, self._mixed = device, precision == "bf16"
 
-    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
+    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Answer, Any]:
         """See `Driver`."""
-        return network.to(self.device), optimiser
+        return partial(ask, network.to(self.device)), optimiser
 
     def forward(self) -> AbstractContextManager[Any]:
         """See `Driver`."""
@@ -108,9 +116,10 @@ class FabricDriver:
         self._fabric.launch()
         self.device = self._fabric.device
 
-    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
+    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Answer, Any]:
         """See `Driver`."""
-        return self._fabric.setup(network, optimiser)
+        wrapped, stepped = self._fabric.setup(_AsDict(network), optimiser)
+        return (lambda batch: ModelOutput(**wrapped({name: batch[name] for name in network.inputs}))), stepped
 
     def forward(self) -> AbstractContextManager[Any]:
         """See `Driver`; losses are computed within, as the network is."""
@@ -133,6 +142,17 @@ class FabricDriver:
         if self.world > 1:
             for buffer in network.buffers():
                 torch.distributed.broadcast(buffer, 0)
+
+
+class _AsDict(nn.Module):
+    """Returns a network's output as a plain dict: Fabric changes what passes through it in place."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
+        return dict(vars(self.network(**batch)))
 
 
 def choose_driver(device: torch.device, precision: str) -> Driver:

@@ -14,6 +14,7 @@ from emer_model.data.store import ClipStore
 from emer_model.faces.backbones import build_backbone
 from emer_model.faces.cache import face_features
 from emer_model.faces.features import frozen_features
+from emer_model.faces.weights import save_backbone
 from emer_model.models.with_backbone import WithBackbone
 from emer_model.registry import find_model
 from emer_model.training.config import RunConfig
@@ -23,7 +24,7 @@ Progress = Callable[[int, int, str], None]
 #: Told a sentence that the user should read.
 Tell = Callable[[str], None]
 
-#: Weights of a frozen backbone, beside the folds of a run.
+#: Weights that a run's backbone began with, beside its folds.
 BACKBONE = "backbone.safetensors"
 
 _FROM_FROZEN = ("face_features", "face_summary")
@@ -112,6 +113,18 @@ def open_store(
     backbone = build_backbone(face["backbone"])
     store = ClipStore(export, face_size_px=face["size_px"] or _own_size(backbone, export), progress=progress)
     return store, face | {"width": backbone.out_features, "size_px": store.face_size_px}
+
+
+def keep_backbone(config: RunConfig, root: Path) -> None:
+    """Keep the weights that a run's backbone begins with beside its folds, so that the run folder is whole.
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be written.
+    """
+    if config.face_weights and not (root / BACKBONE).is_file():
+        save_backbone(root / BACKBONE, build_backbone(config.face_backbone, Path(config.face_weights)))
 
 
 def _own_size(backbone: nn.Module, export: TrainingExport) -> int | None:

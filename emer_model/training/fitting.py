@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from data_schema.errors import TrainingError
 from emer_model.data.arrays import Arrays
 from emer_model.data.dataset import ClipDataset
-from emer_model.data.inputs import ask
 from emer_model.data.targets import Target
 from emer_model.training import ranks
 from emer_model.training.averaging import WeightAverage
@@ -155,7 +154,7 @@ class _Training:
             network.to(memory_format=torch.channels_last)
         self.driver = choose_driver(device, config.precision)
         self.optimiser = _optimiser(network, config)
-        self.called, self.stepped = self.driver.set_up(network, self.optimiser)
+        self.answer, self.stepped = self.driver.set_up(network, self.optimiser)
         every = (*targets, *auxiliary)
         self.loss = TrainingLoss(
             every,
@@ -255,7 +254,7 @@ class _Training:
         """Take one step; `counts` is False where the clips are another process's."""
         batch = to_device(self.train.__getitems__(positions), self.driver.device)
         with self.driver.forward():
-            terms = self.loss(ask_through(self.called, self.network, batch), batch)
+            terms = self.loss(self.answer(batch), batch)
         self.optimiser.zero_grad(set_to_none=True)
         self.driver.backward(terms["total"] if counts else 0.0 * terms["total"])
         if self.config.gradient_clip:
@@ -285,11 +284,6 @@ class _Training:
         if self.driver.world == 1:
             return count.clamp(min=1)
         return self.driver.total(count).clamp(min=1) / self.driver.world
-
-
-def ask_through(called: nn.Module, network: nn.Module, batch: Mapping[str, Tensor]) -> Any:
-    """Call a network through what a driver wrapped it in."""
-    return ask(network, batch) if called is network else called(**{name: batch[name] for name in network.inputs})
 
 
 def _optimiser(network: nn.Module, config: RunConfig) -> torch.optim.Optimizer:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import pickle
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,11 @@ class StateFile:
             return None
         try:
             # Tensors and plain values alone: a pickle that would run code is refused unrun.
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-            _log.warning("%s cannot be read (%s): the fold begins anew", self.path, str(error).splitlines()[0])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of files that are none of ours; what is wrong is said below
+                state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
+            _log.warning("%s cannot be read (%s): the fold begins anew", self.path, type(error).__name__)
             return None
         if not isinstance(state, dict) or state.get("format") != _FORMAT:
             _log.warning("%s is no state of a training: the fold begins anew", self.path)

@@ -5,6 +5,7 @@
     RUN/config.json             settings, export, versions: all that a second machine needs
     RUN/folds.json              clips of each part of each fold
     RUN/log.txt
+    RUN/backbone.safetensors    weights that the face backbone began with, where the user named some
     RUN/run.lock                empty; held by the system while a process trains here
     RUN/folds/fold-0/           best.safetensors, last.safetensors (of networks), predictions.parquet
                                 (test clips), validation.parquet (for calibration), curves.csv,
@@ -53,8 +54,16 @@ PROGRESS_NAME = "progress.json"
 _LOCK = "run.lock"
 
 #: What a run holds before it has learned anything.
-_BEGUN = ("config.json", "folds.json", "log.txt")
-_RUN_FILES = ("folds.json", "log.txt", "predictions.parquet", "curves.csv", "metrics.json", MODEL_CARD)
+_BEGUN = ("config.json", "folds.json", "log.txt", "backbone.safetensors")
+_RUN_FILES = (
+    "folds.json",
+    "log.txt",
+    "backbone.safetensors",
+    "predictions.parquet",
+    "curves.csv",
+    "metrics.json",
+    MODEL_CARD,
+)
 _FOLD_FILES = (BEST, LAST, "predictions.parquet", VALIDATION, "curves.csv", RECORD)
 
 #: Name of a file that a kill left half-written, around the name that it should have got.

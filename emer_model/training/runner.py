@@ -37,7 +37,7 @@ from emer_model.training.environment import (
     run_log,
     versions,
 )
-from emer_model.training.faces import Progress, Tell, check_faces, open_store
+from emer_model.training.faces import Progress, Tell, check_faces, keep_backbone, open_store
 from emer_model.training.files import write_csv, write_json, write_parquet
 from emer_model.training.fold import train_fold
 from emer_model.training.fold_tasks import train_in_workers
@@ -219,6 +219,7 @@ def _begin(
             str(s.fold): {"name": s.name, "train": s.train, "validation": s.validation, "test": s.test} for s in splits
         }
         write_json(run.folds_path, parts)
+        keep_backbone(config, run.root)
     except BaseException:
         run.abandon()
         raise
