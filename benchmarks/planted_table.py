@@ -44,7 +44,7 @@ MODELS = (
     "eye-only",
     "lstm-concatenation",
     "mult",
-    "emert-reference --face-backbone descriptor --face-training frozen",
+    "emert-reference --face-backbone descriptor --face-training frozen --set bgr=false",
     "emert",
     "eyeface",
 )
