@@ -22,8 +22,8 @@ N_BANDS = 8
 BAND_FLOOR = 0.02
 #: Cells of the screen, across and down, on which fixations are counted; and the width of a fixation, in cells.
 GRID, FIXATION_WIDTH_CELLS = (5, 4), 0.6
-#: Chunks with a value that a course or a rhythm needs at least. Ours.
-MIN_CHUNKS = 8
+#: Share of the chunks with a value that a course or a rhythm needs at least. Ours.
+MIN_SHARE = 0.5
 
 Table = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 
@@ -64,7 +64,7 @@ def extremes(eye: np.ndarray, mask: np.ndarray, names: Sequence[str]) -> Table:
 
 def course(eye: np.ndarray, mask: np.ndarray, names: Sequence[str]) -> Table:
     """Write the course of each feature as `N_COSINES` slow cosines; arguments and results as of `extremes`."""
-    there = mask.sum(axis=1) >= MIN_CHUNKS
+    there = mask.mean(axis=1) >= MIN_SHARE
     n_chunks = eye.shape[1]
     phase = (np.arange(n_chunks) + 0.5) / n_chunks
     cosines = np.cos(np.pi * np.outer(np.arange(1, N_COSINES + 1), phase)) * np.sqrt(2.0 / n_chunks)
@@ -82,7 +82,7 @@ def rhythm(eye: np.ndarray, mask: np.ndarray, names: Sequence[str]) -> Table:
     centred = _centred(eye, mask)
     power = (centred**2).sum(axis=1)
     size = np.where(mask, np.abs(eye), 0.0).max(axis=1)
-    there = (mask.sum(axis=1) >= MIN_CHUNKS) & (np.sqrt(power) > 1e-5 * size)
+    there = (mask.mean(axis=1) >= MIN_SHARE) & (np.sqrt(power) > 1e-5 * size)
     safe = np.where(there, power, 1.0)
     parts = {
         f"lag_{lag}": (centred[:, lag:] * centred[:, :-lag]).sum(axis=1) / safe

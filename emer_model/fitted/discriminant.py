@@ -16,6 +16,10 @@ from emer_model.fitted.predictors import ABSENT_LOGIT, Predictor
 SHRINKAGES = (0.03, 0.1, 0.3, 0.6, 0.9)
 
 
+#: By which logits may be divided: with a covariance from few clips, discriminants are surer than they should be.
+TEMPERATURES = (1.0, 1.4, 2.0, 2.8, 4.0)
+
+
 class DiscriminantLearner(Learner):
     """Fit linear discriminants of all shrinkages from one decomposition.
 
@@ -31,6 +35,8 @@ class DiscriminantLearner(Learner):
     ----------
     Friedman (1989), Regularized discriminant analysis.
     """
+
+    temperatures = TEMPERATURES
 
     def __init__(self, shrinkages: Sequence[float] = SHRINKAGES) -> None:
         self.settings = tuple(sorted(shrinkages))

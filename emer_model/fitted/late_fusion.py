@@ -16,7 +16,7 @@ from emer_model.fitted.linear import LinearLearner
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.one_view import check_arguments
 from emer_model.fitted.recipe import FittedRecipe, ModelParts, Tell
-from emer_model.fitted.views import VIEWS, look_at_arrays
+from emer_model.fitted.views import look_at_arrays, view_inputs
 
 #: Weights of the eyes that are tried. Ours: a finer grid than the noise of a thousand clips would be pretence.
 EYE_WEIGHTS = tuple(round(0.05 * i, 2) for i in range(21))
@@ -34,7 +34,7 @@ class LateFusion(FittedRecipe):
     """
 
     name = "late-fusion"
-    inputs = VIEWS["both"]
+    inputs = view_inputs("both")
     summary_line = "Weighted mean of the log-probabilities of logistic regressions on eyes and face."
 
     def __init__(self, class_balance: float = 0.0, inner_folds: int = 5) -> None:

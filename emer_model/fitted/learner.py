@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from emer_model.data.targets import Target, is_present
-from emer_model.fitted.predictors import Constant, Predictor
+from emer_model.fitted.predictors import Constant, Linear, Predictor
 
 #: Rows of which the answers are computed at once.
 ROWS = 256
@@ -26,9 +26,13 @@ class Learner(ABC):
     ----------
     settings : tuple of float
         Strengths, numbers of rounds or the like of which one is chosen by `cross_fit`; one if there is no choice.
+    temperatures : tuple of float
+        By which logits of a linear part may be divided, chosen with the setting; 1 alone for learners whose probabilities
+        are those of a likelihood.
     """
 
     settings: tuple[float, ...] = (0.0,)
+    temperatures: tuple[float, ...] = (1.0,)
 
     @abstractmethod
     def fit_path(
@@ -104,10 +108,28 @@ def cross_fit(
         absent = marginal(labels[fitted], target)
         for predictor, answer in zip(predictors, answers, strict=True):
             answer[held] = np.where(present[held, None], answer_rows(predictor, matrix[held]), absent)
-    losses = [mean_loss(answer[usable], labels[usable], target) for answer in answers]
-    best = int(np.argmin(losses)) if usable.any() else 0
+    temperatures = learner.temperatures if target.classes else (1.0,)
+    losses = np.array(
+        [[mean_loss(cooled(a[usable], t), labels[usable], target) for t in temperatures] for a in answers]
+    )
+    best, degree = np.unravel_index(int(np.argmin(losses)) if usable.any() else 0, losses.shape)
     (predictor,) = fit_rows(learner, matrix[usable], labels[usable], target, learner.settings[best : best + 1], seed)
-    return CrossFit(predictor, answers[best], marginal(labels, target), learner.settings[best], losses[best])
+    out_of_fold, temperature = answers[best], temperatures[degree]
+    if temperature != 1.0:
+        out_of_fold[present] = cooled(out_of_fold[present], temperature)
+        if isinstance(predictor, Linear):
+            predictor.weights.div_(temperature)
+            predictor.bias.div_(temperature)
+    return CrossFit(
+        predictor, out_of_fold, marginal(labels, target), learner.settings[best], float(losses[best, degree])
+    )
+
+
+def cooled(answers: np.ndarray, temperature: float) -> np.ndarray:
+    """Divide log-probabilities (n, K) by a temperature, and normalise them again."""
+    if temperature == 1.0:
+        return answers
+    return torch.log_softmax(torch.from_numpy(answers) / temperature, dim=1).numpy()
 
 
 def fit_rows(

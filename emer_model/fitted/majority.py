@@ -10,14 +10,14 @@ from emer_model.fitted.combining import Only
 from emer_model.fitted.learner import constant, marginal
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.recipe import FittedRecipe, ModelParts, Tell
-from emer_model.fitted.views import VIEWS
+from emer_model.fitted.views import view_inputs
 
 
 class Majority(FittedRecipe):
     """Answer the most frequent class, with the classes' shares as probabilities, and the mean value."""
 
     name = "majority"
-    inputs = VIEWS["none"]
+    inputs = view_inputs("none")
     summary_line = "The most frequent class and the mean value, whatever the clip."
 
     def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:

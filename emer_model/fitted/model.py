@@ -73,7 +73,7 @@ class FittedModel(nn.Module):
         }
         try:
             views = tuple(dict.fromkeys(str(member["view"]) for member in members.values()))
-            self.inputs = view_inputs(views)
+            self.inputs = view_inputs(*views)
             self.members = nn.ModuleDict(
                 {key: Member(str(m["view"]), build_predictor(m["predictor"])) for key, m in members.items()}
             )

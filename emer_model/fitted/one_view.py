@@ -17,7 +17,7 @@ from emer_model.fitted.learner import Learner, cross_fit, fit_rows, marginal
 from emer_model.fitted.linear import LinearLearner
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.recipe import FittedRecipe, ModelParts, Tell
-from emer_model.fitted.views import VIEWS, look_at_arrays
+from emer_model.fitted.views import look_at_arrays, view_inputs
 
 _WHERE = {"eye": "summaries of the eyes", "face": "summaries of the face", "both": "summaries of the eyes and the face"}
 
@@ -152,7 +152,7 @@ def _recipe(base: type[OneView], word: str, sentence: str, view: str) -> type[On
             "__module__": __name__,
             "name": f"{word}-{view}",
             "view": view,
-            "inputs": VIEWS[view],
+            "inputs": view_inputs(view),
             "summary_line": f"{sentence} on {_WHERE[view]}.",
         },
     )

@@ -57,7 +57,7 @@ class Constant(Predictor):
 
     def forward(self, matrix: Tensor) -> Tensor:
         """Repeat the answer, (B, columns) to (B, K)."""
-        return self.answer.expand(len(matrix), -1)
+        return self.answer.expand(matrix.shape[0], -1)
 
 
 class Linear(Predictor):

@@ -22,6 +22,7 @@ from data_schema.errors import TrainingError
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, is_present, target
 from emer_model.fitted.combining import Weighed, join
+from emer_model.fitted.discriminant import DiscriminantLearner
 from emer_model.fitted.folds import inner_folds, member_seed
 from emer_model.fitted.forests import ExtraTreesLearner
 from emer_model.fitted.learner import CrossFit, Learner, cross_fit
@@ -29,7 +30,7 @@ from emer_model.fitted.linear import LinearLearner
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.one_view import check_arguments
 from emer_model.fitted.recipe import FittedRecipe, ModelParts, Tell
-from emer_model.fitted.views import VIEWS, look_at_arrays
+from emer_model.fitted.views import look_at_arrays, view_inputs
 
 #: Strengths of the weights' penalty that are tried. Ours: members' log-probabilities are few and wide apart.
 WEIGHT_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -59,10 +60,18 @@ class MemberPlan:
         return f"{self.kind}/{self.view}/{self.answers}"
 
 
-#: Who answers the target itself, its counterpart in the other task, and the emotions beside.
-OWN = (("linear", "eye"), ("trees", "eye"), ("linear", "face"), ("linear", "both"))
+#: Who answers the target itself; its counterpart in the other task; and the emotions of both tasks beside.
+OWN = (
+    ("linear", "eye"),
+    ("linear", "extremes"),
+    ("linear", "course"),
+    ("linear", "rhythm"),
+    ("linear", "fixations"),
+    ("linear", "face"),
+    ("trees", "eye"),
+)
 COUNTER = (("linear", "face"), ("linear", "eye"))
-BESIDE = (("linear", "eye"), ("trees", "eye"), ("linear", "face"))
+BESIDE = (("linear", "eye"), ("linear", "extremes"), ("linear", "fixations"), ("linear", "face"), ("trees", "eye"))
 
 
 def counterpart(name: str) -> str:
@@ -81,11 +90,14 @@ def plan_members(name: str, known: frozenset[str]) -> tuple[MemberPlan, ...]:
     known : frozenset of str
         Targets with labels in the training part.
     """
-    counter = counterpart(name)
-    emotions = (f"{name.partition('_')[0]}_emotion", f"{counter.partition('_')[0]}_emotion")
+    counter, emotion = counterpart(name), f"{name.partition('_')[0]}_emotion"
     plans = [MemberPlan(kind, view, name) for kind, view in OWN]
     plans += [MemberPlan(kind, view, counter) for kind, view in COUNTER if counter in known]
-    plans += [MemberPlan(kind, view, beside) for beside in emotions for kind, view in BESIDE if beside in known]
+    if name != emotion:
+        plans += [MemberPlan(kind, view, emotion) for kind, view in BESIDE if emotion in known]
+        plans += [
+            MemberPlan(kind, view, counterpart(emotion)) for kind, view in COUNTER if counterpart(emotion) in known
+        ]
     return tuple(dict.fromkeys(plans))
 
 
@@ -103,7 +115,7 @@ class Stack(FittedRecipe):
     """
 
     name = "stack"
-    inputs = VIEWS["both"]
+    inputs = view_inputs(*dict.fromkeys(view for _, view in (*OWN, *COUNTER, *BESIDE)))
     summary_line = (
         "Logistic regressions and extra-trees on eyes and face, answering both tasks, weighed by a nested stack."
     )
@@ -143,9 +155,11 @@ class Stack(FittedRecipe):
         self, plan: MemberPlan, train: Arrays, folds: list[tuple[np.ndarray, np.ndarray]], seed: int
     ) -> CrossFit:
         """Fit a member on inner folds and on all clips."""
-        learner: Learner = LinearLearner()
+        learner: Learner
         if plan.kind == "trees":
             learner = ExtraTreesLearner(self.trees, self.min_leaf, self.feature_share)
+        else:
+            learner = DiscriminantLearner() if target(plan.answers).classes else LinearLearner()
         matrix, present = look_at_arrays(plan.view, train.inputs)
         labels = train.labels[plan.answers]
         return cross_fit(learner, matrix, labels, present, target(plan.answers), folds, member_seed(seed, plan.key))

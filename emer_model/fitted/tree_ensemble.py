@@ -108,7 +108,7 @@ class TreeEnsemble(Predictor):
         """
         first_node = self.first_node.long()  # (T,)
         last_node = len(self.threshold) - 1
-        place = self.root.long().expand(len(matrix), -1)  # (B, T)
+        place = self.root.long().expand(matrix.shape[0], -1)  # (B, T)
         for _ in range(self.depth):
             node = (first_node + place.clamp(min=0)).clamp(max=last_node)  # (B, T)
             goes_left = matrix.gather(1, self.feature[node].long()) <= self.threshold[node]
@@ -146,7 +146,7 @@ class TreeEnsemble(Predictor):
             # Of two classes boosting scores the second only.
             scores = torch.cat([torch.zeros_like(raw), raw], dim=1) if self.scores == 1 else raw
             raw = torch.softmax(scores, dim=1)
-        shares = raw.new_zeros(len(raw), self.outputs)
+        shares = raw.new_zeros(raw.shape[0], self.outputs)
         shares = shares.index_copy(1, self.class_index.long(), raw)  # (B, K)
         mixed = (1.0 - PRIOR_SHARE) * shares + PRIOR_SHARE * self.prior
         return torch.log(mixed.clamp(min=MIN_PROBABILITY)).float()

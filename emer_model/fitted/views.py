@@ -8,18 +8,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: The inputs of each view, with those that say whether a clip has it at all.
+#: The tables of summaries, with the input that says whether a clip has anything of it.
+PRESENCE = {
+    "summary": "eye_mask",
+    "extremes": "eye_mask",
+    "course": "eye_mask",
+    "rhythm": "eye_mask",
+    "fixation_places": "fixation_mask",
+    "face_summary": "face_present",
+}
+
+#: The tables of each view.
 VIEWS: dict[str, tuple[str, ...]] = {
-    "none": ("summary",),
-    "eye": ("summary", "summary_mask"),
-    "face": ("face_summary", "face_present"),
-    "both": ("summary", "summary_mask", "face_summary", "face_present"),
+    "none": (),
+    "eye": ("summary",),
+    "extremes": ("extremes",),
+    "course": ("course",),
+    "rhythm": ("rhythm",),
+    "fixations": ("fixation_places",),
+    "face": ("face_summary",),
+    "both": ("summary", "face_summary"),
 }
 
 
-def view_inputs(views: tuple[str, ...]) -> tuple[str, ...]:
+def view_inputs(*views: str) -> tuple[str, ...]:
     """Return the inputs that these views need, each once."""
-    return tuple(dict.fromkeys(name for view in views for name in VIEWS[view]))
+    names = [name for view in views for table in VIEWS[view] for name in (table, PRESENCE[table])]
+    return tuple(dict.fromkeys(names)) or ("eye_mask",)  # whoever looks at nothing still counts the clips
 
 
 def look(view: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -39,19 +54,15 @@ def look(view: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         False where a clip has nothing of the view.
     """
     if view == "none":
-        summary = inputs["summary"]
-        return summary[:, :0], torch.ones(len(summary), dtype=torch.bool, device=summary.device)
-    if view == "eye":
-        return inputs["summary"], inputs["summary_mask"].any(dim=1)
-    if view == "face":
-        return inputs["face_summary"], inputs["face_present"]
-    eye, eye_present = look("eye", inputs)
-    face, face_present = look("face", inputs)
-    return torch.cat([eye, face], dim=1), eye_present | face_present
+        counted = inputs["eye_mask"]
+        return counted.new_zeros((counted.shape[0], 0), dtype=torch.float32), counted.new_ones(counted.shape[0])
+    matrix = torch.cat([inputs[table] for table in VIEWS[view]], dim=1)
+    masks = [inputs[PRESENCE[table]].reshape(len(matrix), -1) for table in VIEWS[view]]  # (B, anything)
+    return matrix, torch.cat(masks, dim=1).any(dim=1)
 
 
 def look_at_arrays(view: str, inputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Put a view's row together from arrays, as `look` does."""
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in VIEWS[view]}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in view_inputs(view)}
     matrix, present = look(view, tensors)
     return matrix.numpy(), present.numpy()

@@ -30,7 +30,8 @@ def make_world(people: int = 12, clips: int = 14, eye: int = 24, face: int = 12,
         labels[f"{task}_valence"] = np.clip(VALENCE[emotion] + 0.1 * rng.normal(size=n), -1, 1).astype(np.float32)
     inputs = {
         "summary": np.where(mask, summary, 0).astype(np.float32),
-        "summary_mask": mask,
+        "eye_mask": np.repeat(mask[:, None], 4, axis=1),
+        "fixation_mask": np.repeat(mask.any(axis=1)[:, None], 4, axis=1),
         "face_summary": np.where(present[:, None], face_summary, 0).astype(np.float32),
         "face_present": present,
     }
