@@ -222,7 +222,7 @@ def test_every_import_is_declared() -> None:
         | extras["annotate"]
         | extras["lsl"],  # the operator's console is a Qt program
         "annotation": base | extras["annotate"] | extras["agreement"] | extras["ala"],
-        "emer_model": base | extras["train"],
+        "emer_model": base | extras["train"] | extras["onnx"],
     }
     # tomllib is in the standard library from 3.11 on; data_schema falls back to tomli before.
     known = set(sys.stdlib_module_names) | set(PACKAGES) | {"tomllib"}

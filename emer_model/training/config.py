@@ -110,6 +110,8 @@ class RunConfig:
     def of(cls, protocol: str, model: str, **given: Any) -> RunConfig:
         """Complete what was given by the model's defaults; None counts as not given.
 
+        A backbone without weights is trained, unless something else is said: frozen, its features would be random.
+
         Raises
         ------
         UsageError
@@ -118,7 +120,11 @@ class RunConfig:
         chosen = {key: value for key, value in given.items() if value is not None}
         if chosen.get("face_weights") and "face_backbone" not in chosen:
             chosen["face_backbone"] = "resnet18"
-        return cls(protocol, model, **{**find_model(model).defaults, **chosen})
+        values = {**find_model(model).defaults, **chosen}
+        untrained = values.get("face_backbone", "descriptor") != "descriptor" and not values.get("face_weights")
+        if untrained and "face_training" not in chosen:
+            values["face_training"] = "full"
+        return cls(protocol, model, **values)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "batch_size", "learning_rate"):
