@@ -121,9 +121,11 @@ RUN_PREDICTIONS: tuple[Column, ...] = (
     _CLIP,
     Column("fold", "int64", "", "The test fold: the model never saw this participant."),
     _PARTICIPANT,
-    Column("target_name", "text", "", "Which target of the protocol, as in targets.parquet."),
-    Column("target", "text or float32", "", "The label: a class, or a number on the target's scale."),
-    Column("prediction", "text or float32", "", "The model's answer; numbers are cut to the scale."),
+    Column("target_name", "text", "", "Which target of the protocols, as in targets.parquet."),
+    Column("target", "text", "", "The label of a target of classes; missing for others."),
+    Column("prediction", "text", "", "The class that the model answers."),
+    Column("target_value", "float32", "", "The label of a continuous target, on its scale; missing for others."),
+    Column("prediction_value", "float32", "", "The model's answer, cut to the scale."),
     Column("p_CLASS", "float32", "share", "Probability of the class, one column a class; only where the target is classes."),
 )  # fmt: skip
 

@@ -52,7 +52,9 @@ def evaluate(
         with TrainingExport.open(place, verify=False) as opened:
             labels = opened.targets
         settings = run.run_config()
-        validation = run.fold_validation(state.finished)
+        # Answers that are no numbers have no calibration; that they are none is said below.
+        finite = math.isfinite(repeated.greatest_difference)
+        validation = run.fold_validation(state.finished) if finite else None
         targets = summarise(repeated.predictions, run_targets(settings), masked_clips(labels), validation)
         merged = run.merged_difference(state)
         results.append(

@@ -25,7 +25,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     export = planted.write_export(folder / "export", face_px=28, frames=2)
     argv = ["train", str(export), "--protocol", "er-7", "--folds", "0", "--out", str(folder / "run"), "--epochs", "1"]
-    assert main([*argv, "--face-backbone", "compact", "--device", "cpu"]) == 0
+    assert main([*argv, "--model", "eye-only", "--device", "cpu"]) == 0
     return folder / "run"
 
 
