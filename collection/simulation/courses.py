@@ -40,7 +40,7 @@ BUILD_UPS: dict[str, tuple[float, float, float, float]] = {
     "neutral": (1.0, 1.0, 1.0, 1.0),
 }
 #: Of the rehearsed world's signatures, which were made for a few clips of few people, so much is left.
-SIGNATURE_STRENGTH = 0.55
+SIGNATURE_STRENGTH = 0.65
 #: Of what arousal does to the pupil, so much is there in each quarter: it builds up after the onset.
 _AROUSAL_BUILD_UP = (0.6, 1.0, 1.2, 1.2)
 #: Standard deviations of a clip's own noise: logarithms of factors, millimetres, degrees.
@@ -53,7 +53,7 @@ CLIP_NOISE = {
     "pupil_mm": 0.08,
 }
 #: The same for each quarter of a clip.
-QUARTER_NOISE = {"fixation": 0.12, "pupil_mm": 0.07}
+QUARTER_NOISE = {"fixation": 0.10, "pupil_mm": 0.06}
 #: Another expression is mixed into the shown one, at up to this share of its intensity (in the mean half of it).
 MIXTURE = 0.6
 
