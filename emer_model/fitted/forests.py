@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-)
 
 from emer_model.data.targets import Target
 from emer_model.fitted.learner import Learner
 from emer_model.fitted.linear import clip_weights
 from emer_model.fitted.predictors import Predictor
 from emer_model.fitted.tree_ensemble import TreeArrays, TreeEnsemble, assemble, split_nodes
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
 
 
 class ExtraTreesLearner(Learner):
@@ -52,6 +54,9 @@ class ExtraTreesLearner(Learner):
         self, matrix: np.ndarray, labels: np.ndarray, target: Target, settings: Sequence[float], seed: int
     ) -> list[Predictor]:
         """Fit a forest; see `Learner.fit_path`. There is nothing to choose."""
+        # Large and slow to import: only where something is fitted.
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
         columns = matrix.shape[1]
         arguments: dict[str, Any] = {
             "n_estimators": self.trees,
@@ -109,6 +114,8 @@ class GradientBoostingLearner(Learner):
         self, matrix: np.ndarray, labels: np.ndarray, target: Target, settings: Sequence[float], seed: int
     ) -> list[Predictor]:
         """Fit as many rounds as the largest setting asks for, and cut; see `Learner.fit_path`."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
         arguments: dict[str, Any] = {
             "max_iter": int(max(settings)),
             "learning_rate": self.learning_rate,

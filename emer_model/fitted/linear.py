@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from emer_model.data.targets import Target
 from emer_model.fitted.learner import Learner
@@ -54,6 +53,8 @@ class LinearLearner(Learner):
     def _logistic(
         self, exact: np.ndarray, labels: np.ndarray, target: Target, settings: Sequence[float]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
+        from sklearn.linear_model import LogisticRegression  # 80 MB and a second: only where something is fitted
+
         classes = np.unique(labels)
         weight = clip_weights(labels, self.balance)
         model = LogisticRegression(solver="lbfgs", max_iter=MAX_ITERATIONS, warm_start=True)
@@ -72,6 +73,8 @@ class LinearLearner(Learner):
     def _ridge(
         self, exact: np.ndarray, labels: np.ndarray, target: Target, settings: Sequence[float]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
+        from sklearn.linear_model import Ridge
+
         values = labels.astype(np.float64)
         fits = []
         for strength in settings:
