@@ -11,6 +11,7 @@ from torch import Tensor
 #: The tables of summaries, with the input that says whether a clip has anything of it.
 PRESENCE = {
     "summary": "eye_mask",
+    "averages": "eye_mask",
     "extremes": "eye_mask",
     "course": "eye_mask",
     "rhythm": "eye_mask",
@@ -22,6 +23,7 @@ PRESENCE = {
 VIEWS: dict[str, tuple[str, ...]] = {
     "none": (),
     "eye": ("summary",),
+    "averages": ("averages",),
     "extremes": ("extremes",),
     "course": ("course",),
     "rhythm": ("rhythm",),
@@ -57,7 +59,7 @@ def look(view: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         counted = inputs["eye_mask"]
         return counted.new_zeros((counted.shape[0], 0), dtype=torch.float32), counted.new_ones(counted.shape[0])
     matrix = torch.cat([inputs[table] for table in VIEWS[view]], dim=1)
-    masks = [inputs[PRESENCE[table]].reshape(len(matrix), -1) for table in VIEWS[view]]  # (B, anything)
+    masks = [inputs[PRESENCE[table]].reshape(matrix.shape[0], -1) for table in VIEWS[view]]  # (B, anything)
     return matrix, torch.cat(masks, dim=1).any(dim=1)
 
 
