@@ -14,18 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collection.simulation.cast import PlannedClip, lay_out
+from collection.simulation.planted_labels import write_labels
 from collection.simulation.planted_session import PlantedSession, write_planted_session
 from collection.simulation.world import STIMULI_PER_EMOTION, World
-from data_schema.clips.index import clip_id, index_study
+from data_schema.clips.index import index_study
 from data_schema.clips.table import write_clip_index
 from data_schema.errors import StudyError, WorkerError
 from data_schema.files import write_json
-from data_schema.labels.raters import PlantedTruth, SimulatedRater, rater_details, rater_id
-from data_schema.labels.store import LabelStore
-from data_schema.session.layout import PLANTED, decode_text
-from data_schema.session.reader import open_session
 from data_schema.study import StudyFolder, init_study
-from data_schema.vocabularies import TASKS, AnnotatorKind
 from data_schema.work import run_tasks
 
 Progress = Callable[[int, int, str], None]
@@ -105,8 +101,8 @@ def plant_study(
         study = _make_folder(building / "study", world, title, settings or {})
         cast = lay_out(world)
         _write_sessions(study, world, cast, workers, progress)
-        n_clips = _index(study)
-        n_labels = _label(study, world, cast, progress)
+        hashes = _index(study)
+        n_labels = write_labels(study, world, cast, hashes, progress)
         write_json(study.root / WORLD_NAME, world.as_json())
         if root.exists():
             root.rmdir()
@@ -115,7 +111,7 @@ def plant_study(
         raise StudyError(f"{root}: cannot be made: {error}. Check the disk; nothing was left behind.") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return PlantedStudy(StudyFolder(root), n_clips, n_labels, time.monotonic() - began_s)
+    return PlantedStudy(StudyFolder(root), len(hashes), n_labels, time.monotonic() - began_s)
 
 
 def _make_folder(root: Path, world: World, title: str, settings: Mapping[str, Mapping[str, object]]) -> StudyFolder:
@@ -154,69 +150,8 @@ def _write_sessions(
             progress(done, len(tasks) + world.annotators, f"session of {code}")
 
 
-def _index(study: StudyFolder) -> int:
+def _index(study: StudyFolder) -> dict[str, str]:
+    """Cut the sessions into clips; return the hash of each clip's session."""
     built = index_study(study)
     write_clip_index(study.clip_index_path, built.table, built.facts)
-    return len(built.table)
-
-
-def _label(study: StudyFolder, world: World, cast: Mapping[str, list[PlannedClip]], progress: Progress | None) -> int:
-    """Write what the simulated annotators say of the labelled clips; return the number of labels."""
-    if not world.annotators:
-        return 0
-    truths = _read_truths(study, cast)
-    n_labels = 0
-    for number in range(1, world.annotators + 1):
-        rater = SimulatedRater.draw(rater_id(number), world.seed, world.rater_noise)
-        said = [
-            rater.judge(
-                name, sha256, task, truth, emotions=study.config.labels.emotions, has_face=has_face
-            )
-            for task in TASKS
-            for name, (sha256, has_face, by_task) in truths.items()
-            for truth in (by_task[task],)
-        ]  # fmt: skip
-        labels = [label for label in said if label is not None]
-        with LabelStore.open(
-            study.labels_dir / f"{rater.annotator_id}.sqlite",
-            rater.annotator_id,
-            AnnotatorKind.SIMULATED.value,
-            study_title=study.config.study.title,
-            emotions=study.config.labels.emotions,
-            details=rater_details(rater),
-        ) as store:
-            store.add_many(labels)
-        n_labels += len(labels)
-        if progress:
-            done = world.participants + number
-            progress(done, world.participants + world.annotators, f"labels of {rater.annotator_id}")
-    return n_labels
-
-
-def _read_truths(
-    study: StudyFolder, cast: Mapping[str, list[PlannedClip]]
-) -> dict[str, tuple[str, bool, dict[str, PlantedTruth]]]:
-    """Read back what was planted in the clips that are to be labelled: the session's hash, whether there is a face, truths."""
-    truths: dict[str, tuple[str, bool, dict[str, PlantedTruth]]] = {}
-    for code, clips in cast.items():
-        with open_session(study.session_path(code, "01")) as session:
-            rows, sha256 = session.table(PLANTED.path)[:], session.sha256
-            has_video = session.video is not None
-        felt, shown = decode_text(rows["felt_emotion"]), decode_text(rows["shown_emotion"])
-        places = {int(number): at for at, number in enumerate(rows["trial_id"])}
-        for clip in clips:
-            if not clip.labelled:
-                continue
-            at = places[clip.trial_id]
-            row, intensity = rows[at], float(rows[at]["intensity"])
-            truths[clip_id(code, "01", clip.trial_id)] = (
-                sha256,
-                has_video and not clip.covered,
-                {
-                    "er": PlantedTruth(str(felt[at]), float(row["valence"]), float(row["arousal"]), intensity),
-                    "fer": PlantedTruth(
-                        str(shown[at]), float(row["shown_valence"]), float(row["shown_arousal"]), intensity
-                    ),
-                },
-            )
-    return truths
+    return dict(zip(built.table["clip_id"], built.table["session_sha256"], strict=True))
