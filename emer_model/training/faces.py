@@ -56,6 +56,11 @@ def check_faces(config: RunConfig) -> None:
             f"--face-training {config.face_training}: model '{config.model}' takes summaries of face features that stay as "
             "they are. Leave --face-training frozen; --face-weights names weights of a backbone that you trained before."
         )
+    if config.face_training == "half" and not config.face_weights:
+        raise UsageError(
+            "--face-training half without weights: the half that is not trained would stay random. Name a weights file with "
+            "--face-weights, or train all of it with --face-training full."
+        )
 
 
 def with_backbone(network: nn.Module, face: dict[str, Any], weights: str = "") -> nn.Module:
