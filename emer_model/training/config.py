@@ -69,6 +69,8 @@ class RunConfig:
         Epochs of learning without labels on the eye streams of the training participants.
     distillation : float
         Weight of the stack's probabilities as soft targets.
+    refit : bool
+        Fit models that need no epochs on the validation participants too: nothing of them is stopped early.
     model_arguments : dict
         Further arguments of the network's constructor.
     precision : str
@@ -101,6 +103,7 @@ class RunConfig:
     modality_dropout: float = 0.0
     pretrain_epochs: int = 0
     distillation: float = 0.0
+    refit: bool = True
     model_arguments: dict[str, Any] = field(default_factory=dict)
     precision: str = "32"
     seed: int = 0

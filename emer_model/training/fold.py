@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from data_schema.errors import TrainingError
 from data_schema.exports.splits import ClipSplit
 from emer_model.data.datamodule import FoldData
-from emer_model.data.targets import is_present
+from emer_model.data.dataset import ClipDataset
+from emer_model.data.targets import Target, is_present
 from emer_model.registry import find_model, is_network
 from emer_model.training import ranks
 from emer_model.training.checkpoint import load_checkpoint, save_checkpoint
@@ -31,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 #: Told the epoch, of how many at most, and a sentence.
 EpochProgress = Callable[[int, int, str], None]
+
+#: Probabilities or values by target, each of shape (n_clips, outputs).
+Answers = dict[str, np.ndarray]
 
 
 def train_fold(
@@ -53,8 +59,9 @@ def train_fold(
     try:
         if is_network(plan.config.model):
             data, record, curves = _train_network(plan, split, progress, tell)
+            validation = None
         elif ranks.is_first():
-            data, record, curves = _fit_at_once(plan, split, tell)
+            data, record, curves, validation = _fit_at_once(plan, split, tell)
             if progress is not None:
                 progress(plan.config.epochs, plan.config.epochs, "fitted")
         else:
@@ -62,7 +69,7 @@ def train_fold(
     except TrainingError as error:
         raise TrainingError(f"Fold {split.fold}: {error}") from error
     if ranks.is_first():
-        _store(plan, data, record, curves, started)
+        _store(plan, data, record, curves, validation, started)
         (plan.run.fold(split.fold) / STATE_NAME).unlink(missing_ok=True)
 
 
@@ -120,18 +127,68 @@ def _save_both(plan: FoldPlan, split: ClipSplit, data: FoldData, architecture: d
     save_checkpoint(folder / LAST, last, fitted.last, data.normalisation)
 
 
-def _fit_at_once(plan: FoldPlan, split: ClipSplit, tell: Tell | None) -> tuple[FoldData, dict[str, Any], pd.DataFrame]:
-    """Fit a model that needs no epochs, and write its checkpoint."""
-    recipe = find_model(plan.config.model).with_arguments(plan.config.model_arguments)
+def _fit_at_once(
+    plan: FoldPlan, split: ClipSplit, tell: Tell | None
+) -> tuple[FoldData, dict[str, Any], pd.DataFrame, Answers]:
+    """Fit a model that needs no epochs, write its checkpoint, and return its answers for the validation clips.
+
+    Nothing is stopped early by the validation clips, so the model that is kept is fitted on them too (`RunConfig.refit`).
+    Their answers, which set the temperature, then come from parts that had not seen their participants.
+    """
+    config, seed = plan.config, plan.seed(split.fold)
+    recipe = find_model(config.model).with_arguments(config.model_arguments)
     data = plan.data(split, tuple(recipe.inputs))
-    model = recipe.fit(data.arrays("train"), plan.targets, seed=plan.seed(split.fold), config=plan.config, tell=tell)
+    held = data.dataset("validation")
+    if config.refit:
+        both = plan.data(replace(split, train=split.train + split.validation), tuple(recipe.inputs))
+        model = recipe.fit(both.arrays("train"), plan.targets, seed=seed, config=config, tell=tell)
+        answers = _out_of_fold(model, both, held, plan.targets)
+        if answers is None:
+            first = recipe.fit(data.arrays("train"), plan.targets, seed=seed, config=config, tell=tell)
+            answers = predict(first, held, config.batch_size, plan.device, config.precision)
+    else:
+        both = data
+        model = recipe.fit(data.arrays("train"), plan.targets, seed=seed, config=config, tell=tell)
+        answers = predict(model, held, config.batch_size, plan.device, config.precision)
     info = plan.describe(split.fold, model, model.architecture)
-    save_checkpoint(plan.run.fold(split.fold) / BEST, info, model.state_dict(), data.normalisation)
-    record = {"parameters": sum(tensor.numel() for tensor in model.state_dict().values())}
-    return data, record, pd.DataFrame(columns=["fold", "epoch"])
+    save_checkpoint(plan.run.fold(split.fold) / BEST, info, model.state_dict(), both.normalisation)
+    record = {
+        "parameters": sum(tensor.numel() for tensor in model.state_dict().values()),
+        "fitted_on": ["train", "validation"] if config.refit else ["train"],
+    }
+    return both, record, pd.DataFrame(columns=["fold", "epoch"]), answers
 
 
-def _store(plan: FoldPlan, data: FoldData, record: dict[str, Any], curves: pd.DataFrame, started: float) -> None:
+def _out_of_fold(
+    model: torch.nn.Module, both: FoldData, held: ClipDataset, targets: tuple[Target, ...]
+) -> Answers | None:
+    """Take a fitted model's out-of-fold answers for the validation clips; None if it has none for one of them."""
+    known = getattr(model, "out_of_fold", None)
+    if not known or any(t.name not in known for t in targets):
+        return None
+    places = np.searchsorted(both.parts["train"], held.indices)  # both ascend
+    answers: Answers = {}
+    for declared in targets:
+        rows = np.asarray(known[declared.name], dtype=np.float64)[places]
+        labelled = is_present(declared, both.encoded[declared.name][held.indices])
+        if not np.isfinite(rows[labelled]).all():
+            return None
+        rows = np.where(np.isfinite(rows), rows, 0.0)
+        chances = np.exp(rows - rows.max(axis=1, keepdims=True))
+        answers[declared.name] = (chances / chances.sum(axis=1, keepdims=True) if declared.classes else rows).astype(
+            np.float32
+        )
+    return answers
+
+
+def _store(
+    plan: FoldPlan,
+    data: FoldData,
+    record: dict[str, Any],
+    curves: pd.DataFrame,
+    validation: Answers | None,
+    started: float,
+) -> None:
     """Predict validation and test clips and write the fold's tables; ``fold.json`` comes last."""
     number = data.split.fold
     folder = plan.run.fold(number)
@@ -139,10 +196,13 @@ def _store(plan: FoldPlan, data: FoldData, record: dict[str, Any], curves: pd.Da
     best = load_checkpoint(folder / BEST)
     for part, name in (("validation", VALIDATION), ("test", "predictions.parquet")):
         dataset = data.dataset(part)
-        answers = predict(best.model, dataset, plan.config.batch_size, plan.device, plan.config.precision)
+        answers = validation if part == "validation" else None
+        if answers is None:
+            answers = predict(best.model, dataset, plan.config.batch_size, plan.device, plan.config.precision)
         write_parquet(folder / name, predictions_table(dataset, answers, plan.targets, number))
     write_csv(folder / "curves.csv", curves)
     seconds = round(time.perf_counter() - started, 2)
+    parts = data.parts | {"train": np.setdiff1d(data.parts["train"], data.parts["validation"])}  # however it was fitted
     write_json(
         folder / RECORD,
         {
@@ -150,11 +210,9 @@ def _store(plan: FoldPlan, data: FoldData, record: dict[str, Any], curves: pd.Da
             "name": data.split.name,
             "seed": plan.seed(number),
             **record,
-            "clips": {part: len(indices) for part, indices in data.parts.items()},
+            "clips": {part: len(indices) for part, indices in parts.items()},
             "clips_by_target": {
-                t.name: {
-                    part: int(is_present(t, data.encoded[t.name][clips]).sum()) for part, clips in data.parts.items()
-                }
+                t.name: {part: int(is_present(t, data.encoded[t.name][clips]).sum()) for part, clips in parts.items()}
                 for t in plan.targets
             },
             "device": str(plan.device),
