@@ -16,22 +16,13 @@ if TYPE_CHECKING:
 
     from emer_model.evaluation.comparison import Comparison
 
-_TITLES = {
-    "war": "WAR",
-    "uar": "UAR",
-    "weighted_f1": "weighted F1",
-    "macro_f1": "macro F1",
-    "mae": "MAE",
-    "mse": "MSE",
-    "rmse": "RMSE",
-    "ccc": "CCC",
-    "pearson": "Pearson r",
-}
+#: Figures that fit a screen, with their titles; JSON has all.
+_SHOWN = {"war": "WAR", "uar": "UAR", "macro_f1": "macro F1", "mae": "MAE", "ccc": "CCC", "pearson": "Pearson r"}
 
 _MEANING = (
     "Brackets: {level:.0%} interval over participants, of each figure by itself. p: randomisation test over participants, "
     "of each figure and part by itself{corrected}. *: the interval of a difference leaves out 0 and is of {fewest} participants "
-    "or more."
+    "or more. All figures: --json."
 )
 
 
@@ -99,11 +90,13 @@ def _missing(value: Any) -> bool:
 
 def _target_text(found: Comparison, name: str) -> str:
     """Lay out the figures of one target, then the differences."""
-    figures = found.figures[found.figures["target_name"] == name]
-    differences = found.differences[found.differences["target_name"] == name]
+    figures, differences = (
+        table[(table["target_name"] == name) & table["metric"].isin(_SHOWN)]
+        for table in (found.figures, found.differences)
+    )
     pooled = figures[figures["part"] == "pooled"].iloc[0]
     lines = [f"{name}: {pooled['n_clips']} clips of {pooled['n_participants']} participants"]
-    header = ["", "clips", *(_TITLES[metric] for metric in figures["metric"].unique())]
+    header = ["", "clips", *(_SHOWN[metric] for metric in figures["metric"].unique())]
     rows = [header]
     for (run, part), group in figures.groupby(["run", "part"], sort=False):
         cells = [_with_interval(row["value"], row["low"], row["high"]) for row in group.to_dict("records")]
