@@ -1,0 +1,89 @@
+"""Tables for the paper, as LaTeX with booktabs."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+#: Titles of figures.
+TITLES = {
+    "war": "WAR", "uar": "UAR", "weighted_f1": "wF1", "macro_f1": "mF1",
+    "mae": "MAE", "mse": "MSE", "rmse": "RMSE", "ccc": "CCC", "pearson": "$r$",
+}  # fmt: skip
+#: Figures of which less is better.
+LESS_IS_BETTER = ("mae", "mse", "rmse")
+
+_SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+            "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}  # fmt: skip
+
+
+def latex_table(figures: pd.DataFrame, target: str, caption: str, label: str) -> str:
+    """Lay out the figures of one target: a row a model, the best in bold, intervals below.
+
+    Parameters
+    ----------
+    figures : DataFrame
+        Columns `emer_model.evaluation.comparison.FIGURE_COLUMNS`.
+    target : str
+    caption, label : str
+        The caption is escaped; the label is not.
+
+    Returns
+    -------
+    str
+        A ``table*`` environment; needs the package booktabs.
+    """
+    rows = figures[figures["target_name"] == target]
+    pooled = rows[rows["part"] == "pooled"]
+    metrics = list(dict.fromkeys(pooled["metric"]))
+    masked = rows[(rows["part"] == "masked") & (rows["metric"] == metrics[0])].set_index("run")["value"]
+    models = list(dict.fromkeys(pooled["run"]))
+    by_place = pooled.set_index(["run", "metric"])
+    best = {metric: _best(by_place["value"].xs(metric, level="metric"), metric) for metric in metrics}
+    lines = [
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(metrics) + 1)}}}",
+        r"\toprule",
+        " & ".join(["model", *(TITLES.get(m, escape(m)) for m in metrics), f"{TITLES[metrics[0]]}, masked"]) + r" \\",
+        r"\midrule",
+    ]
+    for model in models:
+        cells = [_cell(by_place.loc[(model, metric)], model in best[metric]) for metric in metrics]
+        cells.append(_number(masked.get(model, math.nan)))
+        lines.append(" & ".join([escape(model), *cells]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}", ""]
+    return "\n".join(lines)
+
+
+def escape(text: str) -> str:
+    """Write text so that LaTeX takes it as it is."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def _cell(row: pd.Series, best: bool) -> str:
+    value = _number(row["value"])
+    value = rf"\textbf{{{value}}}" if best else value
+    if not (math.isfinite(row["low"]) and math.isfinite(row["high"])):
+        return value
+    return rf"{value} {{\footnotesize [{_number(row['low'])}, {_number(row['high'])}]}}"
+
+
+def _best(values: pd.Series, metric: str) -> set[str]:
+    """Name the models whose figure is the best as it is printed."""
+    shown = values.dropna().round(3)
+    if shown.empty:
+        return set()
+    top = shown.min() if metric in LESS_IS_BETTER else shown.max()
+    return set(shown.index[shown == top])
+
+
+def _number(value: float) -> str:
+    """Write three digits after the point, without the zero before it where there is none."""
+    if not math.isfinite(value):
+        return "--"
+    text = f"{value:.3f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
