@@ -14,13 +14,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from data_schema.errors import TrainingError
 from emer_model.models.modality_dropout import ModalityDropout
 from emer_model.models.modality_encoder import ModalityEncoder, SummaryEncoder
 from emer_model.models.output import ModelOutput
-from emer_model.models.pooling import masked_mean
+from emer_model.models.pooling import HEADS, AttentionPooling, masked_mean
 from emer_model.models.self_attention import SelfAttentionBlock
 from emer_model.models.two_stage_heads import TwoStageHeads
 
@@ -53,8 +52,8 @@ class EyeFace(nn.Module):
     fusion_layers : int
         Self attention over the modality tokens; 0 for none.
     pooling : str
-        How the modality tokens become one: 'cls' (a further token that asks them), 'attention' (a learned weighing)
-        or 'mean'.
+        How the modality tokens become one: 'cls' (a learned token asks them, and a perceptron), 'attention' (a learned
+        weighing) or 'mean'.
     dropout : float
         Everywhere.
     modality_dropout : float
@@ -106,9 +105,9 @@ class EyeFace(nn.Module):
         width: int = 64,
         encoder: str = "tcn",
         layers: int = 2,
-        face_layers: int = 1,
+        face_layers: int = 0,
         fixation_layers: int = 0,
-        fusion_layers: int = 1,
+        fusion_layers: int = 0,
         pooling: str = "cls",
         dropout: float = 0.3,
         modality_dropout: float = 0.2,
@@ -163,12 +162,15 @@ class EyeFace(nn.Module):
         face_token, has_face, face_weights = self.face(face_features, face_mask)  # (B, width), (B,), (B, F)
         eye_token, has_eye, eye_weights = self.eye(eye, eye_mask)
         fixation_token, has_fixation, fixation_weights = self.fixation(fixations, fixation_mask)
-        summary_token, has_summary = self.summary(summary, summary_mask)
+        described = torch.cat(
+            (summary * summary_mask, summary_mask.to(summary.dtype)), dim=1
+        )  # (B, 2 summary_features)
+        summary_token, has_summary = self.summary(described), summary_mask.any(dim=1)
         tokens = torch.stack((face_token, eye_token, fixation_token, summary_token), dim=1)  # (B, 4, width)
         present = torch.stack((has_face, has_eye, has_fixation, has_summary), dim=1)  # (B, 4)
         tokens, kept = self.modality_dropout(tokens, present)
         clip, modality_weights = self.fusion(tokens)  # (B, width), (B, 4)
-        linear = self._linear_features(face_features, face_mask, summary, summary_mask, kept)
+        linear = self._linear_features(face_features, face_mask, described, kept)
         outputs = self.heads(self.dropout(clip), linear)
         attention = {
             "face": face_weights,
@@ -183,14 +185,13 @@ class EyeFace(nn.Module):
         )
 
     def _linear_features(
-        self, face_features: Tensor, face_mask: Tensor, summary: Tensor, summary_mask: Tensor, kept: Tensor
+        self, face_features: Tensor, face_mask: Tensor, described: Tensor, kept: Tensor
     ) -> Tensor | None:
         """Return what goes past the trunk, without the modalities (B, 4) that were taken away."""
         if self.linear_dropout is None:
             return None
         faces = masked_mean(face_features, face_mask)  # (B, face_width)
-        has_face, has_summary = kept[:, :1].to(faces.dtype), kept[:, 3:].to(faces.dtype)  # (B, 1) each
-        wide = torch.cat((faces * has_face, summary * summary_mask * has_summary, summary_mask * has_summary), dim=1)
+        wide = torch.cat((faces * kept[:, :1], described * kept[:, 3:]), dim=1)
         return self.linear_dropout(wide)  # (B, face_width + 2 summary_features)
 
 
@@ -204,10 +205,10 @@ class ModalityFusion(nn.Module):
     width : int
         Features of a token.
     layers : int
-        Self attention before pooling.
+        Self attention among the tokens before they are pooled.
     pooling : str
-        See `POOLINGS`. 'cls' takes one further layer, in which the asking token is the only one updated
-        that counts.
+        See `POOLINGS`. The token that asks in 'cls' is a learned one and the same for all clips, so what it asks of a
+        modality's token is a linear map of that token, for each head: its first layer is attention pooling and a perceptron.
     dropout : float
         Of the layers.
     """
@@ -216,28 +217,22 @@ class ModalityFusion(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.identity = nn.Parameter(0.02 * torch.randn(modalities, width))
-        self.blocks = nn.ModuleList(
-            SelfAttentionBlock(width, mlp=2 * width, dropout=dropout) for _ in range(max(layers, pooling == "cls"))
-        )
-        self.cls = nn.Parameter(0.02 * torch.randn(1, 1, width)) if pooling == "cls" else None
-        self.score = nn.Linear(width, 1) if pooling == "attention" else None
+        self.blocks = nn.ModuleList(SelfAttentionBlock(width, mlp=2 * width, dropout=dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
+        if pooling != "mean":
+            self.ask = AttentionPooling(width, HEADS if pooling == "cls" else 1)
+        if pooling == "cls":
+            self.perceptron = nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            )
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map tokens (B, modalities, width) to a clip (B, width) and weights (B, modalities), None for 'mean'."""
         tokens = tokens + self.identity
-        attention = None
-        if self.cls is not None:
-            tokens = torch.cat(
-                (self.cls.to(tokens.dtype).expand(len(tokens), -1, -1), tokens), dim=1
-            )  # (B, 1 + n, width)
         for block in self.blocks:
-            tokens, attention = block(tokens)
+            tokens, _ = block(tokens)
         tokens = self.norm(tokens)
-        if self.cls is not None:
-            asked = attention[:, 0, 1:]  # (B, n): of the last layer, what the asking token looked at beside itself
-            return tokens[:, 0], asked / asked.sum(dim=1, keepdim=True)
-        if self.score is not None:
-            weights = functional.softmax(self.score(tokens).squeeze(2), dim=1)  # (B, n)
-            return (weights.unsqueeze(1) @ tokens).squeeze(1), weights
-        return tokens.mean(dim=1), None
+        if self.pooling == "mean":
+            return tokens.mean(dim=1), None
+        clip, weights = self.ask(tokens)  # (B, width), (B, modalities)
+        return (clip + self.perceptron(clip) if self.pooling == "cls" else clip), weights

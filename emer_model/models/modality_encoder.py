@@ -36,14 +36,13 @@ class StepEmbedding(nn.Module):
         super().__init__()
         self.mask_channels = mask_channels
         self.embed = nn.Linear(features * (2 if mask_channels else 1), width)
-        self.norm = nn.LayerNorm(width)
         self.position = nn.Parameter(0.02 * torch.randn(steps, width))
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Map values and mask (B, T, features) to tokens (B, T, width)."""
         if self.mask_channels:
             values = torch.cat((values, mask.to(values.dtype)), dim=2)  # (B, T, 2 features)
-        return self.norm(self.embed(values)) + self.position[: values.shape[1]]
+        return self.embed(values) + self.position[: values.shape[1]]
 
 
 class ModalityEncoder(nn.Module):
@@ -107,6 +106,7 @@ class ModalityEncoder(nn.Module):
         values : Tensor, shape (B, T, features)
             Zero where missing.
         mask : Tensor of bool, shape (B, T, features)
+            Looked at with mask channels alone.
         steps : Tensor of bool, shape (B, T)
             True where anything was measured.
 
@@ -133,18 +133,19 @@ class ModalityEncoder(nn.Module):
         weights : Tensor, shape (B, T), or None
             How much each step counted; None where the encoder has no steps.
         """
-        if mask.dim() == 2:
-            mask = mask.unsqueeze(2).expand_as(values)
+        steps = mask if mask.dim() == 2 else mask.any(dim=2)  # (B, T)
+        mask = mask.unsqueeze(2) if mask.dim() == 2 else mask  # (B, T, 1 or features)
         values = values * mask
-        steps = mask.any(dim=2)  # (B, T)
         if self.statistics is not None:
-            return self.statistics(values, mask), steps.any(dim=1), None
+            return self.statistics(values, mask.expand_as(values)), steps.any(dim=1), None
         token, weights = self.pooling(self.encode(values, mask, steps), steps)
         return token, steps.any(dim=1), weights
 
 
-class SummaryEncoder(nn.Module):
-    """Encode the summary features of a whole clip, with the mask of each.
+class SummaryEncoder(nn.Sequential):
+    """Encode the summary features of a whole clip, with the mask of each, by a perceptron.
+
+    Maps values and masks (B, 2 * features) to a token (B, width).
 
     Parameters
     ----------
@@ -157,8 +158,7 @@ class SummaryEncoder(nn.Module):
     """
 
     def __init__(self, features: int, width: int = 64, dropout: float = 0.3) -> None:
-        super().__init__()
-        self.perceptron = nn.Sequential(
+        super().__init__(
             nn.Dropout(dropout / 2),
             nn.Linear(2 * features, width),
             nn.LayerNorm(width),
@@ -166,7 +166,3 @@ class SummaryEncoder(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(width, width),
         )
-
-    def forward(self, summary: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Map summary and mask (B, features) to a token (B, width) and whether there was anything (B,)."""
-        return self.perceptron(torch.cat((summary * mask, mask.to(summary.dtype)), dim=1)), mask.any(dim=1)

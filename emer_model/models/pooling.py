@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from emer_model.models.arguments import check_multiple
@@ -26,8 +25,8 @@ class AttentionPooling(nn.Module):
     """Weigh the steps of a sequence, several times over, and add them up.
 
     Each head scores every step by a linear map of its token and takes a weighted sum of its
-    own slice of the tokens' features. The plain mean is given beside it, so that attention
-    need not learn to be uniform first.
+    own slice of the tokens' features. The scores begin at zero: each head begins with the plain
+    mean, and departs from it where that helps.
 
     Parameters
     ----------
@@ -45,16 +44,18 @@ class AttentionPooling(nn.Module):
     def __init__(self, width: int, heads: int = HEADS) -> None:
         super().__init__()
         check_multiple("width", width, heads, "heads")
-        self.score = nn.Linear(width, heads)
-        self.combine = nn.Linear(2 * width, width)
+        self.score = nn.Linear(width, heads, bias=False)  # a softmax does not see a bias
+        nn.init.zeros_(self.score.weight)
+        self.combine = nn.Linear(width, width)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Pool.
 
         Parameters
         ----------
         tokens : Tensor, shape (B, T, width)
-        mask : Tensor of bool, shape (B, T)
+        mask : Tensor of bool, shape (B, T), optional
+            True for steps that are there; all by default.
 
         Returns
         -------
@@ -63,9 +64,9 @@ class AttentionPooling(nn.Module):
             Mean over the heads; a row sums to 1.
         """
         scores = self.score(tokens).float().transpose(1, 2)  # (B, heads, T)
-        scores = scores.masked_fill(~present_or_all(mask).unsqueeze(1), float("-inf"))
+        if mask is not None:
+            scores = scores.masked_fill(~present_or_all(mask).unsqueeze(1), float("-inf"))
         weights = scores.softmax(dim=2).to(tokens.dtype)  # (B, heads, T)
         values = tokens.unflatten(2, (weights.shape[1], -1)).transpose(1, 2)  # (B, heads, T, width / heads)
         attended = (weights.unsqueeze(2) @ values).flatten(1)  # (B, width)
-        pooled = self.combine(torch.cat((attended, masked_mean(tokens, mask)), dim=1))
-        return pooled, weights.mean(dim=1)
+        return self.combine(attended), weights.mean(dim=1)

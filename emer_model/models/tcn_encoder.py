@@ -34,7 +34,7 @@ class DilatedBlock(nn.Module):
         normed = self.norm(x)
         steps = x.shape[1]
         # A convolution of width 3, written as one matrix product over shifted copies: on short
-        # sequences a quarter of the time of Conv1d and its backward pass on a CPU.
+        # sequences a quarter less time than Conv1d and its backward pass take on a CPU.
         padded = functional.pad(normed, (0, 0, self.dilation, self.dilation))  # (B, T + 2 dilation, width)
         before, after = padded[:, :steps], padded[:, 2 * self.dilation :]
         return x + self.dropout(functional.gelu(self.mix(torch.cat((before, normed, after), dim=2))))
