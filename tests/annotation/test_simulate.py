@@ -282,3 +282,14 @@ def test_who_is_not_admitted_stops_there(assigned: StudyFolder, caplog: pytest.L
     assert [one.n_added for one in passes] == [5, 5], "training and test, nothing more"
     assert "sim-01 did not pass the admission test of the pass er" in caplog.text
     assert [one.n_added for one in simulate_labels(assigned, n_annotators=1)] == [0, 0]
+
+
+def test_noise_scales_a_rater_and_noise_of_one_changes_nothing() -> None:
+    plain, louder, silent = (SimulatedRater.draw("sim-01", 3, noise) for noise in (1.0, 2.0, 0.0))
+    assert plain == SimulatedRater.draw("sim-01", 3)
+    assert 1 - louder.er_competence == pytest.approx(2 * (1 - plain.er_competence))
+    assert (silent.er_competence, silent.fer_competence, silent.missing_share, silent.skip_share) == (1, 1, 0, 0)
+    truth = PlantedTruth("fear", 0.5, -0.25, 1.5)
+    said = silent.judge("clip", "0" * 64, "fer", truth, emotions=EMOTIONS)
+    assert said is not None
+    assert (said.emotion, said.valence, said.arousal, said.intensity) == ("fear", 0.5, -0.25, 1.5)
