@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,7 +169,6 @@ def _describe(
         "outputs": [_output(target, temperatures) for target in answering.targets],
         "prepare": _preparation(answering.inputs, info.subject_normalisation, info.face),
         "clip_settings": read_manifest(opened.path).get("settings", {}),
-        "tested_on": sorted({name.split("_", 1)[0].removeprefix("sub-") for name in opened.splits[fold].test}),
     }
 
 
@@ -225,8 +223,7 @@ def _output(target: Target, temperatures: dict[str, float]) -> dict[str, Any]:
 def _preparation(inputs: Sequence[str], by_subject: bool, face: dict[str, Any]) -> list[str]:
     """Say step by step how the inputs of a clip are made."""
     steps = [
-        "Compute the clip's arrays as `emer export training` does, by clip_settings; their names, units and definitions stand "
-        "in the export's manifest and in docs/reference/export.md.",
+        "Compute the clip's arrays by clip_settings, as `emer export training` does; its manifest defines every feature.",
         "Where a mask says that something was not measured, put 0 after the next steps.",
         f"Inputs with 'normalisation': subtract mean, divide by spread, cut to -{LIMIT:g} to {LIMIT:g}, feature by feature.",
     ]
@@ -234,8 +231,8 @@ def _preparation(inputs: Sequence[str], by_subject: bool, face: dict[str, Any]) 
         steps.append(
             "Where by_subject is true, standardise each person by their own clips, without labels: m and s are mean and standard "
             "deviation of each feature over all measured steps of the person's clips, n the clips in which it was measured, "
-            f"w = n / (n + {PRIOR_CLIPS:g}); then x becomes (x - w*m) / sqrt(w*s^2 + 1 - w), cut to the limit again. Use all clips "
-            "of a person at once: with one clip there is hardly a baseline."
+            f"w = n / (n + {PRIOR_CLIPS:g}); then x becomes (x - w*m) / sqrt(w*s^2 + 1 - w), cut to the limit again. Use all "
+            "clips of a person at once: with one clip there is hardly a baseline."
         )
     if "faces" in inputs:
         steps.append(
@@ -244,13 +241,7 @@ def _preparation(inputs: Sequence[str], by_subject: bool, face: dict[str, Any]) 
         )
     elif any(name in inputs for name in ("face_features", "face_summary")):
         steps.append(
-            f"Features of faces come from the frozen backbone '{face.get('backbone')}' (SHA-256 {face.get('sha256')}), which is not "
-            "part of the graph; face_summary is their mean and standard deviation over the frames with a face."
+            f"Features of faces come from the frozen backbone '{face.get('backbone')}' (SHA-256 {face.get('sha256')}), which is "
+            "not part of the graph; face_summary is their mean and standard deviation over the frames with a face."
         )
     return steps
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """Read the description beside a graph."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
