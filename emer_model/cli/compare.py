@@ -39,26 +39,26 @@ def compare(
     Over all folds, for agreeing and masked clips, and by fold. The runs are compared with
     the first one. Figures are those of the test folds; nothing is trained or predicted.
     """
-    from emer_model.evaluation import compared_runs
     from emer_model.evaluation.comparison import FEWEST_FAVOURED, compare_runs
+    from emer_model.runs import compared
 
     for path in runs:
         require_folder(path, "RUN")
-    opened = compared_runs.read_runs(runs)
+    opened = compared.read_runs(runs)
     for note in (note for run in opened for note in run.notes):
         talk(note)
-    protocols = compared_runs.shared_protocols(opened, protocol)
-    targets = list(compared_runs.targets_of(protocols))
+    protocols = compared.shared_protocols(opened, protocol)
+    targets = list(compared.targets_of(protocols))
     if common:
-        opened, targets, notes = compared_runs.on_common_clips(opened, targets)
+        opened, targets, notes = compared.on_common_clips(opened, targets)
         for note in notes:
             talk(note)
     else:
-        compared_runs.refuse_different(opened)
-    masked, lack = compared_runs.masked_of(opened[0], export)
+        compared.refuse_different(opened)
+    masked, lack = compared.masked_of(opened[0], export)
     if lack:
         talk(lack)
-    found = compare_runs(compared_runs.contenders(opened), targets, masked, best=best)
+    found = compare_runs(compared.contenders(opened), targets, masked, best=best)
     simulated = any(run.simulated for run in opened)
     if as_json:
         about = [{"name": r.name, "run": str(r.path), "model": r.model, "scheme": r.scheme} for r in opened]

@@ -31,8 +31,8 @@ def evaluate(
     from data_schema.cli.talk import progress_bar
     from data_schema.exports.reading import TrainingExport
     from emer_model.evaluation.gap import masked_clips
-    from emer_model.evaluation.repeat import repeat_predictions
     from emer_model.evaluation.summary import summarise
+    from emer_model.runs.repeat import repeat_predictions
     from emer_model.training.opened import find_export
     from emer_model.training.plan import run_targets
     from emer_model.training.run_folder import RunFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emer_model.data.details import course, extremes, fixation_places, rhythm
+from emer_model.data.details import averages, course, extremes, fixation_places, rhythm
 
 NAMES = ("pupil", "speed")
 
@@ -69,7 +69,7 @@ def test_what_does_not_vary_has_no_rhythm_and_what_is_missing_stays_masked(eye):
     mask[1, 5:, 0] = False
     mask[2, :, 1] = False
     eye[~mask] = np.nan
-    for make in (extremes, course, rhythm):
+    for make in (averages, extremes, course, rhythm):
         values, valid, names = make(eye, mask, NAMES)
         assert values.dtype == np.float32 and np.isfinite(values).all() and (values[~valid] == 0).all()
         assert len(names) == len(set(names)) == values.shape[1] == valid.shape[1]

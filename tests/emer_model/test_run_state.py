@@ -14,7 +14,7 @@ import pytest
 
 from data_schema.cli import main
 from data_schema.errors import EmerError, TrainingError
-from emer_model.evaluation.repeat import repeat_predictions
+from emer_model.runs.repeat import repeat_predictions
 from emer_model.report.gather import gather
 from emer_model.report.page import render
 from emer_model.training import RunFolder, train

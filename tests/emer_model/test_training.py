@@ -16,7 +16,7 @@ from data_schema.errors import TrainingError, UsageError
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.exports.reading import TrainingExport
 from emer_model.data import ClipStore, FoldData
-from emer_model.evaluation.repeat import repeat_predictions
+from emer_model.runs.repeat import repeat_predictions
 from emer_model.training import RunFolder, load_checkpoint, predict, read_info, train
 from emer_model.training.plan import run_targets
 

@@ -21,6 +21,8 @@ def make_world(people: int = 12, clips: int = 14, eye: int = 24, face: int = 12,
     summary = (eye_of[felt] + 1.5 * rng.normal(size=(n, eye))).astype(np.float32)
     face_summary = (face_of[shown] + 0.7 * rng.normal(size=(n, face))).astype(np.float32)
     mask = rng.random((n, eye)) > 0.05
+    details = {kind: summary[:, i::4] for i, kind in enumerate(("averages", "extremes", "course", "rhythm"))}
+    details["fixation_places"] = rng.normal(size=(n, 5)).astype(np.float32)
     present = np.ones(n, dtype=bool)
     mask[0], present[1] = False, False
     labels: dict[str, np.ndarray] = {}
@@ -29,6 +31,7 @@ def make_world(people: int = 12, clips: int = 14, eye: int = 24, face: int = 12,
         labels[f"{task}_polarity"] = POLARITY[emotion].astype(np.int64)
         labels[f"{task}_valence"] = np.clip(VALENCE[emotion] + 0.1 * rng.normal(size=n), -1, 1).astype(np.float32)
     inputs = {
+        **details,
         "summary": np.where(mask, summary, 0).astype(np.float32),
         "eye_mask": np.repeat(mask[:, None], 4, axis=1),
         "fixation_mask": np.repeat(mask.any(axis=1)[:, None], 4, axis=1),

@@ -43,7 +43,14 @@ def make_network():
 
     def make(**changes):
         sizes = {"face_width": 6, "eye_features": 7, "summary_features": 3, "face_frames": 2, "eye_chunks": 8}
-        arguments = {"targets": {"er_emotion": 7, "er_valence": 1}, **sizes, "fixations": 4, "width": 32, "dropout": 0.1, **changes}
+        arguments = {
+            "targets": {"er_emotion": 7, "er_valence": 1},
+            **sizes,
+            "fixations": 4,
+            "width": 32,
+            "dropout": 0.1,
+            **changes,
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return build_model("eyeface", arguments)

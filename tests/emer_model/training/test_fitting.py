@@ -12,6 +12,7 @@ from emer_model.training.batches import SOFT_PREFIX, ArrayBatches, epoch_batches
 from emer_model.training.fitting import fit_network
 from emer_model.training.learning import pretrain_eyes
 from emer_model.training.loss import LossWeights, TrainingLoss, log_priors
+from emer_model.training.optimiser import Adam
 from emer_model.training.resume import StateFile
 
 TARGETS, AUXILIARY = (target("er_emotion"),), (target("er_valence"),)
@@ -196,3 +197,24 @@ def test_a_gpu_learns_as_a_cpu_does(whole, make_clips, make_network, settings) -
         device=torch.device("cuda"),
     )  # fmt: skip
     assert fitted.best_score == pytest.approx(whole.best_score, abs=0.25)
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_our_adam_takes_the_steps_of_torchs(decoupled: bool) -> None:
+    torch.manual_seed(0)
+    weights = [torch.randn(5, 3), torch.randn(4), torch.randn(2)]
+    ours = [torch.nn.Parameter(w.clone()) for w in weights]
+    theirs = [torch.nn.Parameter(w.clone()) for w in weights]
+    kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+    other = kind(theirs, lr=0.1, weight_decay=0.05, fused=True)
+    optimiser = Adam(ours, 0.1, 0.05, decoupled)
+    for step in range(4):
+        if step == 2:  # goes on from its state
+            state, optimiser = optimiser.state_dict(), Adam(ours, 0.5, 0.05, decoupled)
+            optimiser.load_state_dict(state)
+        for group in (ours, theirs):
+            for parameter in group[: 3 if step else 2]:  # one has no gradient at first
+                parameter.grad = torch.cos(parameter.detach() + step)
+        optimiser.step(), other.step()
+        optimiser.zero_grad(), other.zero_grad()
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))

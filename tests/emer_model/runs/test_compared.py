@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data_schema.cli import main
-from emer_model.evaluation.compared_runs import short_names
+from emer_model.runs.compared import short_names
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Finished runs: repeated bit for bit, and opened beside each other."""

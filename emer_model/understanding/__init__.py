@@ -1,0 +1,1 @@
+"""What a run rests on: modalities, features, people."""
