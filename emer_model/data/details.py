@@ -1,4 +1,4 @@
-"""Further summaries of a clip's eyes, one kind of feature a table: extremes, course, rhythm, and where fixations lie.
+"""Further summaries of a clip's eyes, one kind of feature a table: averages, extremes, course, rhythm, places of fixations.
 
 Averages miss what happens once, in an order, or at a place. Each kind is a table of its own, because one model over all
 columns at once is worse than one model a kind whose answers are weighed.
@@ -26,6 +26,12 @@ GRID, FIXATION_WIDTH_CELLS = (5, 4), 0.6
 MIN_SHARE = 0.5
 
 Table = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
+
+
+def averages(eye: np.ndarray, mask: np.ndarray, names: Sequence[str]) -> Table:
+    """Average each feature over the clip, and nothing else: few columns for small studies; see `extremes`."""
+    mean = np.where(mask, eye, 0.0).sum(axis=1, dtype=np.float64) / np.maximum(mask.sum(axis=1), 1)
+    return _table("averages", {"mean": mean}, mask.any(axis=1), names)
 
 
 def extremes(eye: np.ndarray, mask: np.ndarray, names: Sequence[str]) -> Table:

@@ -52,6 +52,7 @@ _ALL = (
     Input("gaze_points_mask", ("chunk",), "True where there was gaze."),
     Input("summary", ("feature",), "Summaries of the eyes over the whole clip.", "summary_mask", True),
     Input("summary_mask", ("feature",), "True where the summary could be computed."),
+    Input("averages", ("feature",), "Averages of the eye features over the clip.", "", True),
     Input("extremes", ("feature",), "Largest and smallest values of the eye features, and short events.", "", True),
     Input("course", ("feature",), "Course of the eye features over the clip, as cosines.", "", True),
     Input("rhythm", ("feature",), "Autocorrelation and band powers of the eye features.", "", True),

@@ -13,7 +13,7 @@ from emer_model.data.summaries import face_summaries
 
 #: Inputs that are standardised by each participant's own unlabelled clips, where that is asked for.
 BY_SUBJECT = (
-    "eye", "summary", "extremes", "course", "rhythm", "fixation_places", "face_features", "face_summary",
+    "eye", "summary", "averages", "extremes", "course", "rhythm", "fixation_places", "face_features", "face_summary",
 )  # fmt: skip
 
 

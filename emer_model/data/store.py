@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from data_schema.errors import TrainingError
-from emer_model.data.details import course, extremes, fixation_places, rhythm
+from emer_model.data.details import averages, course, extremes, fixation_places, rhythm
 from emer_model.data.summaries import chunk_summaries, fixation_summaries
 
 _log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class ClipStore:
     summary : ndarray of float32, shape (n, S); summary_mask the same of bool
         The export's summaries, if it has them, then those of `emer_model.data.summaries`.
     details : dict of str to (ndarray of float32, ndarray of bool), each of shape (n, features)
-        Tables of `emer_model.data.details` with their masks: 'extremes', 'course', 'rhythm', 'fixation_places'.
+        Tables of `emer_model.data.details` with their masks, by the names of its functions.
     names : dict of str to tuple of str
         Features of ``eye``, ``fixations``, ``summary`` and ``details``.
 
@@ -143,7 +143,7 @@ class ClipStore:
         self.summary_mask = np.concatenate([mask for _, mask, _ in parts], axis=1)
         self.names["summary"] = tuple(name for _, _, names in parts for name in names)
         eye = (self.eye, self.eye_mask, self.names["eye"])
-        tables = {"extremes": extremes(*eye), "course": course(*eye), "rhythm": rhythm(*eye)}
+        tables = {kind.__name__: kind(*eye) for kind in (averages, extremes, course, rhythm)}
         tables["fixation_places"] = fixation_places(self.fixations, self.fixation_mask)
         self.details = {kind: (values, mask) for kind, (values, mask, _) in tables.items()}
         self.names.update({kind: names for kind, (_, _, names) in tables.items()})

@@ -13,7 +13,7 @@ from emer_model.fitted.predictors import ABSENT_LOGIT, Predictor
 
 #: Shares of the mean variance in the covariance that are tried. Ours: with as many columns as clips, the covariance
 #: alone is hardly known.
-SHRINKAGES = (0.03, 0.1, 0.3, 0.6, 0.9)
+SHRINKAGES = (0.1, 0.3, 0.6, 0.8, 0.95)
 
 
 #: By which logits may be divided: with a covariance from few clips, discriminants are surer than they should be.
@@ -50,8 +50,7 @@ class DiscriminantLearner(Learner):
         means = np.zeros((len(classes), exact.shape[1]))
         np.add.at(means, place, exact)
         means /= count[:, None]
-        _, singular, axes = np.linalg.svd(exact - means[place], full_matrices=False)
-        variance = singular**2 / len(labels)  # along the axes (r, columns); nothing elsewhere
+        variance, axes = _spread(exact - means[place])  # along the axes (r, columns); nothing elsewhere
         level = max(float(variance.sum()) / exact.shape[1], 1e-12)
         along = means @ axes.T  # (classes, r)
         across = means - along @ axes
@@ -66,3 +65,21 @@ class DiscriminantLearner(Learner):
             bias[classes] = own - own.mean()
             parts.append(linear_part(weights, bias, target))
         return parts
+
+
+def _spread(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Decompose the covariance of centred rows (n, columns) by its smaller Gram matrix.
+
+    Returns
+    -------
+    variance : ndarray, shape (r,)
+        Along each axis.
+    axes : ndarray, shape (r, columns)
+        Of length 1 and at right angles; what they leave out has no variance.
+    """
+    n, columns = rows.shape
+    power, vectors = np.linalg.eigh(rows.T @ rows if columns <= n else rows @ rows.T)
+    kept = power > 1e-10 * max(float(power[-1]), 1e-30)
+    power, vectors = power[kept], vectors[:, kept]
+    axes = vectors.T if columns <= n else vectors.T @ rows / np.sqrt(power)[:, None]
+    return power / n, axes

@@ -56,7 +56,10 @@ class LateFusion(FittedRecipe):
                 fits[key] = cross_fit(learner, matrix, labels, there, target, folds, member_seed(seed, key))
                 parts.add_member(key, view, fits[key].predictor, fits[key].absent)
             answers = [torch.from_numpy(fit.out_of_fold) for fit in fits.values()]
-            parts.add_answer(target.name, tuple(fits), _choose_weight(answers, present, labels, target))
+            pool = _choose_weight(answers, present, labels, target)
+            parts.add_answer(target.name, tuple(fits), pool)
+            with torch.inference_mode():
+                parts.add_out_of_fold(target, labels, pool(answers, present).numpy())
         return parts.model(self.name)
 
 

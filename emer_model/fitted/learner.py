@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from emer_model.data.targets import Target, is_present
-from emer_model.fitted.predictors import Constant, Linear, Predictor
+from emer_model.fitted.predictors import Constant, Predictor
 
 #: Rows of which the answers are computed at once.
 ROWS = 256
@@ -117,9 +117,7 @@ def cross_fit(
     out_of_fold, temperature = answers[best], temperatures[degree]
     if temperature != 1.0:
         out_of_fold[present] = cooled(out_of_fold[present], temperature)
-        if isinstance(predictor, Linear):
-            predictor.weights.div_(temperature)
-            predictor.bias.div_(temperature)
+        predictor.cool(temperature)
     return CrossFit(
         predictor, out_of_fold, marginal(labels, target), learner.settings[best], float(losses[best, degree])
     )

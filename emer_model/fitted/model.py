@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from data_schema.errors import TrainingError
 from emer_model.fitted.combining import Combination, Only, Pool, Weighed
 from emer_model.fitted.predictors import Predictor, build_predictor
-from emer_model.fitted.views import VIEWS, look, view_inputs
+from emer_model.fitted.views import look, view_inputs
 from emer_model.models.output import ModelOutput
 
 _COMBINATIONS: dict[str, type[Combination]] = {part.kind: part for part in (Only, Pool, Weighed)}
@@ -42,6 +43,25 @@ class Member(nn.Module):
         return torch.where(present[:, None], self.predictor(matrix), self.absent)
 
 
+class Through(nn.Module):
+    """A member that listens to another member.
+
+    Parameters
+    ----------
+    source : str
+        Key of the other member, which looks at a view.
+    predictor : Predictor
+    """
+
+    def __init__(self, source: str, predictor: Predictor) -> None:
+        super().__init__()
+        self.source, self.predictor = source, predictor
+
+    def forward(self, answer: Tensor) -> Tensor:
+        """Map the other's answer (B, K) to log-probabilities (B, K') or values (B, 1)."""
+        return self.predictor(answer)
+
+
 class FittedModel(nn.Module):
     """Answers targets by members and combinations of them.
 
@@ -50,7 +70,7 @@ class FittedModel(nn.Module):
     name : str
         Of the recipe.
     members : mapping of str to dict
-        Of each member: ``view`` and the ``predictor``'s architecture.
+        Of each member: the ``predictor``'s architecture and the ``view``, or the member that it listens ``through``.
     answers : mapping of str to dict
         Of each target: the ``members`` that it listens to and the ``combination``'s architecture.
 
@@ -60,6 +80,9 @@ class FittedModel(nn.Module):
         The arguments but the name, from which `emer_model.fitted.build` makes an empty model.
     inputs : tuple of str
         What it is called with.
+    out_of_fold : dict of str to ndarray of float32, shape (n, K)
+        After fitting: what the model would answer for each clip that it was fitted to, from parts fitted to other
+        participants; NaN for clips without a label. Empty if nothing was chosen on inner folds, and after loading.
     """
 
     def __init__(
@@ -67,23 +90,23 @@ class FittedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.name = name
+        self.out_of_fold: dict[str, np.ndarray] = {}
         self.architecture = {
             "members": {key: dict(member) for key, member in members.items()},
             "answers": {key: dict(answer) for key, answer in answers.items()},
         }
         try:
-            views = tuple(dict.fromkeys(str(member["view"]) for member in members.values()))
-            self.inputs = view_inputs(*views)
-            self.members = nn.ModuleDict(
-                {key: Member(str(m["view"]), build_predictor(m["predictor"])) for key, m in members.items()}
-            )
+            self.members = nn.ModuleDict({key: _build_member(member) for key, member in members.items()})
+            self.views = tuple(dict.fromkeys(m.view for m in self.members.values() if isinstance(m, Member)))
+            self.inputs = view_inputs(*self.views)
             self.listens = {target: tuple(answer["members"]) for target, answer in answers.items()}
             self.answers = nn.ModuleDict({t: build_combination(a["combination"]) for t, a in answers.items()})
         except KeyError as error:
             raise TrainingError(
                 f"Model '{name}': its description lacks or does not know {error}. Train again."
             ) from error
-        unknown = sorted({key for keys in self.listens.values() for key in keys} - set(self.members))
+        heard = {m.source for m in self.members.values() if isinstance(m, Through)}
+        unknown = sorted(heard.union(*self.listens.values()) - set(self.members))
         if unknown:
             raise TrainingError(f"Model '{name}': its description lacks the members {', '.join(unknown)}. Train again.")
 
@@ -108,9 +131,25 @@ class FittedModel(nn.Module):
 
     def ask_members(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return what each member answers (B, K), and which clips have its view (B,)."""
-        seen = {view: look(view, inputs) for view in VIEWS if any(m.view == view for m in self.members.values())}
-        answers = {key: member(*seen[member.view]) for key, member in self.members.items()}
-        return answers, {key: seen[member.view][1] for key, member in self.members.items()}
+        seen = {view: look(view, inputs) for view in self.views}
+        answers: dict[str, Tensor] = {}
+        present: dict[str, Tensor] = {}
+        for key, member in self.members.items():
+            if isinstance(member, Member):
+                answers[key], present[key] = member(*seen[member.view]), seen[member.view][1]
+        for key, member in self.members.items():
+            if isinstance(member, Through):
+                answers[key], present[key] = member(answers[member.source]), present[member.source]
+        return answers, present
+
+
+def _build_member(architecture: Mapping[str, Any]) -> Member | Through:
+    """Make an empty member of a shape; raises KeyError if something is missing or the view is not known."""
+    predictor = build_predictor(architecture["predictor"])
+    if "through" in architecture:
+        return Through(str(architecture["through"]), predictor)
+    view_inputs(str(architecture["view"]))
+    return Member(str(architecture["view"]), predictor)
 
 
 def build_combination(architecture: Mapping[str, Any]) -> Combination:

@@ -67,7 +67,9 @@ class OneView(FittedRecipe):
                 (predictor,) = fit_rows(learner, matrix[rows], labels[rows], target, middle, part_seed)
             else:
                 folds = inner_folds(train.participants, self.inner_folds, seed)
-                predictor = cross_fit(learner, matrix, labels, present, target, folds, part_seed).predictor
+                fit = cross_fit(learner, matrix, labels, present, target, folds, part_seed)
+                parts.add_out_of_fold(target, labels, fit.out_of_fold)
+                predictor = fit.predictor
             parts.add_member(target.name, self.view, predictor, marginal(labels, target))
             parts.add_answer(target.name, (target.name,), Only())
         return parts.model(self.name)

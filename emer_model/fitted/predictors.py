@@ -39,6 +39,9 @@ class Predictor(nn.Module):
         """Map rows (B, columns) to log-probabilities (B, K) or values (B, 1)."""
         raise NotImplementedError
 
+    def cool(self, temperature: float) -> None:
+        """Divide the logits of a linear part by a temperature; others are what a likelihood made them."""
+
 
 class Constant(Predictor):
     """The same answer for every clip.
@@ -84,12 +87,46 @@ class Linear(Predictor):
         answer = nn.functional.linear(matrix.float(), self.weights, self.bias)
         return torch.log_softmax(answer, dim=1) if self.classes else answer
 
+    def cool(self, temperature: float) -> None:
+        """Divide the logits by a temperature."""
+        self.weights.div_(temperature)
+        self.bias.div_(temperature)
+
+
+class Via(Predictor):
+    """What follows for a target from a member's answer to another: what is felt, through what is shown.
+
+    The probability of class k is the sum over the other's classes s of ``P(s) P(k | s)``; of a value, the mean.
+
+    Parameters
+    ----------
+    columns : int
+        Classes of the other target.
+    outputs : int
+        Classes of the target, or 1 for a value.
+    classes : bool
+        Answer log-probabilities, not values.
+    """
+
+    kind = "via"
+
+    def __init__(self, columns: int, outputs: int, classes: bool) -> None:
+        super().__init__(columns=columns, outputs=outputs, classes=classes)
+        self.classes = classes
+        self.given = nn.Parameter(torch.zeros(columns, outputs), requires_grad=False)
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        """Map log-probabilities of the other (B, columns) to log-probabilities (B, K) or values (B, 1)."""
+        answer = matrix.float().exp() @ self.given
+        return answer.clamp(min=1e-12).log() if self.classes else answer
+
 
 def predictor_kinds() -> dict[str, type[Predictor]]:
     """Return the parts by kind."""
+    from emer_model.fitted.products import Products
     from emer_model.fitted.tree_ensemble import TreeEnsemble
 
-    return {part.kind: part for part in (Constant, Linear, TreeEnsemble)}
+    return {part.kind: part for part in (Constant, Linear, Products, TreeEnsemble, Via)}
 
 
 def build_predictor(architecture: dict[str, Any]) -> Predictor:

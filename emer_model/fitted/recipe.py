@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from data_schema.errors import UsageError
 from emer_model.data.arrays import Arrays
-from emer_model.data.targets import Target
+from emer_model.data.targets import Target, is_present
 from emer_model.fitted.combining import Combination
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.predictors import Predictor
@@ -123,30 +123,42 @@ class ModelParts:
     """Collects fitted members and combinations, and makes the model of them."""
 
     def __init__(self) -> None:
-        self._members: dict[str, tuple[str, Predictor, np.ndarray]] = {}
-        self._answers: dict[str, tuple[tuple[str, ...], Combination]] = {}
+        self._members: dict[str, dict[str, Any]] = {}
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._fitted: dict[str, tuple[Predictor, np.ndarray | None]] = {}
+        self._combined: dict[str, Combination] = {}
+        self._out_of_fold: dict[str, np.ndarray] = {}
 
     def add_member(self, key: str, view: str, predictor: Predictor, absent: np.ndarray) -> None:
         """Add a member under a key of its own; see `emer_model.fitted.model.Member`."""
-        self._members[key] = (view, predictor, absent)
+        self._members[key] = {"view": view, "predictor": predictor.architecture}
+        self._fitted[key] = (predictor, absent)
+
+    def add_through(self, key: str, source: str, predictor: Predictor) -> None:
+        """Add a member that listens to another; see `emer_model.fitted.model.Through`."""
+        self._members[key] = {"through": source, "predictor": predictor.architecture}
+        self._fitted[key] = (predictor, None)
 
     def add_answer(self, target: str, members: Sequence[str], combination: Combination) -> None:
         """Say how a target is answered."""
-        self._answers[target] = (tuple(members), combination)
+        self._answers[target] = {"members": list(members), "combination": combination.architecture}
+        self._combined[target] = combination
+
+    def add_out_of_fold(self, target: Target, labels: np.ndarray, answers: np.ndarray) -> None:
+        """Keep what the model would answer (n, K) for clips of people that it was not fitted to."""
+        self._out_of_fold[target.name] = np.where(is_present(target, labels)[:, None], answers, np.nan).astype(
+            np.float32
+        )
 
     def model(self, name: str) -> FittedModel:
         """Build the model and fill it."""
-        model = FittedModel(
-            name,
-            {key: {"view": view, "predictor": part.architecture} for key, (view, part, _) in self._members.items()},
-            {
-                target: {"members": list(keys), "combination": combination.architecture}
-                for target, (keys, combination) in self._answers.items()
-            },
-        )
-        for key, (_, part, absent) in self._members.items():
-            model.members[key].predictor = part
-            model.members[key].absent.copy_(torch.from_numpy(absent))
-        for target, (_, combination) in self._answers.items():
+        model = FittedModel(name, self._members, self._answers)
+        for key, (predictor, absent) in self._fitted.items():
+            model.members[key].predictor = predictor
+            if absent is not None:
+                model.members[key].absent.copy_(torch.from_numpy(absent))
+        for target, combination in self._combined.items():
             model.answers[target] = combination
+        if self._out_of_fold.keys() == self._combined.keys():
+            model.out_of_fold = self._out_of_fold
         return model

@@ -23,17 +23,31 @@ from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, is_present, target
 from emer_model.fitted.combining import Weighed, join
 from emer_model.fitted.discriminant import DiscriminantLearner
+from emer_model.fitted.experts import ExpertLearner
 from emer_model.fitted.folds import inner_folds, member_seed
 from emer_model.fitted.forests import ExtraTreesLearner
 from emer_model.fitted.learner import CrossFit, Learner, cross_fit
 from emer_model.fitted.linear import LinearLearner
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.one_view import check_arguments
+from emer_model.fitted.predictors import Linear
+from emer_model.fitted.products import ProductLearner
 from emer_model.fitted.recipe import FittedRecipe, ModelParts, Tell
+from emer_model.fitted.via import fit_via
 from emer_model.fitted.views import look_at_arrays, view_inputs
 
-#: Strengths of the weights' penalty that are tried. Ours: members' log-probabilities are few and wide apart.
-WEIGHT_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+#: Who answers a target: one member a kind of feature, since one over all columns is worse.
+EYES = (
+    ("linear", "averages"),
+    ("linear", "eye"),
+    ("linear", "extremes"),
+    ("linear", "course"),
+    ("linear", "rhythm"),
+    ("linear", "fixations"),
+    ("trees", "eye"),
+)
+PAIRS = (("products", "few"),)
+FACE = (("linear", "face"),)
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,7 @@ class MemberPlan:
     Parameters
     ----------
     kind : str
-        'linear' or 'trees'.
+        'linear', 'products' or 'trees'.
     view : str
         Of `emer_model.fitted.views.VIEWS`.
     answers : str
@@ -60,28 +74,17 @@ class MemberPlan:
         return f"{self.kind}/{self.view}/{self.answers}"
 
 
-#: Who answers the target itself; its counterpart in the other task; and the emotions of both tasks beside.
-OWN = (
-    ("linear", "eye"),
-    ("linear", "extremes"),
-    ("linear", "course"),
-    ("linear", "rhythm"),
-    ("linear", "fixations"),
-    ("linear", "face"),
-    ("trees", "eye"),
-)
-COUNTER = (("linear", "face"), ("linear", "eye"))
-BESIDE = (("linear", "eye"), ("linear", "extremes"), ("linear", "fixations"), ("linear", "face"), ("trees", "eye"))
+def direct_members(name: str) -> tuple[MemberPlan, ...]:
+    """Choose the members that answer a target itself; products of features answer what is felt, in classes."""
+    pairs = PAIRS if name == "er_emotion" else ()
+    return tuple(MemberPlan(kind, view, name) for kind, view in (*EYES, *pairs, *FACE))
 
 
-def counterpart(name: str) -> str:
-    """Return the other task's target of the same kind, such as ``fer_emotion`` for ``er_emotion``."""
-    task, _, label = name.partition("_")
-    return f"{'fer' if task == 'er' else 'er'}_{label}"
+def members_beside(name: str, known: frozenset[str]) -> tuple[MemberPlan, ...]:
+    """Choose the members that answer an emotion from which something follows for a target.
 
-
-def plan_members(name: str, known: frozenset[str]) -> tuple[MemberPlan, ...]:
-    """Choose the members that a target listens to.
+    Eyes tell what is felt, the face what is shown; both follow for the other, and for polarity, valence, arousal and
+    intensity. What the eyes tell of the shown emotion they tell by the felt one.
 
     Parameters
     ----------
@@ -90,15 +93,9 @@ def plan_members(name: str, known: frozenset[str]) -> tuple[MemberPlan, ...]:
     known : frozenset of str
         Targets with labels in the training part.
     """
-    counter, emotion = counterpart(name), f"{name.partition('_')[0]}_emotion"
-    plans = [MemberPlan(kind, view, name) for kind, view in OWN]
-    plans += [MemberPlan(kind, view, counter) for kind, view in COUNTER if counter in known]
-    if name != emotion:
-        plans += [MemberPlan(kind, view, emotion) for kind, view in BESIDE if emotion in known]
-        plans += [
-            MemberPlan(kind, view, counterpart(emotion)) for kind, view in COUNTER if counterpart(emotion) in known
-        ]
-    return tuple(dict.fromkeys(plans))
+    plans = [MemberPlan(kind, view, "er_emotion") for kind, view in (*EYES, *PAIRS, *FACE)]
+    plans += [MemberPlan(kind, view, "fer_emotion") for kind, view in FACE]
+    return tuple(plan for plan in plans if plan.answers in known and plan.answers != name)
 
 
 class Stack(FittedRecipe):
@@ -115,9 +112,9 @@ class Stack(FittedRecipe):
     """
 
     name = "stack"
-    inputs = view_inputs(*dict.fromkeys(view for _, view in (*OWN, *COUNTER, *BESIDE)))
+    inputs = view_inputs(*dict.fromkeys(view for _, view in (*EYES, *PAIRS, *FACE)))
     summary_line = (
-        "Logistic regressions and extra-trees on eyes and face, answering both tasks, weighed by a nested stack."
+        "Discriminants and extra-trees on each kind of summary, answering both tasks, weighed by a nested stack."
     )
     defaults: ClassVar[dict[str, Any]] = {"auxiliary_targets": ("all",)}
 
@@ -125,7 +122,7 @@ class Stack(FittedRecipe):
         self,
         class_balance: float = 0.0,
         inner_folds: int = 5,
-        trees: int = 300,
+        trees: int = 200,
         min_leaf: int = 3,
         feature_share: float = 0.1,
     ) -> None:
@@ -134,52 +131,93 @@ class Stack(FittedRecipe):
         self.trees, self.min_leaf, self.feature_share = trees, min_leaf, feature_share
 
     def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
-        parts = ModelParts()
-        folds = inner_folds(train.participants, self.inner_folds, seed)
+        work = _Work(train, inner_folds(train.participants, self.inner_folds, seed), seed, self, ModelParts(), {})
         known = labelled_targets(train)
-        plans = {t.name: plan_members(t.name, known) for t in targets}
-        fits: dict[str, CrossFit] = {}
-        for plan in dict.fromkeys(plan for chosen in plans.values() for plan in chosen):
-            tell(f"{self.name}: {plan.key}")
-            fits[plan.key] = self.fit_member(plan, train, folds, seed)
-            parts.add_member(plan.key, plan.view, fits[plan.key].predictor, fits[plan.key].absent)
         for declared in targets:
-            tell(f"{self.name}: weights of {declared.name}")
-            keys = tuple(plan.key for plan in plans[declared.name])
-            answers = [fits[key].out_of_fold for key in keys]
-            weighed = self.weigh(answers, train.labels[declared.name], declared, folds, seed)
-            parts.add_answer(declared.name, keys, weighed)
-        return parts.model(self.name)
+            tell(f"{self.name}: {declared.name}")
+            experts = {plan.key: work.member(plan).out_of_fold for plan in direct_members(declared.name)}
+            for plan in members_beside(declared.name, known):
+                key, answers = work.through(plan, declared)
+                experts[key] = answers
+            combination, out_of_fold = work.weigh(list(experts.values()), declared)
+            work.parts.add_answer(declared.name, tuple(experts), combination)
+            work.parts.add_out_of_fold(declared, train.labels[declared.name], out_of_fold)
+        return work.parts.model(self.name)
 
-    def fit_member(
-        self, plan: MemberPlan, train: Arrays, folds: list[tuple[np.ndarray, np.ndarray]], seed: int
-    ) -> CrossFit:
+
+@dataclass(frozen=True)
+class _Work:
+    """One fitting of a stack; members are fitted once for all targets that listen to them.
+
+    Parameters
+    ----------
+    train : Arrays
+    folds : list of (ndarray of int, ndarray of int)
+        Inner folds.
+    seed : int
+    recipe : Stack
+    parts : ModelParts
+        What is fitted already.
+    fits : dict of str to CrossFit
+        Members by key.
+    """
+
+    train: Arrays
+    folds: list[tuple[np.ndarray, np.ndarray]]
+    seed: int
+    recipe: Stack
+    parts: ModelParts
+    fits: dict[str, CrossFit]
+
+    def member(self, plan: MemberPlan) -> CrossFit:
         """Fit a member on inner folds and on all clips."""
-        learner: Learner
-        if plan.kind == "trees":
-            learner = ExtraTreesLearner(self.trees, self.min_leaf, self.feature_share)
-        else:
-            learner = DiscriminantLearner() if target(plan.answers).classes else LinearLearner()
-        matrix, present = look_at_arrays(plan.view, train.inputs)
-        labels = train.labels[plan.answers]
-        return cross_fit(learner, matrix, labels, present, target(plan.answers), folds, member_seed(seed, plan.key))
+        if plan.key not in self.fits:
+            matrix, present = look_at_arrays(plan.view, self.train.inputs)
+            declared = target(plan.answers)
+            labels = self.train.labels[plan.answers]
+            learner = self._learner(plan.kind, declared)
+            fit = cross_fit(learner, matrix, labels, present, declared, self.folds, member_seed(self.seed, plan.key))
+            self.fits[plan.key] = fit
+            self.parts.add_member(plan.key, plan.view, fit.predictor, fit.absent)
+        return self.fits[plan.key]
 
-    def weigh(
-        self,
-        answers: list[np.ndarray],
-        labels: np.ndarray,
-        declared: Target,
-        folds: list[tuple[np.ndarray, np.ndarray]],
-        seed: int,
-    ) -> Weighed:
-        """Fit the weights of members to their out-of-fold answers, each (n, K_i)."""
+    def _learner(self, kind: str, declared: Target) -> Learner:
+        if kind == "trees":
+            recipe = self.recipe
+            return ExtraTreesLearner(recipe.trees, recipe.min_leaf, recipe.feature_share)
+        if kind == "products":
+            return ProductLearner()
+        return DiscriminantLearner() if declared.classes else LinearLearner()
+
+    def through(self, plan: MemberPlan, declared: Target) -> tuple[str, np.ndarray]:
+        """Let a target follow from a member that answers another; returns the key and out-of-fold answers (n, K)."""
+        key = f"{plan.key}/to/{declared.name}"
+        labels = self.train.labels
+        fit = fit_via(
+            self.member(plan).out_of_fold,
+            labels[plan.answers],
+            labels[declared.name],
+            target(plan.answers),
+            declared,
+            self.folds,
+        )
+        self.parts.add_through(key, plan.key, fit.predictor)
+        return key, fit.out_of_fold
+
+    def weigh(self, answers: list[np.ndarray], declared: Target) -> tuple[Weighed, np.ndarray]:
+        """Fit the weights of members to their out-of-fold answers, each (n, K); returns what they answer out of fold, too."""
         matrix = join([torch.from_numpy(answer) for answer in answers]).numpy()
-        learner = LinearLearner(WEIGHT_STRENGTHS, balance=self.class_balance, standardise=not declared.classes)
-        everyone = np.ones(len(labels), dtype=bool)
-        fit = cross_fit(learner, matrix, labels, everyone, declared, folds, seed)
+        balance = self.recipe.class_balance
+        learner = ExpertLearner(balance=balance) if declared.classes else LinearLearner(standardise=True)
+        everyone = np.ones(len(matrix), dtype=bool)
+        labels = self.train.labels[declared.name]
+        fit = cross_fit(learner, matrix, labels, everyone, declared, self.folds, self.seed)
         combination = Weighed(matrix.shape[1], declared.n_outputs, classes=bool(declared.classes))
-        combination.linear = fit.predictor
-        return combination
+        if isinstance(fit.predictor, Linear):
+            combination.linear = fit.predictor
+        else:  # labels with nothing to tell apart: the bias alone
+            combination.linear.bias.copy_(fit.predictor.answer)
+        return combination, fit.out_of_fold
 
 
 def labelled_targets(train: Arrays) -> frozenset[str]:

@@ -28,9 +28,13 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "course": ("course",),
     "rhythm": ("rhythm",),
     "fixations": ("fixation_places",),
+    "few": ("averages", "fixation_places"),
     "face": ("face_summary",),
     "both": ("summary", "face_summary"),
 }
+
+#: Columns of a table that a view takes at most: of places, their spread on the screen, and no cells.
+LIMITS: dict[str, dict[str, int]] = {"few": {"fixation_places": 10}}
 
 
 def view_inputs(*views: str) -> tuple[str, ...]:
@@ -58,7 +62,8 @@ def look(view: str, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     if view == "none":
         counted = inputs["eye_mask"]
         return counted.new_zeros((counted.shape[0], 0), dtype=torch.float32), counted.new_ones(counted.shape[0])
-    matrix = torch.cat([inputs[table] for table in VIEWS[view]], dim=1)
+    limits = LIMITS.get(view, {})
+    matrix = torch.cat([inputs[table][:, : limits.get(table)] for table in VIEWS[view]], dim=1)
     masks = [inputs[PRESENCE[table]].reshape(matrix.shape[0], -1) for table in VIEWS[view]]  # (B, anything)
     return matrix, torch.cat(masks, dim=1).any(dim=1)
 
