@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
@@ -19,6 +19,11 @@ _log = logging.getLogger(__name__)
 #: Face frames above this stay on disk and are read batch by batch: ours, half of the
 #: memory of a small laptop. The 1,303 clips of EMER take 390 MB.
 FACE_MEMORY_MB = 2000.0
+
+#: What of a clip lies in an array of its own.
+_ARRAYS = (
+    "face_mask", "eye", "eye_mask", "fixations", "fixation_mask", "gaze_points", "gaze_points_mask",
+)  # fmt: skip
 
 Progress = Callable[[int, int, str], None]
 
@@ -151,6 +156,49 @@ class ClipStore:
     def __len__(self) -> int:
         return len(self.clip_ids)
 
+    def take(self, clips: np.ndarray) -> ClipStore:
+        """Return a store of some of the clips, by place; all summaries are as they were."""
+        taken = copy.copy(self)
+        taken.clip_ids = [self.clip_ids[i] for i in clips]
+        taken.participants = [self.participants[i] for i in clips]
+        for name in (*_ARRAYS, "summary", "summary_mask"):
+            setattr(taken, name, getattr(self, name)[clips])
+        taken.face_features = None if self.face_features is None else self.face_features[clips]
+        taken._faces = None if self._faces is None else self._faces[torch.from_numpy(np.asarray(clips))]
+        taken.details = {kind: (values[clips], mask[clips]) for kind, (values, mask) in self.details.items()}
+        return taken
+
+    def without(
+        self, *, eye: np.ndarray, fixations: np.ndarray, faces: np.ndarray, exported_summary: np.ndarray
+    ) -> ClipStore:
+        """Return a store in which some of what was measured is missing, and all summaries computed here know it.
+
+        Parameters
+        ----------
+        eye : ndarray of bool, shape (n, C)
+            True for chunks that are lost, with their gaze points.
+        fixations : ndarray of bool, shape (n, M)
+        faces : ndarray of bool, shape (n, F)
+        exported_summary : ndarray of bool, shape (n, the export's own summaries)
+            True for summaries that are lost. The export computed them from recordings that are not here, so they
+            cannot be computed again from what is left.
+        """
+        changed = copy.copy(self)
+        changed.eye_mask = self.eye_mask & ~eye[:, :, None]
+        changed.gaze_points_mask = self.gaze_points_mask & ~eye
+        changed.fixation_mask = self.fixation_mask & ~fixations
+        changed.face_mask = self.face_mask & ~faces
+        changed.summary = self.summary[:, : self.n_exported_summaries]
+        changed.summary_mask = self.summary_mask[:, : self.n_exported_summaries] & ~exported_summary
+        changed.names = dict(self.names)
+        changed._summarise()
+        return changed
+
+    @property
+    def n_exported_summaries(self) -> int:
+        """How many columns of ``summary`` the export holds; the others are computed here."""
+        return sum(name.startswith(("clip/", "head/")) for name in self.names["summary"])
+
     def faces(self, indices: list[int]) -> torch.Tensor:
         """Return face frames, uint8 RGB, shape (len(indices), F, size, size, 3)."""
         if self._faces is not None:
@@ -163,6 +211,8 @@ class ClipStore:
         if faces.shape[1] == self.face_size_px:
             return faces
         size = (self.face_size_px, self.face_size_px)
+        import cv2  # 25 MB, and not needed on features computed once
+
         return np.stack([cv2.resize(face, size, interpolation=cv2.INTER_AREA) for face in faces])
 
     def _refuse_repeated(self, clips: Any) -> None:
