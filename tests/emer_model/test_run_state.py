@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import pytest
 
 from data_schema.cli import main
 from data_schema.errors import EmerError, TrainingError
-from emer_model.runs.repeat import repeat_predictions
+from emer_model.cli.train import read_names, read_settings
 from emer_model.report.gather import gather
 from emer_model.report.page import render
+from emer_model.runs.repeat import repeat_predictions
 from emer_model.training import RunFolder, train
 from emer_model.training.config import RunConfig
 from emer_model.training.run_state import train_command
@@ -87,7 +89,7 @@ def test_train_says_which_fold_is_damaged_and_trains_it_again(
 
 
 def test_train_prints_the_damage(tiny_export: Path, tmp_path: Path, capsys: Captured) -> None:
-    command = ["train", str(tiny_export), "--face-backbone", "compact", "--epochs", "1", "--device", "cpu"]
+    command = ["train", str(tiny_export), "--model", "logistic-face", "--device", "cpu"]
     command += ["--folds", "0", "--out", str(tmp_path / "run")]
     assert main(command) == 0
     assert "1 of 3 folds finished" in capsys.readouterr().err
@@ -215,7 +217,7 @@ def test_the_page_says_that_folds_lack(tiny_export: Path, tiny_run: Path, run: P
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"auxiliary_targets": ("er_mood",)}, "no target 'er_mood'"),
+        ({"auxiliary_targets": ("er_mood",)}, "there is no such target"),
         ({"face_backbone": "resnet19"}, "no face backbone"),
         ({"face_size_px": 500}, "holds 28 px"),
     ],
@@ -240,7 +242,7 @@ def test_wrong_data_leave_nothing(own_export: Path, fixture, tiny_config, tmp_pa
 @pytest.mark.parametrize("emotion", ["joy", None])
 def test_wrong_targets_leave_nothing(own_export: Path, fixture, tiny_config, tmp_path: Path, emotion) -> None:
     fixture.change_targets(own_export, lambda t: t.assign(er_emotion=emotion))
-    with pytest.raises(TrainingError, match="er_emotion"):
+    with pytest.raises(TrainingError, match="er_emotion" if emotion else "no clip takes part in er-7"):
         train(own_export, tmp_path / "run", tiny_config(), device="cpu", threads=1)
     assert not (tmp_path / "run").exists()
 
@@ -338,10 +340,22 @@ def test_an_export_without_warnings(tiny_run: Path, tiny_export: Path) -> None:
 
 
 def test_the_suggested_command_names_the_scheme(tmp_path: Path) -> None:
-    assert "--scheme loso" in train_command(tmp_path, tmp_path, RunConfig("er-7", scheme="loso"))
-    assert "--scheme" not in train_command(tmp_path, tmp_path, RunConfig("er-7"))
-    assert "scheme" not in RunConfig("er-7").as_json()  # as runs before there were schemes
-    assert RunConfig.from_json(RunConfig("er-7", scheme="loso").as_json()).scheme == "loso"
+    usual, alone = RunConfig.of("er-7", "emert"), RunConfig.of("er-7", "emert", scheme="loso")
+    assert "--scheme loso" in train_command(tmp_path, tmp_path, alone)
+    assert "--scheme" not in train_command(tmp_path, tmp_path, usual)
+    assert RunConfig.from_json(alone.as_json()) == alone
+
+
+def test_the_suggested_command_gives_the_same_settings(tmp_path: Path) -> None:
+    given = {"ema_decay": 0.5, "head_widths": (8, 4), "auxiliary_targets": (), "model_arguments": {"width": 32}}
+    config = RunConfig.of("er-7,fer-va", "eyeface", subject_normalisation=False, weight_decay=0.25, seed=3, **given)
+    words = shlex.split(train_command(tmp_path / "run", tmp_path / "export", config))
+    pairs = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    again = RunConfig.of(
+        words[words.index("--protocol") + 1], words[words.index("--model") + 1], subject_normalisation=False, seed=3,
+        auxiliary_targets=read_names(words[words.index("--auxiliary") + 1]), **read_settings(pairs),
+    )  # fmt: skip
+    assert again == config and "--no-subject-normalisation" in words
 
 
 def test_a_run_that_learnt_from_somebody_who_withdrew_says_so(run: Path, tiny_export: Path, tmp_path: Path) -> None:
