@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,12 @@ def read_table(path: Path, columns: tuple[str, ...], what: str, next_step: str) 
     if missing:
         raise ExportError(f"{path}: the {what} lacks the column(s) {', '.join(missing)}. {next_step}")
     return table
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

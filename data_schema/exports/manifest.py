@@ -10,8 +10,7 @@ from typing import Any
 
 from data_schema import __version__
 from data_schema.errors import ExportError
-from data_schema.files import read_json
-from data_schema.session.reader import file_sha256
+from data_schema.files import file_sha256, read_json
 from data_schema.signals.features import EYE_FEATURES, FIXATION_FEATURES, SUMMARY_FEATURES
 
 FORMAT_NAME = "emer-training-export"

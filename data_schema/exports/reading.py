@@ -16,9 +16,8 @@ import pandas as pd
 from data_schema.errors import ExportError
 from data_schema.exports.arrays import ARRAY_NAMES, ARRAYS, CLIP_ID
 from data_schema.exports.clip_arrays import ShardArrays
-from data_schema.exports.columns import EXPORTED_CLIPS, meanings
+from data_schema.exports.columns import EXPORTED_CLIPS, EXPORTED_TARGETS, meanings
 from data_schema.exports.folds import Folds, load_folds
-from data_schema.exports.label_tables import TARGET_COLUMNS
 from data_schema.exports.manifest import read_manifest, verify_files
 from data_schema.exports.protocols import PROTOCOLS, ProtocolClips, protocol_clips
 from data_schema.exports.splits import ClipSplit, clip_splits
@@ -28,11 +27,14 @@ _log = logging.getLogger(__name__)
 
 #: Columns of an export's ``clips.parquet`` and what they mean, in order.
 EXPORTED_CLIP_COLUMNS: dict[str, str] = meanings(EXPORTED_CLIPS)
+#: The same of ``targets.parquet``; from the declaration, since the module that makes these tables loads a database.
+_TARGET_COLUMNS: dict[str, str] = meanings(EXPORTED_TARGETS)
 #: Columns that exports of format 1.0 lack.
 _SINCE_1_1 = ("session_sha256",)
 _TARGETS_SINCE_1_1 = ("er_decided_by", "fer_decided_by")
-#: Shards kept open at once; a study of thousands would run out of file handles.
-_OPEN_SHARDS = 64
+#: Shards kept open at once. HDF5 takes 1.2 MB for each, and never gives it back: 64 of them were a fifth of a training's memory.
+#: Whoever reads in order needs one; who reads at random from hundreds opens most of them anew either way (1 ms).
+_OPEN_SHARDS = 8
 _NEXT = "The export is damaged: copy it again, or export again with --force."
 
 
@@ -128,7 +130,7 @@ class TrainingExport:
     @cached_property
     def targets(self) -> pd.DataFrame:
         """One row a clip: what is to be predicted, missing where unknown."""
-        needed = tuple(name for name in TARGET_COLUMNS if name not in _TARGETS_SINCE_1_1)
+        needed = tuple(name for name in _TARGET_COLUMNS if name not in _TARGETS_SINCE_1_1)
         table = read_table(self.path / "targets.parquet", needed, "target table", _NEXT)
         for name in _TARGETS_SINCE_1_1:
             if name not in table.columns:

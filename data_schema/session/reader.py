@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_schema.errors import SessionFileError, SessionVersionError
+from data_schema.files import file_sha256 as file_sha256
 from data_schema.session import markers
 from data_schema.session.attributes import read_text
 from data_schema.session.layout import (
@@ -359,12 +359,3 @@ def _format_version(path: Path, file: h5py.File) -> tuple[int, int]:
         return int(major), int(minor)
     except ValueError:
         raise SessionFileError(path, f"the attribute format_version is '{text}', expected major.minor") from None
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

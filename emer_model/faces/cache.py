@@ -22,7 +22,7 @@ from data_schema.atomic import partial_path, replace_durably, write_atomically
 from data_schema.errors import TrainingError
 from data_schema.exports.manifest import FACE_FEATURES_FOLDER, MANIFEST_NAME
 from data_schema.exports.reading import TrainingExport
-from data_schema.session.reader import file_sha256
+from data_schema.files import file_sha256
 from emer_model.faces.features import FaceFeatures
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize
 
 from emer_model.data.targets import Target
 from emer_model.fitted.learner import Learner
@@ -111,6 +110,8 @@ class _Problem:
 
     def solve(self, start: np.ndarray, penalty: float) -> np.ndarray:
         """Minimise from a start, by L-BFGS; the start may lack the matrix."""
+        from scipy.optimize import minimize  # 37 MB that no other model needs
+
         head = self.members + self.classes
         if np.isfinite(penalty) and len(start) == head:
             start = np.concatenate([start, np.zeros(self.flat.shape[1] * self.classes)])
