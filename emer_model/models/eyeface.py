@@ -89,7 +89,13 @@ class EyeFace(nn.Module):
         "auxiliary_targets": ("all",),
         "dropout": 0.3,
         "modality_dropout": 0.2,
+        "epochs": 30,
+        "batch_size": 32,
+        "weight_decay": 2e-2,
+        "ema_decay": 0.99,
     }
+    #: AdamW: the decay is as strong for weights with small gradients as for others.
+    decoupled_weight_decay = True
     modalities = MODALITIES
 
     def __init__(
