@@ -21,7 +21,16 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 #: Parts that benchmarks share.
-NOT_BENCHMARKS = {"figure", "numbered_video", "iohub_store", "observed_recorder", "planted_table", "postgres_server"}
+NOT_BENCHMARKS = {
+    "figure",
+    "numbered_video",
+    "iohub_store",
+    "observed_recorder",
+    "planted_difficulty",
+    "plain_stack",
+    "planted_table",
+    "postgres_server",
+}
 NAMES = tuple(
     sorted(
         path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_") and path.stem not in NOT_BENCHMARKS
