@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,25 @@ class Through(nn.Module):
         return self.predictor(answer)
 
 
+class Combined(nn.Module):
+    """A member that combines the answers of other members, for others to listen to.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Keys of the others.
+    combination : Combination
+    """
+
+    def __init__(self, sources: Sequence[str], combination: Combination) -> None:
+        super().__init__()
+        self.sources, self.combination = tuple(sources), combination
+
+    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
+        """Combine answers, each (B, K_i), of members that a clip has, each (B,), to (B, K)."""
+        return self.combination(answers, present)
+
+
 class FittedModel(nn.Module):
     """Answers targets by members and combinations of them.
 
@@ -70,7 +89,8 @@ class FittedModel(nn.Module):
     name : str
         Of the recipe.
     members : mapping of str to dict
-        Of each member: the ``predictor``'s architecture and the ``view``, or the member that it listens ``through``.
+        Of each member: the ``predictor``'s architecture and the ``view``, or the member that it listens ``through``; or the
+        members that it ``combines`` and the ``combination``'s architecture.
     answers : mapping of str to dict
         Of each target: the ``members`` that it listens to and the ``combination``'s architecture.
 
@@ -105,10 +125,11 @@ class FittedModel(nn.Module):
             raise TrainingError(
                 f"Model '{name}': its description lacks or does not know {error}. Train again."
             ) from error
-        heard = {m.source for m in self.members.values() if isinstance(m, Through)}
-        unknown = sorted(heard.union(*self.listens.values()) - set(self.members))
+        heard = [sources_of(member) for member in self.members.values()]
+        unknown = sorted(set().union(*heard, *self.listens.values()) - set(self.members))
         if unknown:
             raise TrainingError(f"Model '{name}': its description lacks the members {', '.join(unknown)}. Train again.")
+        self.order = _in_order(dict(self.members), name)
 
     def forward(self, **inputs: Tensor) -> ModelOutput:
         """Answer a batch.
@@ -134,17 +155,47 @@ class FittedModel(nn.Module):
         seen = {view: look(view, inputs) for view in self.views}
         answers: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
-        for key, member in self.members.items():
+        for key in self.order:
+            member = self.members[key]
             if isinstance(member, Member):
                 answers[key], present[key] = member(*seen[member.view]), seen[member.view][1]
-        for key, member in self.members.items():
-            if isinstance(member, Through):
+            elif isinstance(member, Through):
                 answers[key], present[key] = member(answers[member.source]), present[member.source]
+            else:
+                theirs = [present[source] for source in member.sources]
+                answers[key] = member([answers[source] for source in member.sources], theirs)
+                present[key] = torch.stack(theirs).any(dim=0)
         return answers, present
 
 
-def _build_member(architecture: Mapping[str, Any]) -> Member | Through:
+def sources_of(member: nn.Module) -> tuple[str, ...]:
+    """Return the keys of the members that a member listens to."""
+    if isinstance(member, Combined):
+        return member.sources
+    return (member.source,) if isinstance(member, Through) else ()
+
+
+def _in_order(members: Mapping[str, nn.Module], name: str) -> tuple[str, ...]:
+    """Put members behind those that they listen to.
+
+    Raises
+    ------
+    TrainingError
+        If they listen to each other in a circle.
+    """
+    ordered: list[str] = []
+    while len(ordered) < len(members):
+        ready = [k for k, m in members.items() if k not in ordered and set(sources_of(m)) <= set(ordered)]
+        if not ready:
+            raise TrainingError(f"Model '{name}': its members listen to each other in a circle. Train again.")
+        ordered += ready
+    return tuple(ordered)
+
+
+def _build_member(architecture: Mapping[str, Any]) -> Member | Through | Combined:
     """Make an empty member of a shape; raises KeyError if something is missing or the view is not known."""
+    if "combines" in architecture:
+        return Combined(architecture["combines"], build_combination(architecture["combination"]))
     predictor = build_predictor(architecture["predictor"])
     if "through" in architecture:
         return Through(str(architecture["through"]), predictor)

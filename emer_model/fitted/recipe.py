@@ -126,6 +126,7 @@ class ModelParts:
         self._members: dict[str, dict[str, Any]] = {}
         self._answers: dict[str, dict[str, Any]] = {}
         self._fitted: dict[str, tuple[Predictor, np.ndarray | None]] = {}
+        self._joined: dict[str, Combination] = {}
         self._combined: dict[str, Combination] = {}
         self._out_of_fold: dict[str, np.ndarray] = {}
 
@@ -138,6 +139,11 @@ class ModelParts:
         """Add a member that listens to another; see `emer_model.fitted.model.Through`."""
         self._members[key] = {"through": source, "predictor": predictor.architecture}
         self._fitted[key] = (predictor, None)
+
+    def add_combined(self, key: str, sources: Sequence[str], combination: Combination) -> None:
+        """Add a member that combines others; see `emer_model.fitted.model.Combined`."""
+        self._members[key] = {"combines": list(sources), "combination": combination.architecture}
+        self._joined[key] = combination
 
     def add_answer(self, target: str, members: Sequence[str], combination: Combination) -> None:
         """Say how a target is answered."""
@@ -157,6 +163,8 @@ class ModelParts:
             model.members[key].predictor = predictor
             if absent is not None:
                 model.members[key].absent.copy_(torch.from_numpy(absent))
+        for key, combination in self._joined.items():
+            model.members[key].combination = combination
         for target, combination in self._combined.items():
             model.answers[target] = combination
         if self._out_of_fold.keys() == self._combined.keys():

@@ -1,9 +1,10 @@
 """The nested stack: plain models on eyes and face, weighed by a linear model on their out-of-fold answers.
 
-What is felt is judged knowing what the face shows: members answer the target and its counterpart (the felt
-emotion's is the shown one), and the emotion of either task beside. Members are fitted on inner folds over
-participants, so that the weights are learnt from answers about people whom the members had not seen, and then
-again on all training clips.
+One member answers a target by each kind of feature. What is felt is judged knowing what the face shows, and what is shown
+knowing what the eyes tell of what is felt: from an answer to one emotion the other follows as their labels go together. To
+polarity, valence, arousal and intensity both emotions speak in the same way. Members are fitted on inner folds over
+participants, so that the weights are learnt from answers about people whom the members had not seen, and then again on
+all training clips.
 
 References
 ----------
@@ -12,6 +13,7 @@ Wolpert (1992), Stacked generalization.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,7 +23,7 @@ import torch
 from data_schema.errors import TrainingError
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, is_present, target
-from emer_model.fitted.combining import Weighed, join
+from emer_model.fitted.combining import Only, Weighed, join
 from emer_model.fitted.discriminant import DiscriminantLearner
 from emer_model.fitted.experts import ExpertLearner
 from emer_model.fitted.folds import inner_folds, member_seed
@@ -48,6 +50,15 @@ EYES = (
 )
 PAIRS = (("products", "few"),)
 FACE = (("linear", "face"),)
+
+
+#: Of these much follows for other targets; combined first.
+EMOTION_TARGETS = ("er_emotion", "fer_emotion")
+
+
+def emotion_key(name: str) -> str:
+    """Name the member that combines all that answers an emotion."""
+    return f"combined/{name}"
 
 
 @dataclass(frozen=True)
@@ -80,22 +91,22 @@ def direct_members(name: str) -> tuple[MemberPlan, ...]:
     return tuple(MemberPlan(kind, view, name) for kind, view in (*EYES, *pairs, *FACE))
 
 
-def members_beside(name: str, known: frozenset[str]) -> tuple[MemberPlan, ...]:
-    """Choose the members that answer an emotion from which something follows for a target.
+def members_of_other_task(name: str, known: frozenset[str]) -> tuple[MemberPlan, ...]:
+    """Choose the members that answer the other task's emotion, from which an emotion follows.
 
-    Eyes tell what is felt, the face what is shown; both follow for the other, and for polarity, valence, arousal and
-    intensity. What the eyes tell of the shown emotion they tell by the felt one.
+    Eyes tell what is felt and the face what is shown: what the face tells of the felt emotion, and the eyes of the shown
+    one, they tell through the other.
 
     Parameters
     ----------
     name : str
-        The target.
+        An emotion.
     known : frozenset of str
         Targets with labels in the training part.
     """
-    plans = [MemberPlan(kind, view, "er_emotion") for kind, view in (*EYES, *PAIRS, *FACE)]
-    plans += [MemberPlan(kind, view, "fer_emotion") for kind, view in FACE]
-    return tuple(plan for plan in plans if plan.answers in known and plan.answers != name)
+    other = "fer_emotion" if name == "er_emotion" else "er_emotion"
+    parts = FACE if name == "er_emotion" else (*EYES, *PAIRS)
+    return tuple(MemberPlan(kind, view, other) for kind, view in parts if other in known)
 
 
 class Stack(FittedRecipe):
@@ -131,17 +142,22 @@ class Stack(FittedRecipe):
         self.trees, self.min_leaf, self.feature_share = trees, min_leaf, feature_share
 
     def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
-        work = _Work(train, inner_folds(train.participants, self.inner_folds, seed), seed, self, ModelParts(), {})
+        work = _Work(train, inner_folds(train.participants, self.inner_folds, seed), seed, self, ModelParts(), {}, {})
         known = labelled_targets(train)
+        asked = {declared.name for declared in targets}
+        others = asked - set(EMOTION_TARGETS)  # to these both emotions speak
+        emotions = [name for name in EMOTION_TARGETS if name in known and (others or name in asked)]
+        for name in emotions:
+            tell(f"{self.name}: {name}")
+            work.combine_emotion(name, known)
         for declared in targets:
-            tell(f"{self.name}: {declared.name}")
-            experts = {plan.key: work.member(plan).out_of_fold for plan in direct_members(declared.name)}
-            for plan in members_beside(declared.name, known):
-                key, answers = work.through(plan, declared)
-                experts[key] = answers
-            combination, out_of_fold = work.weigh(list(experts.values()), declared)
-            work.parts.add_answer(declared.name, tuple(experts), combination)
-            work.parts.add_out_of_fold(declared, train.labels[declared.name], out_of_fold)
+            if declared.name in emotions:
+                work.parts.add_answer(declared.name, (emotion_key(declared.name),), Only())
+                answers = work.combined[emotion_key(declared.name)]
+            else:
+                tell(f"{self.name}: {declared.name}")
+                answers = work.answer(declared, emotions)
+            work.parts.add_out_of_fold(declared, train.labels[declared.name], answers)
         return work.parts.model(self.name)
 
 
@@ -160,6 +176,8 @@ class _Work:
         What is fitted already.
     fits : dict of str to CrossFit
         Members by key.
+    combined : dict of str to ndarray, shape (n, K)
+        Out-of-fold answers of combined members by key.
     """
 
     train: Arrays
@@ -168,6 +186,30 @@ class _Work:
     recipe: Stack
     parts: ModelParts
     fits: dict[str, CrossFit]
+    combined: dict[str, np.ndarray]
+
+    def combine_emotion(self, name: str, known: frozenset[str]) -> None:
+        """Weigh all that answers an emotion, as a member for others to listen to."""
+        declared = target(name)
+        experts = {plan.key: self.member(plan).out_of_fold for plan in direct_members(name)}
+        for plan in members_of_other_task(name, known):
+            answers = self.member(plan).out_of_fold
+            key, followed = self.through(plan.key, answers, target(plan.answers), declared)
+            experts[key] = followed
+        combination, out_of_fold = self.weigh(list(experts.values()), declared)
+        self.parts.add_combined(emotion_key(name), tuple(experts), combination)
+        self.combined[emotion_key(name)] = out_of_fold
+
+    def answer(self, declared: Target, emotions: Sequence[str]) -> np.ndarray:
+        """Weigh all that answers another target, and what follows from the emotions; returns out-of-fold answers (n, K)."""
+        experts = {plan.key: self.member(plan).out_of_fold for plan in direct_members(declared.name)}
+        for name in emotions:
+            source = emotion_key(name)
+            key, followed = self.through(source, self.combined[source], target(name), declared)
+            experts[key] = followed
+        combination, out_of_fold = self.weigh(list(experts.values()), declared)
+        self.parts.add_answer(declared.name, tuple(experts), combination)
+        return out_of_fold
 
     def member(self, plan: MemberPlan) -> CrossFit:
         """Fit a member on inner folds and on all clips."""
@@ -189,19 +231,12 @@ class _Work:
             return ProductLearner()
         return DiscriminantLearner() if declared.classes else LinearLearner()
 
-    def through(self, plan: MemberPlan, declared: Target) -> tuple[str, np.ndarray]:
+    def through(self, source: str, answers: np.ndarray, other: Target, declared: Target) -> tuple[str, np.ndarray]:
         """Let a target follow from a member that answers another; returns the key and out-of-fold answers (n, K)."""
-        key = f"{plan.key}/to/{declared.name}"
+        key = f"{source}/to/{declared.name}"
         labels = self.train.labels
-        fit = fit_via(
-            self.member(plan).out_of_fold,
-            labels[plan.answers],
-            labels[declared.name],
-            target(plan.answers),
-            declared,
-            self.folds,
-        )
-        self.parts.add_through(key, plan.key, fit.predictor)
+        fit = fit_via(answers, labels[other.name], labels[declared.name], other, declared, self.folds)
+        self.parts.add_through(key, source, fit.predictor)
         return key, fit.out_of_fold
 
     def weigh(self, answers: list[np.ndarray], declared: Target) -> tuple[Weighed, np.ndarray]:

@@ -89,7 +89,7 @@ def test_fitting_twice_gives_the_same_bits(world):
     stack = Stack(trees=5, inner_folds=2)
     first, second, other = (stack.fit(world, TARGETS[:1], seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
-    weights = "answers.er_emotion.linear.weights"
+    weights = "members.combined/er_emotion.combination.linear.weights"
     assert not torch.equal(first[weights], other[weights])
 
 

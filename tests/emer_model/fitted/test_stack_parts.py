@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from data_schema.errors import TrainingError
 from emer_model.data.targets import MISSING_CLASS, Target, target
 from emer_model.fitted.discriminant import DiscriminantLearner
 from emer_model.fitted.experts import RESIDUAL_PENALTIES, ExpertLearner, _Problem
 from emer_model.fitted.learner import cross_fit, mean_loss
 from emer_model.fitted.predictors import build_predictor
 from emer_model.fitted.products import ProductLearner
-from emer_model.fitted.stack import direct_members, members_beside
+from emer_model.fitted.stack import Stack, direct_members, members_of_other_task
 from emer_model.fitted.via import count, fit_via
 
 THREE = Target("er_polarity", ("a", "b", "c"))
@@ -116,9 +117,16 @@ def test_products_see_what_no_column_tells():
 
 def test_members_answer_the_target_and_what_it_follows_from():
     known = frozenset({"er_emotion", "fer_emotion", "er_valence"})
-    felt = {plan.key for plan in (*direct_members("er_emotion"), *members_beside("er_emotion", known))}
-    assert {"linear/face/er_emotion", "linear/face/fer_emotion", "linear/extremes/er_emotion"} <= felt
-    assert "linear/eye/fer_emotion" not in felt  # eyes tell of what is shown by what is felt
-    valence = {plan.key for plan in members_beside("er_valence", known)}
-    assert {"trees/eye/er_emotion", "linear/face/fer_emotion"} <= valence
-    assert members_beside("er_valence", frozenset({"er_valence"})) == ()
+    felt = {plan.key for plan in direct_members("er_emotion")}
+    assert {"linear/face/er_emotion", "linear/extremes/er_emotion", "products/few/er_emotion"} <= felt
+    assert [plan.key for plan in members_of_other_task("er_emotion", known)] == ["linear/face/fer_emotion"]
+    assert "trees/eye/er_emotion" in {plan.key for plan in members_of_other_task("fer_emotion", known)}
+    assert members_of_other_task("er_emotion", frozenset({"er_emotion"})) == ()
+    assert "products/few/er_valence" not in {plan.key for plan in direct_members("er_valence")}
+
+
+def test_members_may_not_listen_in_a_circle():
+    only = {"kind": "only"}
+    members = {"a": {"combines": ["b"], "combination": only}, "b": {"combines": ["a"], "combination": only}}
+    with pytest.raises(TrainingError, match="in a circle"):
+        Stack().build(members, {"er_emotion": {"members": ["a"], "combination": only}})
