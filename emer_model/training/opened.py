@@ -116,7 +116,9 @@ class OpenedRun:
     @cached_property
     def store(self) -> ClipStore:
         """All clips of the export."""
-        info = self.fold(self.finished[0]).info
+        # Not by `fold`, which compares with the features of this very store.
+        first = self.finished[0]
+        info = (self._checkpoints.get(first) or self._load(first)).info
         face = {key: info.face.get(key) for key in ("backbone", "training", "size_px")} if info.face else {}
         store, found = open_store(
             self.export, info.inputs, face, self.settings.face_weights, progress=self._progress, tell=self._tell

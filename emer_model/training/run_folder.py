@@ -17,6 +17,7 @@
     RUN/model_card.md           what the run is, for people: the model card
     RUN/curves.csv              all finished folds
     RUN/metrics.json
+    RUN/understanding/          what `emer explain` found: tables, and explained.json, written last
 
 Only these files are ever removed. Anything else that lies here is the user's and stays.
 """
@@ -66,6 +67,22 @@ _RUN_FILES = (
 )
 _FOLD_FILES = (BEST, LAST, "predictions.parquet", VALIDATION, "curves.csv", RECORD)
 
+#: Where `emer explain` writes, the file that says what it wrote, and its tables.
+UNDERSTANDING = "understanding"
+EXPLAINED = "explained.json"
+UNDERSTANDING_TABLES = (
+    "ablations.csv",
+    "missing.csv",
+    "attention.csv",
+    "attribution.csv",
+    "attribution_clips.parquet",
+    "participants.csv",
+    "stimuli.csv",
+    "eye_data.csv",
+    "classes.csv",
+    "gap_clips.csv",
+)
+
 #: Name of a file that a kill left half-written, around the name that it should have got.
 _PARTIAL = re.compile(r"\.?(?P<name>.+?)(\.[0-9a-f]{8})?\.partial")
 
@@ -95,6 +112,11 @@ class RunFolder:
     def tensorboard(self, fold: int) -> Path:
         """Return where a fold's logs for TensorBoard are."""
         return self.root / TENSORBOARD / f"fold-{fold}"
+
+    @property
+    def understanding(self) -> Path:
+        """Return where `emer explain` writes."""
+        return self.root / UNDERSTANDING
 
     def state(self) -> RunState:
         """Find out which folds are finished; hashes their files.
@@ -394,6 +416,8 @@ class RunFolder:
         for folder in self.root.glob(f"{TENSORBOARD}/fold-*"):
             clear_tensorboard(folder)
         _remove_if_empty(self.root / TENSORBOARD)
+        _remove(self.understanding, (EXPLAINED, *UNDERSTANDING_TABLES))
+        _remove_if_empty(self.understanding)
         _remove(self.root, _RUN_FILES)
 
     def _fold_folders(self) -> list[Path]:
