@@ -65,8 +65,8 @@ def uncertainty(probabilities: npt.NDArray[np.float64], strategy: str) -> npt.ND
 def clip_uncertainty(table: pd.DataFrame, strategy: str) -> dict[str, float]:
     """Return how unsure a model is of each clip, by what its table says or else by its probabilities.
 
-    Where the members of an ensemble were not compared (one model alone), disagreement is not known, and entropy takes
-    its place.
+    Where the members of an ensemble were not compared (one model alone, or a table of an earlier toolkit), disagreement is
+    not known, and the margin takes its place.
 
     Parameters
     ----------
@@ -92,10 +92,10 @@ def clip_uncertainty(table: pd.DataFrame, strategy: str) -> dict[str, float]:
     if np.isnan(scores).all():
         if strategy == "disagreement":
             _log.warning(
-                "query_strategy = 'disagreement': one model alone made the guesses, so nothing is known of disagreement; "
-                "the queue is ordered by entropy. Train all folds, or predict with --mc-dropout."
+                "query_strategy = 'disagreement': the table of guesses does not say how much models contradict each other; "
+                "the queue is ordered by margin. Train all folds, or predict with --mc-dropout."
             )
-            return clip_uncertainty(table, "entropy")
+            return clip_uncertainty(table, "margin")
         scores = uncertainty(table[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64), strategy)
     known = zip(table["clip_id"].astype(str), scores.tolist(), strict=True)
     return {clip: score for clip, score in known if not np.isnan(score)}

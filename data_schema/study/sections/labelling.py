@@ -82,7 +82,7 @@ class AnnotationSection(Section):
         description="Share of those clips that is judged without a guess, to measure what seeing one does.",
     )
     query_strategy: Literal["random", "least_confident", "margin", "entropy", "disagreement"] = Field(
-        "entropy",
+        "disagreement",
         description="Which clips come first where a model's predictions order the queue; disagreement is that between the "
         "models of several folds, or passes with dropout.",
     )

@@ -130,8 +130,8 @@ def test_a_table_of_an_earlier_toolkit_is_ordered_by_its_probabilities(tmp_path:
 
 
 def test_disagreement_of_one_model_is_not_known_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    found = guesses_of(tmp_path, guess_rows(np.array([sure_of(0.9), sure_of(0.4)]), entropy=[0.2, 0.8]))
-    assert clip_uncertainty(found.table, "disagreement") == {"c000": 0.2, "c001": 0.8}
+    found = guesses_of(tmp_path, guess_rows(np.array([sure_of(0.9), sure_of(0.4)]), margin=[0.8, 0.2]))
+    assert clip_uncertainty(found.table, "disagreement") == {"c000": -0.8, "c001": -0.2}
     assert "--mc-dropout" in caplog.text
 
 
