@@ -10,7 +10,6 @@ import pandas as pd
 
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.exports.reading import TrainingExport
-from emer_model.benchmark.latex import latex_table
 from emer_model.benchmark.suite import SuiteRuns
 from emer_model.data.targets import protocol_targets
 from emer_model.evaluation.alignment import Contender
@@ -18,9 +17,10 @@ from emer_model.evaluation.comparison import Comparison, compare_runs
 from emer_model.evaluation.gap import masked_clips
 from emer_model.registry import DEFAULT_MODEL
 from emer_model.report import write_report
+from emer_model.report.latex import write_tables
 from emer_model.training import RunFolder
 from emer_model.training.environment import versions
-from emer_model.training.files import write_atomically, write_csv, write_json
+from emer_model.training.files import write_csv, write_json
 
 #: Format of ``benchmark.json``.
 FORMAT, FORMAT_VERSION = "emer-benchmark", "1.0"
@@ -35,7 +35,7 @@ def write_benchmark(
 
         OUT/figures.csv        every figure of every model, over all clips and apart for agreeing and masked ones
         OUT/differences.csv    each model less the default one, with intervals over participants
-        OUT/tables/*.tex       one table a target
+        OUT/tables/*.tex       one table a target, and one of all
         OUT/report.html        the page
         OUT/benchmark.json     the command, the export's hash, versions, what failed
 
@@ -71,14 +71,7 @@ def write_benchmark(
     write_csv(out / "figures.csv", figures)
     write_csv(out / "differences.csv", comparison.differences.drop(columns="fold"))
     said = "simulated participants" if manifest.get("simulated") else "participants"
-    for name in protocols:
-        for declared in protocol_targets(PROTOCOLS[name]):
-            caption = (
-                f"{name}, {declared.name}: {PROTOCOLS[name].meaning} {n_people} {said}, "
-                f"{first.run_config().scheme} folds; brackets: {comparison.level:.0%} intervals over participants."
-            )
-            text = latex_table(figures, declared.name, caption, f"tab:{declared.name.replace('_', '-')}")
-            write_atomically(out / "tables" / f"{name}_{declared.name}.tex", text.encode("utf-8"))
+    write_tables(figures, out / "tables", f"{n_people} {said}, {first.run_config().scheme} folds")
     write_report(found.folders, export_path, out / "report.html", tell=None)
     write_json(out / "benchmark.json", _about(found, first, command, manifest))
     if tell is not None:

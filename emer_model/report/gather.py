@@ -14,10 +14,12 @@ from data_schema.exports.protocols import PROTOCOLS, Protocol
 from data_schema.exports.reading import TrainingExport
 from emer_model.data.targets import Target, protocol_targets
 from emer_model.evaluation.gap import masked_clips
-from emer_model.evaluation.summary import summarise
+from emer_model.evaluation.summary import summarise, without_nan
 from emer_model.training.plan import run_targets
 from emer_model.training.run_folder import RunFolder
 from emer_model.training.run_state import RunState
+from emer_model.understanding.emotion_gap import gap_tables
+from emer_model.understanding.reading import Explained, read_explained
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class ReportedRun:
         Which folds are finished; the figures are those of these alone.
     notes : list of str
         What a reader has to know: folds that lack or are damaged, a merged file that differs.
+    validation : DataFrame
+        Predictions on validation clips, for temperatures.
+    explained : Explained or None
+        What `emer explain` found of these very models.
+    gap : dict
+        By label, the emotion gap as the run predicts it; see `emer_model.understanding.emotion_gap.gap_tables`.
     """
 
     name: str
@@ -51,6 +59,9 @@ class ReportedRun:
     summary: dict[str, Any]
     state: RunState
     notes: list[str]
+    validation: pd.DataFrame
+    explained: Explained | None
+    gap: dict[str, Any]
 
     @property
     def model(self) -> str:
@@ -181,7 +192,9 @@ def _read_run(path: Path, export_path: Path, export_sha256: str, masked: pd.Seri
     settings = run.run_config()
     state = run.state()
     run.require_finished(state, export_path)
-    predictions = run.fold_predictions(state.finished)
+    predictions, validation = run.fold_predictions(state.finished), run.fold_validation(state.finished)
+    explained, notes = _explained(run, state)
+    gap = (explained.part("gap") if explained else None) or {}
     return ReportedRun(
         name=path.resolve().name,
         protocols=tuple(PROTOCOLS[name] for name in settings.protocols),
@@ -189,7 +202,21 @@ def _read_run(path: Path, export_path: Path, export_sha256: str, masked: pd.Seri
         folds=run.fold_records(state.finished),
         predictions=predictions,
         curves=run.fold_curves(state.finished),
-        summary=summarise(predictions, run_targets(settings), masked, run.fold_validation(state.finished)),
+        summary=summarise(predictions, run_targets(settings), masked, validation),
         state=state,
-        notes=run.notes(state, export_path),
+        notes=[*run.notes(state, export_path), *notes],
+        validation=validation,
+        explained=explained,
+        gap=gap.get("figures") or without_nan(gap_tables(predictions)[1]),
     )
+
+
+def _explained(run: RunFolder, state: RunState) -> tuple[Explained | None, list[str]]:
+    """Read an explanation, or say why it is left out."""
+    found = read_explained(run)
+    if found is None:
+        return None, []
+    if found.outdated(run, state.finished):
+        note = f"{run.understanding} is about other folds or models than the run has now and is left out; run `emer explain "
+        return None, [f"{note}{run.root}` again."]
+    return found, []

@@ -9,7 +9,7 @@ import pytest
 from data_schema.cli import main
 from data_schema.errors import UsageError
 from emer_model.benchmark import SUITE, choose_models
-from emer_model.benchmark.latex import escape, latex_table
+from emer_model.report.latex import escape, latex_table
 from emer_model.registry import DEFAULT_MODEL
 
 

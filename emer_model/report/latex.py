@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pandas as pd
+
+from data_schema.exports.protocols import PROTOCOLS
+from emer_model.data.targets import protocol_targets
+from emer_model.training.files import write_atomically
 
 #: Titles of figures.
 TITLES = {
@@ -87,3 +92,68 @@ def _number(value: float) -> str:
         return "--"
     text = f"{value:.3f}"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def latex_overview(figures: pd.DataFrame, caption: str, label: str) -> str:
+    """Lay out the main figure of all models and targets: UAR of classes, CCC of values, the best of each in bold.
+
+    Parameters
+    ----------
+    figures, caption, label
+        As of `latex_table`.
+    """
+    rows = figures[(figures["part"] == "pooled") & figures["metric"].isin(("uar", "ccc"))]
+    targets, models = (list(dict.fromkeys(rows[column])) for column in ("target_name", "run"))
+    values = rows.pivot(index="run", columns="target_name", values="value")
+    best = {target: _best(values[target], "uar") for target in targets}
+    metric = rows.drop_duplicates("target_name").set_index("target_name")["metric"]
+    lines = [
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(targets)}}}",
+        r"\toprule",
+        " & ".join(["model", *(escape(target.replace("_", " ")) for target in targets)]) + r" \\",
+        " & ".join(["", *(TITLES[metric[target]] for target in targets)]) + r" \\",
+        r"\midrule",
+    ]
+    for model in models:
+        cells = [
+            rf"\textbf{{{_number(value)}}}" if model in best[target] else _number(value)
+            for target, value in ((target, values.loc[model, target]) for target in targets)
+        ]
+        lines.append(" & ".join([escape(model), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}", ""])
+
+
+def write_tables(figures: pd.DataFrame, folder: Path, about: str) -> list[Path]:
+    """Write one table a target, and one of all models and targets.
+
+    Parameters
+    ----------
+    figures : DataFrame
+        Columns `emer_model.evaluation.comparison.FIGURE_COLUMNS`.
+    folder : Path
+        Is made if need be; tables of these names are replaced.
+    about : str
+        Of whom the figures are, for the captions: how many participants, whether simulated, which folds.
+
+    Returns
+    -------
+    list of Path
+    """
+    written = []
+    answered = set(figures["target_name"])
+    for protocol in PROTOCOLS.values():
+        for declared in protocol_targets(protocol):
+            if declared.name not in answered:
+                continue
+            caption = f"{protocol.name}, {declared.name}: {protocol.meaning} {about}; brackets: 95% intervals over participants."
+            text = latex_table(figures, declared.name, caption, f"tab:{declared.name.replace('_', '-')}")
+            written.append(folder / f"{protocol.name}_{declared.name}.tex")
+            write_atomically(written[-1], text.encode("utf-8"))
+    text = latex_overview(figures, f"UAR of classes and CCC of values; {about}.", "tab:all-models")
+    written.append(folder / "all_models.tex")
+    write_atomically(written[-1], text.encode("utf-8"))
+    return written
