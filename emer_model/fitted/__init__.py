@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emer_model.fitted.eyeface_stack import EyeFaceStack
 from emer_model.fitted.late_fusion import LateFusion
 from emer_model.fitted.majority import Majority
 from emer_model.fitted.model import FittedModel
@@ -10,6 +11,12 @@ from emer_model.fitted.recipe import FittedRecipe
 from emer_model.fitted.stack import Stack
 
 #: All recipes, the plainest first.
-RECIPES: tuple[FittedRecipe, ...] = (Majority(), *(kind() for kind in ONE_VIEW), LateFusion(), Stack())
+RECIPES: tuple[FittedRecipe, ...] = (
+    Majority(),
+    *(kind() for kind in ONE_VIEW),
+    LateFusion(),
+    Stack(),
+    EyeFaceStack(),
+)
 
 __all__ = ["RECIPES", "FittedModel", "FittedRecipe"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, is_present
 from emer_model.fitted.combining import Pool
+from emer_model.fitted.deep import NetworkFit
 from emer_model.fitted.folds import inner_folds, member_seed
 from emer_model.fitted.learner import CrossFit, cross_fit, mean_loss
 from emer_model.fitted.linear import LinearLearner
@@ -41,7 +40,9 @@ class LateFusion(FittedRecipe):
         check_arguments(class_balance, inner_folds)
         self.class_balance, self.inner_folds = class_balance, inner_folds
 
-    def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
+    def _fit(
+        self, train: Arrays, targets: tuple[Target, ...], *, seed: int, tell: Tell, fit_network: NetworkFit | None
+    ) -> FittedModel:
         parts = ModelParts()
         learner = LinearLearner(balance=self.class_balance)
         views = {view: look_at_arrays(view, train.inputs) for view in ("eye", "face")}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target
 from emer_model.fitted.combining import Only
+from emer_model.fitted.deep import NetworkFit
 from emer_model.fitted.learner import constant, marginal
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.recipe import FittedRecipe, ModelParts, Tell
@@ -20,7 +19,9 @@ class Majority(FittedRecipe):
     inputs = view_inputs("none")
     summary_line = "The most frequent class and the mean value, whatever the clip."
 
-    def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
+    def _fit(
+        self, train: Arrays, targets: tuple[Target, ...], *, seed: int, tell: Tell, fit_network: NetworkFit | None
+    ) -> FittedModel:
         parts = ModelParts()
         for target in targets:
             labels = train.labels[target.name]

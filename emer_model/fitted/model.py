@@ -13,6 +13,7 @@ from data_schema.errors import TrainingError
 from emer_model.fitted.combining import Combination, Only, Pool, Weighed
 from emer_model.fitted.predictors import Predictor, build_predictor
 from emer_model.fitted.views import look, view_inputs
+from emer_model.models.eyeface import EyeFace
 from emer_model.models.output import ModelOutput
 
 _COMBINATIONS: dict[str, type[Combination]] = {part.kind: part for part in (Only, Pool, Weighed)}
@@ -81,6 +82,26 @@ class Combined(nn.Module):
         return self.combination(answers, present)
 
 
+class Spoken(nn.Module):
+    """A member that is one of the network's answers.
+
+    Parameters
+    ----------
+    target : str
+        Which.
+    outputs : int
+        Classes of the target, or 1 for a value.
+    """
+
+    def __init__(self, target: str, outputs: int) -> None:
+        super().__init__()
+        self.target, self.outputs = target, outputs
+
+    def forward(self, answer: Tensor) -> Tensor:
+        """Turn logits (B, K) into log-probabilities; values (B, 1) stay."""
+        return torch.log_softmax(answer.float(), dim=1) if self.outputs > 1 else answer.float()
+
+
 class FittedModel(nn.Module):
     """Answers targets by members and combinations of them.
 
@@ -90,14 +111,17 @@ class FittedModel(nn.Module):
         Of the recipe.
     members : mapping of str to dict
         Of each member: the ``predictor``'s architecture and the ``view``, or the member that it listens ``through``; or the
-        members that it ``combines`` and the ``combination``'s architecture.
+        members that it ``combines`` and the ``combination``'s architecture; or the target that the ``network`` answers.
     answers : mapping of str to dict
         Of each target: the ``members`` that it listens to and the ``combination``'s architecture.
+
+    network : mapping of str to Any, optional
+        Arguments of `emer_model.models.eyeface.EyeFace`, where members listen to it.
 
     Attributes
     ----------
     architecture : dict
-        The arguments but the name, from which `emer_model.fitted.build` makes an empty model.
+        The arguments but the name, from which `FittedRecipe.build` makes an empty model.
     inputs : tuple of str
         What it is called with.
     out_of_fold : dict of str to ndarray of float32, shape (n, K)
@@ -106,7 +130,11 @@ class FittedModel(nn.Module):
     """
 
     def __init__(
-        self, name: str, members: Mapping[str, Mapping[str, Any]], answers: Mapping[str, Mapping[str, Any]]
+        self,
+        name: str,
+        members: Mapping[str, Mapping[str, Any]],
+        answers: Mapping[str, Mapping[str, Any]],
+        network: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -115,18 +143,23 @@ class FittedModel(nn.Module):
             "members": {key: dict(member) for key, member in members.items()},
             "answers": {key: dict(answer) for key, answer in answers.items()},
         }
+        self.network: nn.Module | None = None
+        if network is not None:
+            self.architecture["network"] = dict(network)
+            self.network = EyeFace(**network)
         try:
             self.members = nn.ModuleDict({key: _build_member(member) for key, member in members.items()})
             self.views = tuple(dict.fromkeys(m.view for m in self.members.values() if isinstance(m, Member)))
-            self.inputs = view_inputs(*self.views)
+            heard = () if self.network is None else self.network.inputs
+            self.inputs = tuple(dict.fromkeys((*view_inputs(*self.views), *heard)))
             self.listens = {target: tuple(answer["members"]) for target, answer in answers.items()}
             self.answers = nn.ModuleDict({t: build_combination(a["combination"]) for t, a in answers.items()})
         except KeyError as error:
             raise TrainingError(
                 f"Model '{name}': its description lacks or does not know {error}. Train again."
             ) from error
-        heard = [sources_of(member) for member in self.members.values()]
-        unknown = sorted(set().union(*heard, *self.listens.values()) - set(self.members))
+        sources = [sources_of(member) for member in self.members.values()]
+        unknown = sorted(set().union(*sources, *self.listens.values()) - set(self.members))
         if unknown:
             raise TrainingError(f"Model '{name}': its description lacks the members {', '.join(unknown)}. Train again.")
         self.order = _in_order(dict(self.members), name)
@@ -153,6 +186,7 @@ class FittedModel(nn.Module):
     def ask_members(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return what each member answers (B, K), and which clips have its view (B,)."""
         seen = {view: look(view, inputs) for view in self.views}
+        spoken = {} if self.network is None else self.network(**{n: inputs[n] for n in self.network.inputs}).targets
         answers: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for key in self.order:
@@ -161,6 +195,9 @@ class FittedModel(nn.Module):
                 answers[key], present[key] = member(*seen[member.view]), seen[member.view][1]
             elif isinstance(member, Through):
                 answers[key], present[key] = member(answers[member.source]), present[member.source]
+            elif isinstance(member, Spoken):  # a network answers with what there is
+                answers[key] = member(spoken[member.target])
+                present[key] = torch.ones_like(answers[key][:, 0], dtype=torch.bool)
             else:
                 theirs = [present[source] for source in member.sources]
                 answers[key] = member([answers[source] for source in member.sources], theirs)
@@ -192,10 +229,12 @@ def _in_order(members: Mapping[str, nn.Module], name: str) -> tuple[str, ...]:
     return tuple(ordered)
 
 
-def _build_member(architecture: Mapping[str, Any]) -> Member | Through | Combined:
+def _build_member(architecture: Mapping[str, Any]) -> Member | Through | Combined | Spoken:
     """Make an empty member of a shape; raises KeyError if something is missing or the view is not known."""
     if "combines" in architecture:
         return Combined(architecture["combines"], build_combination(architecture["combination"]))
+    if "network" in architecture:
+        return Spoken(str(architecture["network"]), int(architecture["outputs"]))
     predictor = build_predictor(architecture["predictor"])
     if "through" in architecture:
         return Through(str(architecture["through"]), predictor)

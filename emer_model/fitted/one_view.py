@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from data_schema.errors import UsageError
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, is_present
 from emer_model.fitted.combining import Only
+from emer_model.fitted.deep import NetworkFit
 from emer_model.fitted.folds import inner_folds, member_seed
 from emer_model.fitted.forests import ExtraTreesLearner, GradientBoostingLearner
 from emer_model.fitted.learner import Learner, cross_fit, fit_rows, marginal
@@ -48,7 +49,9 @@ class OneView(FittedRecipe):
     def learner(self) -> Learner:
         """Make what is fitted."""
 
-    def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
+    def _fit(
+        self, train: Arrays, targets: tuple[Target, ...], *, seed: int, tell: Tell, fit_network: NetworkFit | None
+    ) -> FittedModel:
         parts = ModelParts()
         matrix, present = look_at_arrays(self.view, train.inputs)
         learner = self.learner()

@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from torch import nn
 
 from data_schema.errors import UsageError
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, is_present
 from emer_model.fitted.combining import Combination
+from emer_model.fitted.deep import NetworkFit
 from emer_model.fitted.model import FittedModel
 from emer_model.fitted.predictors import Predictor
 
@@ -51,6 +53,7 @@ class FittedRecipe(ABC):
         seed: int,
         config: Any = None,
         tell: Tell | None = None,
+        fit_network: NetworkFit | None = None,
     ) -> FittedModel:
         """Fit to the training clips of a fold.
 
@@ -68,6 +71,8 @@ class FittedRecipe(ABC):
             Of the run; fitted models take what they need from their own arguments.
         tell : callable, optional
             Told what is being fitted.
+        fit_network : callable, optional
+            Trains a network that is a member; see `emer_model.fitted.deep.NetworkFit`.
 
         Raises
         ------
@@ -78,10 +83,13 @@ class FittedRecipe(ABC):
         """
         recipe = self.with_arguments(getattr(config, "model_arguments", None) or {})
         with threadpool_limits(1):
-            return recipe._fit(train, targets, seed=seed, config=config, tell=tell or (lambda sentence: None)).eval()
+            said = tell or (lambda sentence: None)
+            return recipe._fit(train, targets, seed=seed, tell=said, fit_network=fit_network).eval()
 
     @abstractmethod
-    def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
+    def _fit(
+        self, train: Arrays, targets: tuple[Target, ...], *, seed: int, tell: Tell, fit_network: NetworkFit | None
+    ) -> FittedModel:
         """Do what `fit` says."""
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> FittedRecipe:
@@ -114,9 +122,11 @@ class FittedRecipe(ABC):
         """Return what may be set, with the defaults."""
         return {key: p.default for key, p in inspect.signature(cls).parameters.items()}
 
-    def build(self, members: Mapping[str, Any], answers: Mapping[str, Any]) -> FittedModel:
+    def build(
+        self, members: Mapping[str, Any], answers: Mapping[str, Any], network: Mapping[str, Any] | None = None
+    ) -> FittedModel:
         """Make an empty model of a stored shape (the arguments are its ``architecture``), for a checkpoint's tensors."""
-        return FittedModel(self.name, members, answers)
+        return FittedModel(self.name, members, answers, network)
 
 
 class ModelParts:
@@ -127,6 +137,7 @@ class ModelParts:
         self._answers: dict[str, dict[str, Any]] = {}
         self._fitted: dict[str, tuple[Predictor, np.ndarray | None]] = {}
         self._joined: dict[str, Combination] = {}
+        self._network: tuple[nn.Module, dict[str, Any]] | None = None
         self._combined: dict[str, Combination] = {}
         self._out_of_fold: dict[str, np.ndarray] = {}
 
@@ -145,6 +156,11 @@ class ModelParts:
         self._members[key] = {"combines": list(sources), "combination": combination.architecture}
         self._joined[key] = combination
 
+    def add_spoken(self, key: str, target: Target, network: nn.Module, arguments: dict[str, Any]) -> None:
+        """Add what the network answers to a target as a member; see `emer_model.fitted.model.Spoken`."""
+        self._members[key] = {"network": target.name, "outputs": target.n_outputs}
+        self._network = (network, arguments)
+
     def add_answer(self, target: str, members: Sequence[str], combination: Combination) -> None:
         """Say how a target is answered."""
         self._answers[target] = {"members": list(members), "combination": combination.architecture}
@@ -158,7 +174,10 @@ class ModelParts:
 
     def model(self, name: str) -> FittedModel:
         """Build the model and fill it."""
-        model = FittedModel(name, self._members, self._answers)
+        network, arguments = self._network or (None, None)
+        model = FittedModel(name, self._members, self._answers, arguments)
+        if network is not None:
+            model.network = network
         for key, (predictor, absent) in self._fitted.items():
             model.members[key].predictor = predictor
             if absent is not None:

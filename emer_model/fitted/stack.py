@@ -24,6 +24,7 @@ from data_schema.errors import TrainingError
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, is_present, target
 from emer_model.fitted.combining import Only, Weighed, join
+from emer_model.fitted.deep import DeepFit, NetworkFit
 from emer_model.fitted.discriminant import DiscriminantLearner
 from emer_model.fitted.experts import ExpertLearner
 from emer_model.fitted.folds import inner_folds, member_seed
@@ -141,8 +142,12 @@ class Stack(FittedRecipe):
         self.class_balance, self.inner_folds = class_balance, inner_folds
         self.trees, self.min_leaf, self.feature_share = trees, min_leaf, feature_share
 
-    def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
-        work = _Work(train, inner_folds(train.participants, self.inner_folds, seed), seed, self, ModelParts(), {}, {})
+    def _fit(
+        self, train: Arrays, targets: tuple[Target, ...], *, seed: int, tell: Tell, fit_network: NetworkFit | None
+    ) -> FittedModel:
+        folds = inner_folds(train.participants, self.inner_folds, seed)
+        deep = self.network_member(train, targets, folds, seed, fit_network)
+        work = _Work(train, folds, seed, self, ModelParts(), {}, {}, deep)
         known = labelled_targets(train)
         asked = {declared.name for declared in targets}
         others = asked - set(EMOTION_TARGETS)  # to these both emotions speak
@@ -159,6 +164,17 @@ class Stack(FittedRecipe):
                 answers = work.answer(declared, emotions)
             work.parts.add_out_of_fold(declared, train.labels[declared.name], answers)
         return work.parts.model(self.name)
+
+    def network_member(
+        self,
+        train: Arrays,
+        targets: tuple[Target, ...],
+        folds: list[tuple[np.ndarray, np.ndarray]],
+        seed: int,
+        fit_network: NetworkFit | None,
+    ) -> DeepFit | None:
+        """Train the network among the members; none here, see `emer_model.fitted.eyeface_stack`."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -178,6 +194,8 @@ class _Work:
         Members by key.
     combined : dict of str to ndarray, shape (n, K)
         Out-of-fold answers of combined members by key.
+    deep : DeepFit or None
+        The network among the members.
     """
 
     train: Arrays
@@ -187,11 +205,21 @@ class _Work:
     parts: ModelParts
     fits: dict[str, CrossFit]
     combined: dict[str, np.ndarray]
+    deep: DeepFit | None
+
+    def direct(self, declared: Target) -> dict[str, np.ndarray]:
+        """Fit what answers a target itself; returns out-of-fold answers (n, K) by key."""
+        experts = {plan.key: self.member(plan).out_of_fold for plan in direct_members(declared.name)}
+        if self.deep is not None and declared.name in self.deep.out_of_fold:
+            key = f"network/{declared.name}"
+            self.parts.add_spoken(key, declared, self.deep.network, self.deep.arguments)
+            experts[key] = self.deep.out_of_fold[declared.name]
+        return experts
 
     def combine_emotion(self, name: str, known: frozenset[str]) -> None:
         """Weigh all that answers an emotion, as a member for others to listen to."""
         declared = target(name)
-        experts = {plan.key: self.member(plan).out_of_fold for plan in direct_members(name)}
+        experts = self.direct(declared)
         for plan in members_of_other_task(name, known):
             answers = self.member(plan).out_of_fold
             key, followed = self.through(plan.key, answers, target(plan.answers), declared)
@@ -202,7 +230,7 @@ class _Work:
 
     def answer(self, declared: Target, emotions: Sequence[str]) -> np.ndarray:
         """Weigh all that answers another target, and what follows from the emotions; returns out-of-fold answers (n, K)."""
-        experts = {plan.key: self.member(plan).out_of_fold for plan in direct_members(declared.name)}
+        experts = self.direct(declared)
         for name in emotions:
             source = emotion_key(name)
             key, followed = self.through(source, self.combined[source], target(name), declared)

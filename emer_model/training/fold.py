@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from emer_model.data.targets import Target, is_present
 from emer_model.registry import find_model, is_network
 from emer_model.training import ranks
 from emer_model.training.checkpoint import load_checkpoint, save_checkpoint
+from emer_model.training.deep_member import network_fitter
 from emer_model.training.faces import Tell
 from emer_model.training.files import write_csv, write_json, write_parquet
 from emer_model.training.fitting import Fitted, Watch, fit_network
@@ -139,16 +141,18 @@ def _fit_at_once(
     recipe = find_model(config.model).with_arguments(config.model_arguments)
     data = plan.data(split, tuple(recipe.inputs))
     held = data.dataset("validation")
+    lent = network_fitter(plan)
+    fit = partial(recipe.fit, targets=plan.targets, seed=seed, config=config, tell=tell, fit_network=lent)
     if config.refit:
         both = plan.data(replace(split, train=split.train + split.validation), tuple(recipe.inputs))
-        model = recipe.fit(both.arrays("train"), plan.targets, seed=seed, config=config, tell=tell)
+        model = fit(both.arrays("train"))
         answers = _out_of_fold(model, both, held, plan.targets)
         if answers is None:
-            first = recipe.fit(data.arrays("train"), plan.targets, seed=seed, config=config, tell=tell)
+            first = fit(data.arrays("train"))
             answers = predict(first, held, config.batch_size, plan.device, config.precision)
     else:
         both = data
-        model = recipe.fit(data.arrays("train"), plan.targets, seed=seed, config=config, tell=tell)
+        model = fit(data.arrays("train"))
         answers = predict(model, held, config.batch_size, plan.device, config.precision)
     info = plan.describe(split.fold, model, model.architecture)
     save_checkpoint(plan.run.fold(split.fold) / BEST, info, model.state_dict(), both.normalisation)
