@@ -34,6 +34,7 @@ from emer_model.models.emert import Emert
 from emer_model.models.eyeface import EyeFace
 from emer_model.models.with_backbone import WithBackbone
 from emer_model.training.config import RunConfig
+from emer_model.training.drivers import PlainDriver
 from emer_model.training.fitting import _Training
 from emer_model.training.loss import TrainingLoss, loss_weights
 
@@ -96,7 +97,9 @@ def reference_steps(folder: Path, n: int) -> Iterator[float]:
 def our_steps(network: nn.Module, arrays: Arrays, **settings: Any) -> Iterator[float]:
     """Train as `emer train` does, and yield the seconds of each step."""
     config = RunConfig.of("er-7", network.name, batch_size=BATCH, ema_decay=0.0, **settings)
-    training = _Training(network, arrays, TARGETS, (), config, 0, torch.device("cpu"), None)
+    training = _Training(
+        network, arrays, TARGETS, (), config, 0, PlainDriver(torch.device("cpu"), config.precision), None
+    )
     training.network.train()
     rng = np.random.default_rng(2)
     while True:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import h5py
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +64,8 @@ class _JpegFaces:
 
     def read(self, row: int) -> npt.NDArray[np.uint8]:
         """Return the crops of a clip, RGB."""
+        import cv2  # 25 MB, which a reader of features, or of crops as they are, does not need
+
         if not 0 <= row < len(self._ends):
             raise IndexError(f"there are {len(self._ends)} rows")
         begin = int(self._ends[row - 1, -1]) if row else 0

@@ -16,7 +16,6 @@ darker or brighter than the skin around it matters here.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 #: Grows when the same picture would give other numbers.
@@ -71,6 +70,8 @@ def _resize(images: np.ndarray) -> np.ndarray:
     side = (_SIDE_PX, _SIDE_PX)
     if images.shape[1:3] == side:
         return images.astype(np.float32)
+    import cv2  # 25 MB, and not needed where the cache has the features
+
     way = cv2.INTER_AREA if min(images.shape[1:3]) > _SIDE_PX else cv2.INTER_LINEAR
     return np.stack([cv2.resize(np.ascontiguousarray(image), side, interpolation=way) for image in images]).astype(
         np.float32

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from data_schema.errors import TrainingError, UsageError
@@ -199,4 +198,6 @@ def reduce_faces(images: np.ndarray, size_px: int) -> np.ndarray:
     """Average faces uint8 (N, H, W, 3) down to (N, size_px, size_px, 3)."""
     if images.shape[1:3] == (size_px, size_px):
         return images
+    import cv2  # 25 MB, and not needed where the cache has the features
+
     return np.stack([cv2.resize(face, (size_px, size_px), interpolation=cv2.INTER_AREA) for face in images])

@@ -103,6 +103,12 @@ def save_backbone(path: Path, backbone: FaceBackbone) -> None:
         raise TrainingError(f"{path} cannot be written: {error.strerror or error}. Free space there.") from error
 
 
+def is_safetensors(path: Path) -> bool:
+    """Tell whether a file is one of safetensors, by its first bytes."""
+    with path.open("rb") as file:
+        return _is_safetensors(file.read(9), path)
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise TrainingError(

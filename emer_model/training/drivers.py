@@ -29,8 +29,9 @@ class Driver(Protocol):
     device: torch.device
     rank: int
     world: int
+    plain: bool
 
-    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Answer, Any]:
+    def set_up(self, network: nn.Module, optimiser: Any) -> tuple[Answer, Any]:
         """Bring both to the device; what comes back is asked and stepped, the network itself is stored."""
 
     def forward(self) -> AbstractContextManager[Any]:
@@ -59,12 +60,12 @@ class PlainDriver:
         '32' or 'bf16'.
     """
 
-    rank, world = 0, 1
+    rank, world, plain = 0, 1, True
 
     def __init__(self, device: torch.device, precision: str = "32") -> None:
         self.device, self._mixed = device, precision == "bf16"
 
-    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Answer, Any]:
+    def set_up(self, network: nn.Module, optimiser: Any) -> tuple[Answer, Any]:
         """See `Driver`."""
         return partial(ask, network.to(self.device)), optimiser
 
@@ -99,6 +100,8 @@ class FabricDriver:
         '32' or 'bf16'.
     """
 
+    plain = False
+
     def __init__(self, device: torch.device, precision: str = "32") -> None:
         from lightning.fabric import Fabric
         from lightning.fabric.strategies import DDPStrategy
@@ -116,7 +119,7 @@ class FabricDriver:
         self._fabric.launch()
         self.device = self._fabric.device
 
-    def set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Answer, Any]:
+    def set_up(self, network: nn.Module, optimiser: Any) -> tuple[Answer, Any]:
         """See `Driver`."""
         wrapped, stepped = self._fabric.setup(_AsDict(network), optimiser)
         return (lambda batch: ModelOutput(**wrapped({name: batch[name] for name in network.inputs}))), stepped

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import logging
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -17,6 +19,9 @@ import data_schema
 from data_schema.errors import TrainingError, UsageError
 
 DEVICES = ("auto", "cpu", "cuda")
+
+#: Name of a setting of glibc (malloc.h), and from which size on pieces are given back: ours.
+_M_MMAP_THRESHOLD, _LARGE_PIECE_BYTES = -3, 8_000_000
 
 #: Warnings that Lightning 2.6 raises and that a user can do nothing about: arrays are cut
 #: from memory, so loader workers would only copy them; a CPU was asked for by name; and it
@@ -75,13 +80,37 @@ def limited_threads(threads: int) -> Iterator[None]:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Use deterministic algorithms within, and restore what was set before."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
+    """Use deterministic algorithms within, and restore what was set before.
+
+    The debug mode "error" is what ``torch.use_deterministic_algorithms(True)`` sets, which also
+    loads torch's compiler: 800 modules and 80 MB.
+    """
+    before = torch.get_deterministic_debug_mode()
+    # cuBLAS reads it when a GPU is first used; without it torch refuses to be deterministic there.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_deterministic_debug_mode("error")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.set_deterministic_debug_mode(before)
+
+
+def release_memory() -> None:
+    """Give the system back what was freed and the C library keeps; nothing where that is not glibc."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def give_back_large_pieces() -> None:
+    """Let the C library give large pieces back whenever they are freed; nothing where that is not glibc.
+
+    It would keep ever larger ones, and a step that trains a ResNet cannot use most of them again: 1,250 MB at the peak
+    instead of 1,100, for a step that takes 3 to 8 % longer.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, _LARGE_PIECE_BYTES)
 
 
 @contextmanager

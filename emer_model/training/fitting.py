@@ -27,9 +27,11 @@ from emer_model.training import ranks
 from emer_model.training.averaging import WeightAverage
 from emer_model.training.batches import ArrayBatches, Batches, WithSoftTargets, epoch_batches, epoch_seed
 from emer_model.training.config import RunConfig
-from emer_model.training.drivers import choose_driver
+from emer_model.training.drivers import Driver, PlainDriver, choose_driver
+from emer_model.training.environment import give_back_large_pieces, release_memory
 from emer_model.training.exhaustion import memory_advice
 from emer_model.training.loss import TrainingLoss, log_priors, loss_weights
+from emer_model.training.optimiser import make_optimiser
 from emer_model.training.resume import StateFile, copied
 from emer_model.training.validation import judge, to_device
 
@@ -79,6 +81,7 @@ def fit_network(
     pretrain: Callable[[nn.Module], None] | None = None,
     state: StateFile | None = None,
     watchers: Sequence[Watch] = (),
+    together: bool = True,
 ) -> Fitted:
     """Train a network and keep the epoch that judges the validation clips best.
 
@@ -110,6 +113,8 @@ def fit_network(
         Where to keep the state after epochs; one that is there is gone on with.
     watchers : sequence of callable
         See `Watch`; in the first process only.
+    together : bool
+        Share the work with the other processes that torchrun began, if there are any; all of them must be here then.
 
     Returns
     -------
@@ -121,12 +126,13 @@ def fit_network(
         If the loss is no number, or the memory does not suffice.
     """
     with _own_chance(device), memory_advice(config, device):
-        training = _Training(network, train, targets, auxiliary, config, seed, device, soft)
+        driver = choose_driver(device, config.precision) if together else PlainDriver(device, config.precision)
+        training = _Training(network, train, targets, auxiliary, config, seed, driver, soft)
         training.begin(state, pretrain)
         source = _batches(validation)
         while training.epoch < config.epochs and training.waited < config.patience:
             row = training.run_epoch(source)
-            if ranks.is_first():
+            if training.driver.rank == 0:
                 for watch in watchers:
                     watch(training.epoch, config.epochs, row)
                 if state is not None and state.due():
@@ -145,15 +151,17 @@ class _Training:
         auxiliary: tuple[Target, ...],
         config: RunConfig,
         seed: int,
-        device: torch.device,
+        driver: Driver,
         soft: Mapping[str, np.ndarray] | None,
     ) -> None:
         self.targets, self.auxiliary, self.config, self.seed = targets, auxiliary, config, seed
         self.network, self.train = network, _batches(train, soft)
         if "faces" in network.inputs:
             network.to(memory_format=torch.channels_last)
-        self.driver = choose_driver(device, config.precision)
-        self.optimiser = _optimiser(network, config)
+            if driver.device.type == "cpu":
+                give_back_large_pieces()
+        self.driver = driver
+        self.optimiser = make_optimiser(network, config, plain=self.driver.plain)
         self.answer, self.stepped = self.driver.set_up(network, self.optimiser)
         every = (*targets, *auxiliary)
         self.loss = TrainingLoss(
@@ -178,7 +186,8 @@ class _Training:
     def begin(self, state: StateFile | None, pretrain: Callable[[nn.Module], None] | None) -> None:
         """Go on from a state, or learn without labels first where that is asked for."""
         found = None if state is None else state.read()
-        if ranks.tell_all(found["epoch"] if found else 0) != (found["epoch"] if found else 0):
+        epoch = found["epoch"] if found else 0
+        if self.driver.world > 1 and ranks.tell_all(epoch) != epoch:
             raise TrainingError(
                 "The processes of torchrun do not see the same run folder. Put --out on a disk that all of them share."
             )
@@ -195,6 +204,8 @@ class _Training:
         """Train for an epoch, judge the validation clips, and remember the weights if they are the best."""
         began = time.perf_counter()
         self.epoch += 1
+        if self.epoch == 1 or "faces" in self.network.inputs:
+            release_memory()
         rate = self._set_learning_rate()
         torch.manual_seed(epoch_seed(self.seed, self.epoch, self.driver.rank))
         self.network.train()
@@ -212,6 +223,7 @@ class _Training:
                 f"The loss became {terms['train_total']} in epoch {self.epoch}. Lower --learning-rate, or use --precision 32."
             )
         driver.share_buffers(self.network)
+        self.optimiser.zero_grad()
         self.judged.eval()
         figures = judge(self.judged, validation, self.targets, self.auxiliary, self.config.batch_size, driver)
         self._remember(figures["val_score"], figures["val_loss"])
@@ -222,6 +234,7 @@ class _Training:
 
     def result(self) -> Fitted:
         """Put the best weights into the network."""
+        self.optimiser.zero_grad()  # their memory is needed for the second model that is read back
         last = copied(self.judged.state_dict())
         self.network.load_state_dict(last | self.best)
         return Fitted(self.network.eval(), last, self.rows, self.best_epoch, self.best_rank[0])
@@ -284,14 +297,6 @@ class _Training:
         if self.driver.world == 1:
             return count.clamp(min=1)
         return self.driver.total(count).clamp(min=1) / self.driver.world
-
-
-def _optimiser(network: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
-    """Make Adam, as in the reference, or AdamW for networks that say that their decay is apart from the gradient."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    inner = getattr(network, "network", network)
-    kind = torch.optim.AdamW if getattr(inner, "decoupled_weight_decay", False) else torch.optim.Adam
-    return kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def _batches(source: Arrays | ClipDataset, soft: Mapping[str, np.ndarray] | None = None) -> Batches:

@@ -24,7 +24,7 @@ from data_schema.work import run_tasks
 from emer_model.registry import find_model
 from emer_model.training.config import RunConfig
 from emer_model.training.environment import deterministic, limited_threads, quiet_lightning, run_log
-from emer_model.training.faces import Progress, open_store
+from emer_model.training.faces import Progress, face_memory_mb, open_store
 from emer_model.training.files import read_json, write_json
 from emer_model.training.fold import train_fold
 from emer_model.training.plan import FoldPlan, export_labels
@@ -106,14 +106,16 @@ def train_task(task: FoldTask) -> float:
     config, run = RunConfig.from_json(task.settings), RunFolder(Path(task.run))
     with TrainingExport.open(Path(task.export), verify=False) as opened:
         asked = {"backbone": config.face_backbone, "training": config.face_training, "size_px": config.face_size_px}
-        store, face = open_store(opened, find_model(config.model).inputs, asked, config.face_weights)
+        device = torch.device(task.device)
+        inputs, most = find_model(config.model).inputs, face_memory_mb(device)
+        store, face = open_store(opened, inputs, asked, config.face_weights, face_memory_mb=most)
         split = next(split for split in opened.splits(config.scheme) if split.fold == task.fold)
         plan = FoldPlan(
             store,
             export_labels(opened, config.protocols),
             config,
             run,
-            torch.device(task.device),
+            device,
             face,
             task.targets,
             task.auxiliary,

@@ -17,6 +17,7 @@ from emer_model.registry import find_model
 from emer_model.training.batches import ArrayBatches, epoch_batches, epoch_seed
 from emer_model.training.config import RunConfig
 from emer_model.training.faces import Tell
+from emer_model.training.optimiser import Adam
 from emer_model.training.plan import FoldPlan
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def pretrain_eyes(network: nn.Module, clips: Arrays, config: RunConfig, seed: in
     device = next(network.parameters()).device
     task.to(device).train()
     source = ArrayBatches(Arrays({k: clips.inputs[k] for k in ("eye", "eye_mask")}, {}, clips.participants))
-    optimiser = torch.optim.AdamW(task.parameters(), lr=config.learning_rate, fused=True)
+    optimiser = Adam(task.parameters(), config.learning_rate, config.weight_decay, decoupled=True)
     own_seed = epoch_seed(seed, 0)  # not the orders of what follows
     for epoch in range(1, config.pretrain_epochs + 1):
         total, steps = 0.0, 0

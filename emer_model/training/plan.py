@@ -21,6 +21,7 @@ from emer_model.data.datamodule import FoldData, choose_clips
 from emer_model.data.store import ClipStore
 from emer_model.data.targets import Target, protocol_targets, target
 from emer_model.registry import accepted_arguments, build_model, find_model, is_network
+from emer_model.training import ranks
 from emer_model.training.checkpoint import CheckpointInfo
 from emer_model.training.config import RunConfig
 from emer_model.training.faces import with_backbone
@@ -149,6 +150,8 @@ class FoldPlan:
             fold,
             torch.__version__,
             torch.get_num_threads(),
+            self.device.type,
+            ranks.world(),
         ]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode("utf-8")).hexdigest()
 

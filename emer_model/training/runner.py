@@ -37,7 +37,7 @@ from emer_model.training.environment import (
     run_log,
     versions,
 )
-from emer_model.training.faces import Progress, Tell, check_faces, keep_backbone, open_store
+from emer_model.training.faces import Progress, Tell, check_faces, face_memory_mb, keep_backbone, open_store
 from emer_model.training.files import write_csv, write_json, write_parquet
 from emer_model.training.fold import train_fold
 from emer_model.training.fold_tasks import train_in_workers
@@ -172,7 +172,15 @@ class _Job:
         """Read the clips and put together what all folds are trained with."""
         face = {"backbone": config.face_backbone, "training": config.face_training, "size_px": config.face_size_px}
         inputs = find_model(config.model).inputs
-        store, face = open_store(export, inputs, face, config.face_weights, progress=progress, tell=tell)
+        store, face = open_store(
+            export,
+            inputs,
+            face,
+            config.face_weights,
+            face_memory_mb=face_memory_mb(self.device),
+            progress=progress,
+            tell=tell,
+        )
         labels = export_labels(export, config.protocols)
         auxiliary = auxiliary_targets(config, labels)
         return FoldPlan(
