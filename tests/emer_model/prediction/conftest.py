@@ -17,7 +17,7 @@ def linear_run(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     from emer_model.training import RunConfig, train
 
     out = tmp_path_factory.mktemp("runs") / "linear"
-    config = RunConfig.of(protocol="er-7,fer-7,fer-intensity", model="logistic-both", allow_missing_classes=True)
+    config = RunConfig.of(protocol="er-7,fer-7,fer-intensity", model="logistic-eye", allow_missing_classes=True)
     train(tiny_export, out, config, device="cpu", threads=1)
     return out
 

@@ -81,7 +81,7 @@ def test_asking_where_models_disagree_needs_fewer_labels_than_chance() -> None:
     for seed in range(4):
         pool = make_pool(make_world("faces", seed), task="fer", seed=seed)
         for name, found in curves.items():
-            found.append(ask_in_rounds(pool, name, seed=seed))
+            found.append(ask_in_rounds(pool, name, batch=60, seed=seed))
     chance, asked = (mean_curve(curves[name]) for name in ("random", "disagreement"))
     assert asked.uar[0] == chance.uar[0], "both begin with the same labels"
     assert asked.area > chance.area + 0.005
