@@ -78,7 +78,7 @@ def face_features(
     place = export.path / FACE_FEATURES_FOLDER / f"{backbone.name}-{key[:32]}.npy"
     about = {"key": key, "backbone": backbone.name, "backbone_sha256": backbone.sha256, "manifest_sha256": manifest}
     held = _load(place, about, tell)
-    if held is not None:
+    if held is not None and held.shape[-1] == backbone.width:
         return held
     features = _compute(export, backbone, progress)
     if _manifest_on_disk(export) != export.manifest:
