@@ -68,7 +68,7 @@ class FaceBackbone(nn.Module):
         images = frames.permute(0, 3, 1, 2)  # (N, 3, H, W), a view
         if self.bgr:
             images = images.flip(1).contiguous(memory_format=torch.channels_last)
-        return (images.float() - self._image_mean) / self._image_spread
+        return images.float().sub_(self._image_mean).div_(self._image_spread)
 
     def bottom(self, images: Tensor) -> Tensor:
         """Map prepared images (N, 3, H, W) to maps (N, C, h, w): the half that `face_training = half` freezes."""

@@ -106,7 +106,7 @@ def give_back_large_pieces() -> None:
     """Let the C library give large pieces back whenever they are freed; nothing where that is not glibc.
 
     It would keep ever larger ones, and a step that trains a ResNet cannot use most of them again: 1,250 MB at the peak
-    instead of 1,100, for a step that takes 3 to 8 % longer.
+    instead of 1,100, for a step that takes 5 to 8 % longer.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
