@@ -26,7 +26,10 @@ class JointHeads(nn.Module):
 
     def __init__(self, features: int, targets: Mapping[str, int], widths: tuple[int, ...] = ()) -> None:
         super().__init__()
-        self.names, self.sizes = tuple(targets), tuple(targets.values())
+        # In the order of names, whatever order they come in: a checkpoint's description is written in that order, and the
+        # rows of one matrix must not change hands when it is read back.
+        self.names = tuple(sorted(targets))
+        self.sizes = tuple(targets[name] for name in self.names)
         layers: list[nn.Module] = []
         for width in widths:
             layers += [nn.Linear(features, width), nn.LeakyReLU()]

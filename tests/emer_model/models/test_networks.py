@@ -174,3 +174,14 @@ def test_mixed_precision_gives_answers_near_those_of_full_precision(kind, make_n
         mixed = ask(network, batch).targets
     for name, values in exact.items():
         assert torch.allclose(values, mixed[name].float(), atol=0.1), name
+
+
+@each_network
+def test_weights_answer_the_same_targets_in_whatever_order_these_are_named(
+    kind, make_network, make_batch, ask, same
+) -> None:
+    # A checkpoint's description is written in the order of names; the run's targets come in the order of protocols.
+    named = {"er_valence": 1, "er_emotion": 7, "fer_polarity": 3, "fer_arousal": 1}
+    network, read_back = (make_network(kind, targets=dict(order)) for order in (named.items(), sorted(named.items())))
+    read_back.load_state_dict(network.state_dict())
+    assert same(ask(network, make_batch()), ask(read_back, make_batch()))
