@@ -184,4 +184,8 @@ def test_weights_answer_the_same_targets_in_whatever_order_these_are_named(
     named = {"er_valence": 1, "er_emotion": 7, "fer_polarity": 3, "fer_arousal": 1}
     network, read_back = (make_network(kind, targets=dict(order)) for order in (named.items(), sorted(named.items())))
     read_back.load_state_dict(network.state_dict())
-    assert same(ask(network, make_batch()), ask(read_back, make_batch()))
+    answers = []
+    for one in (network, read_back):
+        torch.manual_seed(0)  # the reference draws its rows when it is asked, too
+        answers.append(ask(one, make_batch()))
+    assert same(*answers)
