@@ -81,61 +81,60 @@ def judge(world: World, candidate: str, fold: int, seed: int = 0) -> dict[str, A
 
     from benchmarks.plain_stack import PlainStack
     from data_schema.exports.protocols import PROTOCOLS
-    from emer_model.data.datamodule import FoldData
     from emer_model.data.store import ClipStore
     from emer_model.data.targets import protocol_targets, target
-    from emer_model.registry import accepted_arguments, build_model, find_model, is_network
+    from emer_model.registry import find_model, is_network
     from emer_model.training.config import RunConfig
+    from emer_model.training.deep_member import network_fitter
     from emer_model.training.fitting import fit_network
-    from emer_model.training.learning import pretrain_eyes
+    from emer_model.training.learning import pretrain_eyes, soft_targets
+    from emer_model.training.plan import FoldPlan
     from emer_model.training.prediction import predict
 
     torch.set_num_threads(1)
     config = _configure(candidate, RunConfig)
-    export = WorldExport(world)
-    store = ClipStore(export, images=False, face_features=world.arrays["face_features"])
+    export, faces = WorldExport(world), world.arrays["face_features"]
     split = subject_splits(export, N_FOLDS, world.seed)[fold]
-    targets = protocol_targets(PROTOCOLS["er-7"])
     names = [name for name in world.labels if name != TARGET]
     wanted = names if config.auxiliary_targets == ("all",) else [n for n in names if n in config.auxiliary_targets]
-    auxiliary = tuple(target(name) for name in wanted)
-    found = find_model(config.model) if config.model != PlainStack.name else PlainStack()
-    network_asked = config.model != PlainStack.name and is_network(config.model)
-    recipe = found if network_asked else found.with_arguments(config.model_arguments)
-    if config.refit and not network_asked:
-        split = dataclasses.replace(split, train=split.train + split.validation)
-    data = FoldData(
-        store, export.targets, split, targets, tuple(recipe.inputs), auxiliary=auxiliary,
-        subject_normalisation=config.subject_normalisation, allow_missing_classes=True,
-    )  # fmt: skip
+    plan = FoldPlan(
+        ClipStore(export, images=False, face_features=faces),
+        export.targets,
+        config,
+        None,  # nothing is stored
+        torch.device("cpu"),
+        {"width": faces.shape[2]},
+        protocol_targets(PROTOCOLS["er-7"]),
+        tuple(target(name) for name in wanted),
+    )
     began, epochs = time.perf_counter(), 0
-    if network_asked:
-        sizes = {
-            "targets": {t.name: t.n_outputs for t in (*targets, *auxiliary)},
-            "face_width": store.face_features.shape[2],
-            "eye_features": store.eye.shape[2],
-            "fixation_features": store.fixations.shape[2],
-            "summary_features": store.summary.shape[1],
-            "face_frames": store.face_mask.shape[1],
-            "eye_chunks": store.eye.shape[1],
-            "fixations": store.fixations.shape[1],
-            "dropout": config.dropout,
-            "head_widths": list(config.head_widths),
-            "modality_dropout": config.modality_dropout,
-        }
+    if config.model != PlainStack.name and is_network(config.model):
         torch.manual_seed(seed)
-        network = build_model(config.model, accepted_arguments(config.model, sizes) | config.model_arguments)
-        pretrain = None
-        if config.pretrain_epochs:
-            eyes = FoldData(store, export.targets, split, targets, ("eye", "eye_mask")).unlabelled()
-            pretrain = lambda model: pretrain_eyes(model, eyes, config, seed)  # noqa: E731
+        network, _ = plan.build_network()
+        data = plan.data(split, tuple(network.inputs))
         fitted = fit_network(
-            network, data.dataset("train"), data.dataset("validation"), targets, config, seed,
-            auxiliary=auxiliary, pretrain=pretrain,
-        )  # fmt: skip
+            network,
+            data.dataset("train"),
+            data.dataset("validation"),
+            plan.targets,
+            config,
+            seed,
+            auxiliary=plan.auxiliary,
+            soft=soft_targets(plan, split) if config.distillation else None,
+            pretrain=(lambda model: pretrain_eyes(model, plan.unlabelled(split), config, seed))
+            if config.pretrain_epochs
+            else None,
+        )
         model, epochs = fitted.network, len(fitted.rows)
     else:
-        model = recipe.fit(data.arrays("train"), targets, seed=seed, config=config)
+        recipe = PlainStack()
+        if config.model != PlainStack.name:
+            recipe = find_model(config.model).with_arguments(config.model_arguments)
+        if config.refit:
+            split = dataclasses.replace(split, train=split.train + split.validation)
+        data = plan.data(split, tuple(recipe.inputs))
+        lent = network_fitter(plan)
+        model = recipe.fit(data.arrays("train"), plan.targets, seed=seed, config=config, fit_network=lent)
     seconds = time.perf_counter() - began
     answers = predict(model, data.dataset("test"), 64, torch.device("cpu"))[TARGET]
     return {

@@ -14,6 +14,7 @@ import torch
 from emer_model.data.arrays import Arrays
 from emer_model.data.targets import Target, target
 from emer_model.fitted.combining import Weighed, join
+from emer_model.fitted.deep import NetworkFit
 from emer_model.fitted.folds import inner_folds, member_seed
 from emer_model.fitted.forests import ExtraTreesLearner
 from emer_model.fitted.learner import cross_fit
@@ -34,7 +35,9 @@ class PlainStack(FittedRecipe):
     summary_line = "Logistic regressions and extra-trees on summaries, weighed by logistic regression."
     defaults: ClassVar[dict[str, Any]] = {"auxiliary_targets": ("all",)}
 
-    def _fit(self, train: Arrays, targets: tuple[Target, ...], *, seed: int, config: Any, tell: Tell) -> FittedModel:
+    def _fit(
+        self, train: Arrays, targets: tuple[Target, ...], *, seed: int, tell: Tell, fit_network: NetworkFit | None
+    ) -> FittedModel:
         folds = inner_folds(train.participants, 5, seed)
         parts = ModelParts()
         for declared in targets:
