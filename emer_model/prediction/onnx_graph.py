@@ -148,6 +148,11 @@ def run_graph(graph: bytes, inputs: Mapping[str, np.ndarray], threads: int = 1) 
     -------
     dict of str to ndarray
         By output.
+
+    Raises
+    ------
+    TrainingError
+        If onnxruntime has no such operator, or the inputs are not the graph's.
     """
     require_onnx()
     import onnxruntime
@@ -155,10 +160,24 @@ def run_graph(graph: bytes, inputs: Mapping[str, np.ndarray], threads: int = 1) 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    given = {one.name: inputs[one.name] for one in session.get_inputs()}
-    return dict(zip(names, session.run(names, given), strict=True))
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        given = {one.name: inputs[one.name] for one in session.get_inputs()}
+        return dict(zip(names, session.run(names, given), strict=True))
+    except (
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+        state.RuntimeException,
+    ) as error:
+        raise TrainingError(
+            f"onnxruntime {onnxruntime.__version__} cannot run the graph: {str(error).splitlines()[0]} Please report it with "
+            "the model's name."
+        ) from error
 
 
 def greatest_difference(answering: Answering, graph: bytes, batch: Mapping[str, Tensor]) -> float:

@@ -13,8 +13,6 @@ uncertainty estimation using deep ensembles", NeurIPS.
 Houlsby, Huszar, Ghahramani and Lengyel (2011), "Bayesian active learning for
 classification and preference learning", arXiv 1112.5745 (BALD).
 Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", ICML (MC dropout).
-Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks", ICML
-(temperature scaling).
 """
 
 from __future__ import annotations
@@ -137,24 +135,6 @@ def normalised_entropy(probabilities: npt.ArrayLike) -> Float:
     p = np.asarray(probabilities, dtype=np.float64)
     entropy = -(p * np.log(np.maximum(p, _TINY))).sum(axis=1) / np.log(p.shape[1])
     return np.clip(entropy, 0.0, 1.0)
-
-
-def temper(probabilities: npt.ArrayLike, temperature: float) -> Float:
-    """Divide the logits behind probabilities by a temperature: above 1 they become less sure.
-
-    Parameters
-    ----------
-    probabilities : array_like, shape (..., n_classes)
-        Softmax of some logits; these are known up to a constant, which softmax does not see.
-    temperature : float
-        Greater than 0.
-    """
-    p = np.asarray(probabilities, dtype=np.float64)
-    if temperature == 1.0:
-        return p / p.sum(axis=-1, keepdims=True)
-    logits = np.log(np.maximum(p, _TINY)) / temperature
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def _shares(weights: npt.ArrayLike | None, shape: tuple[int, ...]) -> tuple[Float, npt.NDArray[np.int64]]:

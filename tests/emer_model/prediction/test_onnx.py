@@ -85,6 +85,12 @@ def test_a_graph_that_answers_otherwise_is_not_written(
             export_onnx(opened, graphs, folds=[0])
 
 
+def test_a_graph_that_the_runtime_refuses_is_an_error_in_words(graphs: Path) -> None:
+    graph = (graphs / "fold-0.onnx").read_bytes()
+    with pytest.raises(TrainingError, match="cannot run the graph"):
+        run_graph(graph[: len(graph) // 2], {})
+
+
 def test_a_missing_extra_is_named(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(
