@@ -20,14 +20,28 @@
   var plots = Array.prototype.map.call(document.querySelectorAll(".plot"), function (element) {
     return { element: element, figure: JSON.parse(element.querySelector("script").textContent) };
   });
-  function draw(c, width) {
-    plots.forEach(function (plot) {
+  // A figure in a closed part of the page has no width yet, and many of them take long to draw: it waits until opened.
+  function isShown(element) {
+    for (var part = element.parentElement; part; part = part.parentElement) {
+      if (part.tagName === "DETAILS" && !part.open) { return false; }
+    }
+    return true;
+  }
+  function draw(c, width, among) {
+    (among || plots).forEach(function (plot) {
+      if (!isShown(plot.element)) { plot.drawn = false; return; }
+      plot.drawn = true;
       var layout = themed(plot.figure.layout, c);
       if (width) { layout.width = width; }
       Plotly.react(plot.element, plot.figure.data, layout, { displaylogo: false, responsive: true, displayModeBar: false });
     });
   }
   draw(colours());
+  document.querySelectorAll("details").forEach(function (part) {
+    part.addEventListener("toggle", function () {
+      draw(colours(), 0, plots.filter(function (plot) { return !plot.drawn && part.contains(plot.element); }));
+    });
+  });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { draw(colours()); });
   // Paper is narrower than the window in which the figures were laid out: A4 and Letter
   // have about 700 px between their margins.

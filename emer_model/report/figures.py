@@ -17,8 +17,12 @@ from emer_model.report.gather import JudgedRun, ReportData, ReportedRun
 FELT, SHOWN = "#0072B2", "#E69F00"
 CYCLE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
+#: Clips in a figure that has a point a clip: ours, so that a page of many runs stays small.
+MOST_POINTS = 400
 
-def _as_json(figure: go.Figure, height_px: int) -> dict[str, Any]:
+
+def as_json(figure: go.Figure, height_px: int) -> dict[str, Any]:
+    """Lay a figure out as the page's are, and write it as JSON."""
     figure.update_layout(
         height=height_px,
         margin={"l": 60, "r": 20, "t": 20, "b": 50},
@@ -53,7 +57,7 @@ def _distribution(targets: pd.DataFrame, label: str, classes: tuple[str, ...]) -
             hovertemplate="%{x}: %{y} clips<extra>" + name + "</extra>",
         )  # fmt: skip
     figure.update_layout(barmode="group", yaxis={"title": {"text": "clips"}}, bargap=0.25)
-    return _as_json(figure, 330)
+    return as_json(figure, 330)
 
 
 def gap_by_participant(data: ReportData) -> dict[str, Any] | None:
@@ -75,7 +79,7 @@ def gap_by_participant(data: ReportData) -> dict[str, Any] | None:
     figure.add_hline(y=overall, line_dash="dot", line_color="#888888",
         annotation_text=f"all: {overall:.0f} %", annotation_position="top left")  # fmt: skip
     figure.update_layout(yaxis={"title": {"text": "masked clips (%)"}, "range": [0, 100]}, xaxis={"type": "category"})
-    return _as_json(figure, 300)
+    return as_json(figure, 300)
 
 
 def valence_gap(data: ReportData) -> dict[str, Any] | None:
@@ -99,7 +103,7 @@ def valence_gap(data: ReportData) -> dict[str, Any] | None:
         xaxis={"title": {"text": "felt valence (−1 to 1)"}, "range": [-1.1, 1.1]},
         yaxis={"title": {"text": "shown valence (−1 to 1)"}, "range": [-1.1, 1.1]},
     )
-    return _as_json(figure, 380)
+    return as_json(figure, 380)
 
 
 def intervals(runs: list[JudgedRun]) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def intervals(runs: list[JudgedRun]) -> dict[str, Any]:
             "tickvals": list(range(len(runs))), "ticktext": names, "range": [len(runs) - 0.5, -0.5], "automargin": True,
         },
     )  # fmt: skip
-    return _as_json(figure, 130 + 70 * len(runs))
+    return as_json(figure, 130 + (70 if len(runs) < 6 else 34) * len(runs))
 
 
 def by_gap(runs: list[JudgedRun]) -> dict[str, Any]:
@@ -143,7 +147,7 @@ def by_gap(runs: list[JudgedRun]) -> dict[str, Any]:
             hovertemplate="%{x}: %{y:.3f} of %{customdata} clips<extra>" + part + "</extra>",
         )  # fmt: skip
     figure.update_layout(barmode="group", yaxis={"title": {"text": "WAR (0 to 1)"}, "range": [0, 1]}, bargap=0.4)
-    return _as_json(figure, 320)
+    return as_json(figure, 320)
 
 
 def curves(run: ReportedRun) -> dict[str, Any]:
@@ -181,14 +185,16 @@ def curves(run: ReportedRun) -> dict[str, Any]:
         yaxis2={"title": {"text": f"validation {score}"}, "anchor": "x2"}
         | ({"range": [-0.02, 1.02]} if kinds == {"classes"} else {}),
     )
-    return _as_json(figure, 340)
+    return as_json(figure, 340)
 
 
 def predicted_against_true(run: JudgedRun) -> dict[str, Any]:
-    """Show predictions of continuous targets against the labels."""
+    """Show predictions of continuous targets against the labels, of `MOST_POINTS` clips at most."""
     figure = go.Figure()
     for i, declared in enumerate(run.targets):
         rows = run.predictions[run.predictions["target_name"] == declared.name]
+        if len(rows) > MOST_POINTS:
+            rows = rows.sample(MOST_POINTS, random_state=0)
         figure.add_scatter(
             x=[round(float(x), 3) for x in rows["target_value"]], y=[round(float(x), 3) for x in rows["prediction_value"]],
             mode="markers", name=declared.name, text=rows["clip_id"].tolist(),
@@ -199,7 +205,7 @@ def predicted_against_true(run: JudgedRun) -> dict[str, Any]:
     figure.add_shape(type="line", x0=low, y0=low, x1=high, y1=high, line={"dash": "dot", "color": "#888888"})
     bounds = f"({low:g} to {high:g})"
     figure.update_layout(xaxis={"title": {"text": f"true {bounds}"}}, yaxis={"title": {"text": f"predicted {bounds}"}})
-    return _as_json(figure, 380)
+    return as_json(figure, 380)
 
 
 def loss_by_session(data: ReportData) -> dict[str, Any]:
@@ -219,4 +225,4 @@ def loss_by_session(data: ReportData) -> dict[str, Any]:
     figure.update_layout(
         barmode="group", yaxis={"title": {"text": "share (%)"}, "rangemode": "tozero"}, xaxis={"type": "category"}
     )
-    return _as_json(figure, 300)
+    return as_json(figure, 300)

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import plotly.offline
 from markupsafe import Markup
 
 from data_schema import __version__
 from data_schema.errors import TrainingError
 from data_schema.pages import page_script, page_style
-from emer_model.report import figures, tables
-from emer_model.report.gather import ReportData, gather
+from emer_model.data.targets import Target, protocol_targets
+from emer_model.report import figures, tables, understanding_figures, understanding_tables
+from emer_model.report.gather import ReportData, ReportedRun, gather
+from emer_model.report.latex import write_tables
+from emer_model.report.ranking import answered_targets, compare_all, figure_table, overview, ranked
 from emer_model.training.files import write_atomically
 
 #: What each figure of merit means, for readers who do not know it.
@@ -29,7 +33,17 @@ METRIC_MEANINGS = {
 }
 
 
-def write_report(runs: list[Path], export_path: Path, out: Path, tell: Callable[[str], None] | None = None) -> int:
+#: Runs of which a diagram of reliability is drawn for each target: ours.
+RELIABILITY_RUNS = 2
+
+
+def write_report(
+    runs: list[Path],
+    export_path: Path,
+    out: Path,
+    tell: Callable[[str], None] | None = None,
+    latex: Path | None = None,
+) -> int:
     """Write the report.
 
     Parameters
@@ -42,6 +56,8 @@ def write_report(runs: list[Path], export_path: Path, out: Path, tell: Callable[
         The page.
     tell : callable, optional
         Told what else the page says of unfinished or damaged runs.
+    latex : Path, optional
+        A folder for the tables as LaTeX; see `emer_model.report.latex.write_tables`.
 
     Returns
     -------
@@ -61,6 +77,10 @@ def write_report(runs: list[Path], export_path: Path, out: Path, tell: Callable[
             for note in run.notes:
                 tell(note)
     content = render(data).encode("utf-8")
+    if latex is not None:
+        people = f"{data.clips['participant'].nunique()} {'simulated ' if data.simulated else ''}participants"
+        schemes = " and ".join(dict.fromkeys(str(run.config["settings"]["scheme"]) for run in data.runs))
+        write_tables(figure_table(data), latex, f"{people}, {schemes} folds")
     write_atomically(out, content)
     return len(content)
 
@@ -89,6 +109,9 @@ def render(data: ReportData) -> str:
 def _context(data: ReportData) -> dict[str, Any]:
     """Compute everything that the template shows."""
     judged = data.judged("classes")
+    against = compare_all(data)
+    targets = answered_targets(data)
+    runs = ranked(data)
     class_protocols = list(dict.fromkeys(run.protocol.name for run in judged))
     known = data.masked.dropna()
     origins = tables.provenance(data)
@@ -107,8 +130,15 @@ def _context(data: ReportData) -> dict[str, Any]:
         "n_without_fer": int(data.targets["fer_emotion"].isna().sum()),
         "headlines": tables.headlines(data),
         "agreement": tables.agreement(data),
-        "comparison": tables.comparison(data),
-        "continuous": tables.continuous_comparison(data),
+        "runs": runs,
+        "overview": overview(data),
+        "comparison": tables.comparison(data, against),
+        "continuous": tables.continuous_comparison(data, against),
+        "calibration": understanding_tables.calibration(data),
+        "predicted_gaps": understanding_tables.predicted_gaps(data),
+        "scale_gaps": understanding_tables.scale_gaps(data),
+        "gap_maps": _gap_map(runs),
+        "explained": [_explained(run) for run in runs if run.explained],
         "quality": tables.quality(data),
         "quality_titles": tables.quality_titles(),
         "quality_warnings": tables.quality_warnings(data),
@@ -132,9 +162,57 @@ def _context(data: ReportData) -> dict[str, Any]:
             "by_gap": {
                 name: figures.by_gap([r for r in judged if r.protocol.name == name]) for name in class_protocols
             },
+            "participants": {
+                t.name: understanding_figures.participants([r for r in runs if t.name in r.summary], t) for t in targets
+            },
+            "reliability": _reliability(runs, targets),
             "curves": {run.name: figures.curves(run) for run in data.runs if run.trained},
             "continuous": {
                 (run.name, run.protocol.name): figures.predicted_against_true(run) for run in data.judged("continuous")
             },
         },
+    }
+
+
+def _reliability(runs: list[ReportedRun], targets: list[Target]) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """Draw the reliability of the first `RELIABILITY_RUNS` runs that answer each classified target, by target."""
+    return {
+        t.name: [
+            (run.name, understanding_figures.reliability_diagram(run, t))
+            for run in [run for run in runs if t.name in run.summary][:RELIABILITY_RUNS]
+        ]
+        for t in targets
+        if t.classes
+    }
+
+
+def _gap_map(runs: list[ReportedRun]) -> dict[str, Any] | None:
+    """Lay out felt against shown emotions as the first run that answers both tasks predicts them."""
+    for run in runs:
+        found = run.gap.get("emotion")
+        if found:
+            classes = tuple(found["classes"])
+            counts = np.array(found["predicted"])
+            return {"name": run.name, "predicted": tables.heatmap(counts, classes, "felt (ER)", "shown (FER)")}
+    return None
+
+
+def _explained(run: ReportedRun) -> dict[str, Any]:
+    """Put together what is shown of an explanation."""
+    found = run.explained
+    if found is None:
+        raise ValueError(f"{run.name} was not explained")
+    targets = [t for protocol in run.protocols for t in protocol_targets(protocol) if t.name in run.summary]
+    missing, parts, attention = (found.table(name) for name in ("missing.csv", "attribution.csv", "attention.csv"))
+    drawn = understanding_figures
+    return {
+        "run": run,
+        "about": found.part("attribution"),
+        "ablations": understanding_tables.ablations(run, targets),
+        "missing": [] if missing is None else [(t.name, drawn.missing(missing, t)) for t in targets],
+        "attribution": [] if parts is None else [(t.name, drawn.attribution(parts, t)) for t in targets],
+        "attention_time": None if attention is None else drawn.attention_over_time(attention),
+        "attention_modalities": None if attention is None else drawn.attention_over_modalities(attention),
+        "eye_data": understanding_tables.groups(run, "eye_data.csv", "eye_data", targets),
+        "stimuli": understanding_tables.groups(run, "stimuli.csv", "stimulus_id", targets),
     }

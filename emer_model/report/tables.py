@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from emer_model.evaluation.gap import agreement_matrix
 from emer_model.evaluation.metrics import classification_metrics
 from emer_model.evaluation.summary import class_indices
 from emer_model.report.gather import JudgedRun, ReportData, ReportedRun
+from emer_model.report.ranking import Against
 
 #: Titles of figures of merit.
 METRIC_TITLES = {
@@ -105,32 +107,48 @@ def number(value: float | None, pattern: str = "{:.3f}") -> str:
     return pattern.format(value)
 
 
-def comparison(data: ReportData) -> list[dict[str, Any]]:
-    """Lay out runs of classes, grouped by protocol, each group with its trivial answer.
+def comparison(data: ReportData, against: Mapping[str, Against]) -> list[dict[str, Any]]:
+    """Lay out runs of classes, grouped by protocol, the best first, each group with its trivial answer.
 
     Returns
     -------
     list of dict
-        ``protocol``, ``meaning`` and ``rows``.
+        ``protocol``, ``meaning``, ``target``, ``against`` and ``rows``.
     """
     groups = []
     judged = data.judged("classes")
     for name in dict.fromkeys(run.protocol.name for run in judged):
         runs = [run for run in judged if run.protocol.name == name]
-        rows = [_class_row(run) for run in runs]
+        target = runs[0].targets[0].name
+        rows = [_class_row(run) | {"difference": difference(against.get(target), run.name, "uar")} for run in runs]
+        rows.sort(key=lambda row: -row["sort"])
         best = max((row["sort"] for row in rows), default=0.0)
         for row in rows:
             row["best"] = len(rows) > 1 and row["sort"] == best
         groups.append(
-            {"protocol": name, "meaning": runs[0].protocol.meaning, "rows": [*rows, _trivial_row(runs[0], data)]}
+            {"protocol": name, "meaning": runs[0].protocol.meaning, "target": target, "against": against.get(target)}
+            | {"rows": [*rows, _trivial_row(runs[0], data)]}
         )
     return groups
+
+
+def difference(against: Against | None, name: str, metric: str) -> dict[str, str]:
+    """Write how a run differs from the one it is compared with."""
+    if against is None:
+        return {"value": "", "interval": "", "favours": ""}
+    if name == against.reference:
+        return {"value": "reference", "interval": "", "favours": ""}
+    found = against.rows.get(name, {}).get(metric)
+    if found is None:
+        return {"value": "–", "interval": "other clips", "favours": ""}
+    interval = f"{number(found['low'], '{:+.3f}')} to {number(found['high'], '{:+.3f}')}"
+    return {"value": number(found["difference"], "{:+.3f}"), "interval": interval, "favours": found["favours"]}
 
 
 def headlines(data: ReportData) -> list[dict[str, str]]:
     """Say in a sentence for each protocol which run did best, and what costs nothing."""
     lines = []
-    for group in comparison(data):
+    for group in comparison(data, {}):
         trivial = group["rows"][-1]
         best = max(group["rows"][:-1], key=lambda row: row["sort"])
         lines.append(
@@ -141,13 +159,15 @@ def headlines(data: ReportData) -> list[dict[str, str]]:
                 f"{trivial['uar']['value']}.",
             }
         )
-    lines += [
-        {
-            "protocol": f"{row['target']} ({row['model']})",
-            "text": f"CCC {row['ccc']}, mean absolute error {row['mae']}{row['partly']}.",
-        }
-        for row in continuous_comparison(data)
-    ]
+    for group in continuous_comparison(data, {}):
+        best = group["rows"][0]
+        lines.append(
+            {
+                "protocol": group["target"],
+                "text": f"{best['model']}{best['partly']} has CCC {best['ccc']} ({best['ccc_interval']}), "
+                f"mean absolute error {best['mae']}.",
+            }
+        )
     return lines
 
 
@@ -213,23 +233,37 @@ def _trivial_row(run: JudgedRun, data: ReportData) -> dict[str, Any]:
         "masked": number(parts["masked"]["war"]),
         "n_masked": int(is_masked.sum()),
         "sort": -1.0,
+        "difference": difference(None, "", "uar"),
         "trivial": True,
         "best": False,
     }
 
 
-def continuous_comparison(data: ReportData) -> list[dict[str, Any]]:
-    """Lay out runs of continuous targets, one row a run and target."""
-    rows = []
+def continuous_comparison(data: ReportData, against: Mapping[str, Against]) -> list[dict[str, Any]]:
+    """Lay out runs of continuous targets, grouped by target, the best first.
+
+    Returns
+    -------
+    list of dict
+        ``protocol``, ``target``, ``against`` and ``rows``.
+    """
+    groups: dict[str, dict[str, Any]] = {}
     for run in data.judged("continuous"):
         for declared in run.targets:
-            pooled, bounds = (run.summary[declared.name][part] for part in ("pooled", "intervals"))
-            rows.append(
-                {"name": run.name, "model": run.model, "target": declared.name, "n": int(pooled["n_clips"])}
+            name = declared.name
+            pooled, bounds = (run.summary[name][part] for part in ("pooled", "intervals"))
+            group = {"protocol": run.protocol.name, "target": name, "against": against.get(name), "rows": []}
+            groups.setdefault(name, group)["rows"].append(
+                {"name": run.name, "model": run.model, "n": int(pooled["n_clips"])}
                 | {"folds": run.state.count, "partly": partly(run), "ccc_interval": _bounds(bounds["ccc"])}
-                | {key: number(pooled[key]) for key in ("mae", "rmse", "ccc", "pearson")}
+                | {key: number(pooled[key]) for key in ("mae", "mse", "rmse", "ccc", "pearson")}
+                | {"mae_interval": _bounds(bounds["mae"]), "masked": number(run.summary[name]["masked"]["ccc"])}
+                | {"difference": difference(against.get(name), run.name, "ccc")}
+                | {"sort": -math.inf if pooled["ccc"] is None else pooled["ccc"]}
             )
-    return sorted(rows, key=lambda row: row["target"])
+    for group in groups.values():
+        group["rows"].sort(key=lambda row: -row["sort"])
+    return list(groups.values())
 
 
 def _bounds(interval: dict[str, float | None]) -> str:
