@@ -27,9 +27,11 @@ from benchmarks.worlds import WORLDS, World, make_world
 from benchmarks.worlds.in_memory import WorldExport, subject_splits
 
 TARGET = "er_emotion"
-#: Worlds of the guard, quick to fit and far apart; and the strongest simple stack that is to be matched.
+#: Worlds of the guard, quick to fit and far apart.
 GUARD_WORLDS = ("small", "averages", "fixations")
 N_FOLDS = 5
+#: The faithful EMERT on features that the world gives: it has no pictures to train a backbone on.
+FAITHFUL = "emert-reference+face_training=frozen+bgr=false+epochs=15"
 
 
 def run(quick: bool = False) -> Iterator[dict[str, Any]]:
@@ -38,9 +40,7 @@ def run(quick: bool = False) -> Iterator[dict[str, Any]]:
 
     for name in GUARD_WORLDS[:1] if quick else GUARD_WORLDS:
         world = make_world(name)
-        table = pd.DataFrame(
-            [judge(world, candidate, 0) for candidate in (DEFAULT_MODEL, "emert-reference", "logistic-both")]
-        )
+        table = pd.DataFrame([judge(world, candidate, 0) for candidate in (DEFAULT_MODEL, FAITHFUL, "plain-stack")])
         uar = {
             row["candidate"]: _pooled(table[table["candidate"] == row["candidate"]])["uar"]
             for _, row in table.iterrows()
@@ -49,12 +49,12 @@ def run(quick: bool = False) -> Iterator[dict[str, Any]]:
             f"UAR of the default model, {TARGET}, simulated world '{name}', one fold",
             uar[DEFAULT_MODEL],
             "share",
-            baseline="emert-reference",
-            baseline_value=uar["emert-reference"],
+            baseline=FAITHFUL,
+            baseline_value=uar[FAITHFUL],
         )
         yield figure(
-            f"UAR of logistic regression on eyes and face, {TARGET}, simulated world '{name}', one fold",
-            uar["logistic-both"],
+            f"UAR of the plain stack, {TARGET}, simulated world '{name}', one fold",
+            uar["plain-stack"],
             "share",
         )
 
