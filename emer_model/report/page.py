@@ -18,9 +18,9 @@ from data_schema.errors import TrainingError
 from data_schema.pages import page_script, page_style
 from emer_model.data.targets import Target, protocol_targets
 from emer_model.report import figures, tables, understanding_figures, understanding_tables
-from emer_model.report.gather import ReportData, ReportedRun, gather
+from emer_model.report.gather import JudgedRun, ReportData, ReportedRun, gather
 from emer_model.report.latex import write_tables
-from emer_model.report.ranking import answered_targets, compare_all, figure_table, overview, ranked
+from emer_model.report.ranking import answered_targets, compare_all, figure_table, main_value, overview, ranked
 from emer_model.training.files import write_atomically
 
 #: What each figure of merit means, for readers who do not know it.
@@ -156,12 +156,8 @@ def _context(data: ReportData) -> dict[str, Any]:
             "gap_participants": figures.gap_by_participant(data),
             "valence": figures.valence_gap(data),
             "quality": figures.loss_by_session(data),
-            "intervals": {
-                name: figures.intervals([r for r in judged if r.protocol.name == name]) for name in class_protocols
-            },
-            "by_gap": {
-                name: figures.by_gap([r for r in judged if r.protocol.name == name]) for name in class_protocols
-            },
+            "intervals": {name: figures.intervals(_ordered(judged, name)) for name in class_protocols},
+            "by_gap": {name: figures.by_gap(_ordered(judged, name)) for name in class_protocols},
             "participants": {
                 t.name: understanding_figures.participants([r for r in runs if t.name in r.summary], t) for t in targets
             },
@@ -172,6 +168,12 @@ def _context(data: ReportData) -> dict[str, Any]:
             },
         },
     }
+
+
+def _ordered(judged: list[JudgedRun], protocol: str) -> list[JudgedRun]:
+    """Return the runs of a protocol of classes, the best first."""
+    own = [run for run in judged if run.protocol.name == protocol]
+    return sorted(own, key=lambda run: -main_value(run.run, run.targets[0]))
 
 
 def _reliability(runs: list[ReportedRun], targets: list[Target]) -> dict[str, list[tuple[str, dict[str, Any]]]]:

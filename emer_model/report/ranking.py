@@ -87,7 +87,7 @@ def overview(data: ReportData) -> dict[str, Any]:
 
 
 def compare_all(data: ReportData) -> dict[str, Against]:
-    """Compare runs for each target that more than one of them answers, with the default model or else the best.
+    """Compare the runs that were tested on the same clips with the default model among them, or else the best.
 
     Returns
     -------
@@ -95,15 +95,18 @@ def compare_all(data: ReportData) -> dict[str, Against]:
     """
     found = {}
     for declared in answered_targets(data):
-        runs = [run for run in data.runs if declared.name in run.summary]
+        by_clips: dict[frozenset[tuple[str, int]], list[ReportedRun]] = {}
+        for run in data.runs:
+            if declared.name in run.summary:
+                by_clips.setdefault(_clips(run, declared), []).append(run)
+        runs = max(by_clips.values(), key=len)  # the most that were tested on the same clips; the first of several
+        if len(runs) < 2:
+            continue
         reference = next((run for run in runs if run.model == DEFAULT_MODEL), None)
         best = reference is None
         if reference is None:
             reference = max(runs, key=lambda run: main_value(run, declared))
-        clips = _clips(reference, declared)
-        same = [run for run in runs if run is not reference and _clips(run, declared) == clips]
-        if not same:
-            continue
+        same = [run for run in runs if run is not reference]
         contenders = [Contender(run.name, (run.predictions,)) for run in (reference, *same)]
         table = compare_runs(contenders, [declared], by_fold=False, exchanges=0).differences
         rows: dict[str, dict[str, dict[str, Any]]] = {}

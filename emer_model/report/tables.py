@@ -104,7 +104,9 @@ def number(value: float | None, pattern: str = "{:.3f}") -> str:
     """Write a number, or a dash where it is undefined."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)) or value is pd.NA:
         return "–"
-    return pattern.format(value)
+    text = pattern.format(value)
+    # Nothing is less than nothing.
+    return text.lstrip("-") if not text.strip("-0.%") else text
 
 
 def comparison(data: ReportData, against: Mapping[str, Against]) -> list[dict[str, Any]]:

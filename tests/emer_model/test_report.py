@@ -14,6 +14,7 @@ from data_schema.vocabularies import EMOTIONS
 from emer_model.report import tables, write_report
 from emer_model.report.gather import gather
 from emer_model.report.page import render
+from emer_model.report.ranking import compare_all, overview
 from emer_model.training import train
 
 
@@ -83,7 +84,17 @@ def test_page_says_what_was_asked(html: str, runs: list[Path]) -> None:
     assert f"{metrics[2]['targets']['fer_valence']['pooled']['mae']:.3f}" in page.text
     for words in ("Simulated data", "simulated annotators", "replays a real recording", "always ", "sim-01", "P006"):
         assert words in page.text
-    for section in ("summary", "comparison", "gap", "runs", "quality", "provenance", "methods"):
+    for section in (
+        "summary",
+        "overview",
+        "comparison",
+        "calibration",
+        "gap",
+        "runs",
+        "quality",
+        "provenance",
+        "methods",
+    ):
         assert section in page.ids
 
 
@@ -94,8 +105,11 @@ def test_figures_hold_the_numbers(html: str, runs: list[Path], tiny_export: Path
     assert counts[0]["data"][0]["y"] == [int((targets["er_emotion"] == e).sum()) for e in EMOTIONS]
     assert counts[0]["data"][1]["y"] == [int((targets["fer_emotion"] == e).sum()) for e in EMOTIONS]
     curves = [f for f in figures if any(t.get("name") == "fold 0" for t in f["data"])]
-    stored = pd.read_csv(runs[0] / "curves.csv").query("fold == 0")
-    assert curves[0]["data"][0]["y"] == pytest.approx(stored["train_task"].round(4).tolist())
+    stored = pd.read_csv(runs[0] / "curves.csv").query("fold == 0")["train_task"].round(4).tolist()
+    assert stored in [curve["data"][0]["y"] for curve in curves]
+    people = next(f for f in figures if f["data"][0]["type"] == "box")
+    assert {trace["name"] for trace in people["data"]} == {"emert", "face"}
+    assert all(set(trace["text"]) == {f"P{i:03d}" for i in range(1, 7)} for trace in people["data"])
     captions = re.findall(r"Figure (\d+)\.", html)
     assert [int(n) for n in captions] == list(range(1, len(figures) + 1))
 
@@ -106,13 +120,33 @@ def test_tables_hold_the_numbers(runs: list[Path], tiny_export: Path) -> None:
     counts = np.array([[cell["count"] for cell in row] for row in gap.cells])
     masked = (data.targets["er_emotion"] != data.targets["fer_emotion"]).sum()
     assert counts.sum() == 42 and counts.sum() - np.trace(counts) == masked == data.masked.sum()
-    group = tables.comparison(data)[0]
-    assert [row["model"] for row in group["rows"]] == ["emert", "face-only", "no model"]
+    group = tables.comparison(data, compare_all(data))[0]
+    order = sorted(data.runs[:2], key=lambda run: -run.summary["er_emotion"]["pooled"]["uar"])
+    assert [row["model"] for row in group["rows"]] == [*(run.model for run in order), "no model"]
+    assert [row["difference"]["value"] for row in group["rows"]][0] == "reference"
+    values = [run.summary["er_emotion"]["pooled"]["uar"] for run in order]
+    assert group["rows"][1]["difference"]["value"] == f"{values[1] - values[0]:+.3f}"
     assert sum(row["best"] for row in group["rows"]) >= 1
     trivial = group["rows"][-1]
     assert trivial["war"]["value"] == trivial["uar"]["value"] == "0.143"  # each of seven classes six times
     origins = [row["origin"] for row in tables.provenance(data)]
     assert origins == ["replays a real recording"] + ["simulated"] * 5
+
+
+def test_all_models_stand_in_one_table_and_as_latex(runs: list[Path], tiny_export: Path, tmp_path: Path) -> None:
+    data = gather(runs, tiny_export)
+    table = overview(data)
+    assert [c["target"] for c in table["columns"]] == ["er_emotion", "fer_valence", "fer_arousal"]
+    by_name = {row["name"]: row["cells"] for row in table["rows"]}
+    assert by_name["emert"][0]["value"] == data.runs[0].summary["er_emotion"]["pooled"]["uar"]
+    assert by_name["emert"][1] == {"value": None, "best": False} and by_name["valence"][1]["best"]
+    write_report(runs, tiny_export, tmp_path / "report.html", latex=tmp_path / "tables")
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+        "all_models.tex", "er-7_er_emotion.tex", "fer-va_fer_valence.tex", "fer-va_fer_arousal.tex",
+    }  # fmt: skip
+    text = (tmp_path / "tables" / "all_models.tex").read_text(encoding="utf-8")
+    uar = f"{by_name['face'][0]['value']:.3f}".replace("0.", ".")
+    assert re.search(rf"^face & .*{re.escape(uar)}.* & -- & -- ", text, re.MULTILINE) and "simulated" in text
 
 
 def test_what_users_wrote_cannot_become_code(own_export: Path, fixture, tiny_config, tmp_path: Path) -> None:
