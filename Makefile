@@ -16,8 +16,9 @@ DEMO_ARGS ?=
 PYTEST_ARGS ?=
 PYTEST_JOBS ?= 2
 # What meets the recording PC's own libraries; LAB_TESTS=tests runs all that this environment can.
-LAB_TESTS ?= tests/collection/devices tests/collection/console tests/collection/live tests/collection/presenter \
-  tests/collection/runner tests/contracts tests/data_schema/study tests/lab
+LAB_TESTS ?= tests/collection/devices/tobii tests/collection/devices/test_sdk.py tests/collection/devices/test_registry.py \
+  tests/collection/devices/test_lsl.py tests/collection/console tests/collection/presenter tests/collection/runner \
+  tests/contracts tests/lab
 # Where MediaPipe is looked through, and what lies below it on another generation of NumPy and OpenCV.
 FACES_TESTS ?= tests/data_schema/signals/faces tests/data_schema/derived tests/data_schema/session/test_video.py \
   tests/data_schema/session/test_pictures.py
