@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 
 from emer_model.data.dataset import ClipDataset
 from emer_model.data.normalising import normalise_clips
@@ -41,7 +42,9 @@ def ask_fold(opened: OpenedRun, fold: int, store: ClipStore) -> pd.DataFrame:
     """Return a predictions table of a fold's test clips; see `emer_model.training.prediction.predictions_table`."""
     dataset = tested_clips(opened, fold, store)
     settings = opened.settings
-    answers = predict(opened.fold(fold).model, dataset, settings.batch_size, opened.device, settings.precision)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the reference model draws at random when it is asked: the same draws for every question
+        answers = predict(opened.fold(fold).model, dataset, settings.batch_size, opened.device, settings.precision)
     return predictions_table(dataset, answers, opened.targets, fold)
 
 
