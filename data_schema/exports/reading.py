@@ -135,6 +135,13 @@ class TrainingExport:
         for name in _TARGETS_SINCE_1_1:
             if name not in table.columns:
                 table[name] = None
+        names = table["clip_id"].astype(str)
+        repeated, lacking = names[names.duplicated()], sorted(set(self._places) - set(names))
+        if len(repeated) or lacking:
+            wrong = (
+                f"{repeated.iloc[0]} is listed twice" if len(repeated) else f"{lacking[0]} of clips.parquet is missing"
+            )
+            raise ExportError(f"{self.path / 'targets.parquet'}: {wrong}; expected one row a clip. {_NEXT}")
         return table
 
     @cached_property

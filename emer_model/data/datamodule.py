@@ -158,6 +158,13 @@ def choose_clips(
             )
     for declared in targets:
         known, seen = _classes_of(encoded[declared.name], parts, declared)
+        if declared.classes and len(known) == 1:
+            (only,) = known
+            raise TrainingError(
+                f"targets.parquet: every clip with {declared.name} is labelled {declared.classes[only]}, so there is nothing to "
+                "tell apart, and any answer would look perfect. Label clips of other classes and export again, or leave this "
+                "protocol out of --protocol."
+            )
         unseen = [declared.classes[i] for i in sorted(known - seen["train"])] if declared.classes else []
         if unseen and not allow_missing_classes:
             raise TrainingError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,9 @@ _log = logging.getLogger(__name__)
 #: Face frames above this stay on disk and are read batch by batch: ours, half of the
 #: memory of a small laptop. The 1,303 clips of EMER take 390 MB.
 FACE_MEMORY_MB = 2000.0
+
+#: Numbers above are no measurement, and their squares do not fit into float32.
+LARGEST = 1e18
 
 #: What of a clip lies in an array of its own.
 _ARRAYS = (
@@ -64,7 +68,7 @@ class ClipStore:
     Raises
     ------
     TrainingError
-        If there are no clips, two clips are the same recording, a value is not finite,
+        If there are no clips, two clips are the same recording, a value is no number that can be measured,
         or faces cannot be reduced to the size asked for.
     """
 
@@ -92,6 +96,7 @@ class ClipStore:
             "fixations": _names(export.manifest, "fixation_features", self.fixations.shape[2]),
         }
         self._refuse_not_finite()
+        self._refuse_same_eyes()
         self._summarise()
         self._warn_of_empty()
 
@@ -226,26 +231,41 @@ class ClipStore:
                     "The same recording could be trained on and tested on. Export again."
                 )
 
+    def _refuse_same_eyes(self) -> None:
+        """Refuse one recording under two participants: it would be trained on and tested on."""
+        known: dict[bytes, int] = {}
+        for i, (values, mask) in enumerate(zip(self.eye, self.eye_mask, strict=True)):
+            measured = np.where(mask, values, 0.0).astype(np.float32)
+            if np.ptp(measured) == 0:  # nothing was measured, or nothing varies: not to be told apart
+                continue
+            first = known.setdefault(hashlib.sha256(measured.tobytes() + mask.tobytes()).digest(), i)
+            if self.participants[first] != self.participants[i]:
+                raise TrainingError(
+                    f"Clips {self.clip_ids[first]} and {self.clip_ids[i]} have the same eye data to the bit: one recording is in "
+                    f"the study as that of {self.participants[first]} and of {self.participants[i]}, and could be trained on and "
+                    "tested on. Take one of them out of the study (emer withdraw, or delete the session) and export again."
+                )
+
     def _refuse_not_finite(self) -> None:
-        fixation_mask = np.broadcast_to(self.fixation_mask[:, :, None], self.fixations.shape)
-        for table, values, mask in (
-            ("eye", self.eye, self.eye_mask),
-            ("fixations", self.fixations, fixation_mask),
+        for table, values, mask, names in (
+            ("eye", self.eye, self.eye_mask, self.names["eye"]),
+            ("fixations", self.fixations, self.fixation_mask[:, :, None], self.names["fixations"]),
+            ("gaze_points", self.gaze_points, self.gaze_points_mask[:, :, None], ("x", "y")),
         ):
-            names = self.names[table]
-            wrong = np.argwhere(~np.isfinite(values) & mask)
+            wrong = np.argwhere(~(np.abs(values) < LARGEST) & mask)
             if len(wrong):
                 i, step, feature = (int(x) for x in wrong[0])
                 raise TrainingError(
-                    f"/{table} of clip {self.clip_ids[i]}: '{names[feature]}' is {values[i, step, feature]} at step "
+                    f"/{table} of clip {self.clip_ids[i]}: '{names[feature]}' is {values[i, step, feature]:g} at step "
                     f"{step} although its mask says that it was measured ({len(wrong)} such values in all). "
                     "Mask what is missing, or export again."
                 )
-        wrong = np.argwhere(~np.isfinite(self.summary) & self.summary_mask)
+        wrong = np.argwhere(~(np.abs(self.summary) < LARGEST) & self.summary_mask)
         if len(wrong):
             i, column = (int(x) for x in wrong[0])
+            name = _names(self._export.manifest, "summary_features", self.summary.shape[1])[column]
             raise TrainingError(
-                f"/summary of clip {self.clip_ids[i]}: column {column} is {self.summary[i, column]} although its mask "
+                f"/summary of clip {self.clip_ids[i]}: '{name}' is {self.summary[i, column]:g} although its mask "
                 f"says that it was measured ({len(wrong)} such values in all). Mask what is missing, or export again."
             )
 

@@ -99,11 +99,12 @@ def encode(declared: Target, labels: pd.Series) -> np.ndarray:
             encoded[i] = index[label]
         return encoded
     values = pd.to_numeric(labels, errors="coerce").to_numpy(dtype=np.float32, na_value=np.nan)
-    wrong = (values < declared.low) | (values > declared.high) | np.isinf(values)
+    words = np.isnan(values) & labels.notna().to_numpy() & (labels.astype(str) != "nan").to_numpy()
+    wrong = words | (values < declared.low) | (values > declared.high) | np.isinf(values)
     if wrong.any():
         i = int(np.flatnonzero(wrong)[0])
         raise TrainingError(
-            f"targets.parquet: {declared.name} of clip {labels.index[i]} is {values[i]:g}. "
+            f"targets.parquet: {declared.name} of clip {labels.index[i]} is {labels.iloc[i]}. "
             f"Expected {declared.low:g} to {declared.high:g}. Correct the label and export again."
         )
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,15 @@ from emer_model.registry import find_model, suggest
 
 #: How much of the face backbone is trained.
 FACE_TRAINING = ("frozen", "half", "full")
+
+#: Seeds below are taken by every library, with room for the fold's number.
+SEED_LIMIT = 2**31
+
+_WHOLE = ("epochs", "patience", "batch_size", "pretrain_epochs", "seed")
+_NUMBERS = (
+    "learning_rate", "weight_decay", "gradient_clip", "dropout", "ema_decay", "logit_adjustment", "modality_dropout",
+    "distillation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,12 @@ class RunConfig:
         return cls(protocol, model, **values)
 
     def __post_init__(self) -> None:
+        for name in (*_WHOLE, *_NUMBERS):
+            value, kinds = getattr(self, name), (int,) if name in _WHOLE else (int, float)
+            if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
+                raise UsageError(f"{name} must be a {'whole ' if name in _WHOLE else ''}number, got {value}.")
+        if not 0 <= self.seed < SEED_LIMIT:
+            raise UsageError(f"seed must be a whole number from 0 to {SEED_LIMIT - 1}, got {self.seed}.")
         for name in ("epochs", "patience", "batch_size", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be greater than 0, got {getattr(self, name)}.")
@@ -139,6 +155,8 @@ class RunConfig:
         for name in ("dropout", "ema_decay", "modality_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise UsageError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
+        if self.face_size_px is not None and self.face_size_px < 8:
+            raise UsageError(f"--face-size {self.face_size_px}: expected 8 or more.")
         if self.face_training not in FACE_TRAINING:
             raise UsageError(f"--face-training {self.face_training}: expected {', '.join(FACE_TRAINING)}.")
         if self.precision not in ("32", "bf16"):
@@ -172,6 +190,8 @@ def parse_protocols(text: str) -> tuple[str, ...]:
     if text.strip().lower() == "all":
         return tuple(PROTOCOLS)
     asked = [name.strip() for name in text.split(",")]
+    if "all" in (name.lower() for name in asked):
+        raise UsageError(f"--protocol {text}: all stands alone. Say all, or names with commas between.")
     for name in asked:
         if name not in PROTOCOLS:
             raise UsageError(suggest("protocol", name, (*PROTOCOLS, "all")))

@@ -12,9 +12,9 @@ from torch import nn
 from data_schema.errors import UsageError
 from data_schema.exports.reading import TrainingExport
 from emer_model.data.store import FACE_MEMORY_MB, ClipStore
-from emer_model.faces.backbones import build_backbone
+from emer_model.faces.backbones import FACE_BACKBONES, build_backbone
 from emer_model.faces.cache import face_features
-from emer_model.faces.features import frozen_features
+from emer_model.faces.features import DESCRIPTOR, frozen_features
 from emer_model.faces.weights import is_safetensors, save_backbone
 from emer_model.models.with_backbone import WithBackbone
 from emer_model.registry import find_model
@@ -49,6 +49,17 @@ def check_faces(config: RunConfig) -> None:
         Saying what would do.
     """
     inputs = find_model(config.model).inputs
+    weights, known = Path(config.face_weights), (DESCRIPTOR, *FACE_BACKBONES)
+    if takes_faces(inputs) and config.face_backbone not in known:
+        raise UsageError(f"There is no face backbone '{config.face_backbone}'. Known: {', '.join(known)}.")
+    if config.face_weights and not takes_faces(inputs):
+        raise UsageError(
+            f"--face-weights {weights}: model '{config.model}' looks at no face. Leave --face-weights out."
+        )
+    if config.face_weights and not weights.is_file():
+        raise UsageError(
+            f"--face-weights {weights}: there is no such file. Nothing is downloaded: name one on this machine."
+        )
     if config.face_training == "frozen" or not takes_faces(inputs):
         return
     if config.face_backbone == "descriptor":

@@ -173,6 +173,7 @@ class _Training:
             divisor=self._divisor,
         ).to(self.driver.device)
         self.average = WeightAverage(network, config.ema_decay) if config.ema_decay else None
+        self._counts = True
         self.epoch = self.waited = self.best_epoch = 0
         self.best_rank = (-math.inf, -math.inf)
         self.best: dict[str, Tensor] = {}
@@ -223,9 +224,16 @@ class _Training:
                 f"The loss became {terms['train_total']} in epoch {self.epoch}. Lower --learning-rate, or use --precision 32."
             )
         driver.share_buffers(self.network)
+        if self.average is not None:
+            driver.share_buffers(self.average.network)
         self.optimiser.zero_grad()
         self.judged.eval()
         figures = judge(self.judged, validation, self.targets, self.auxiliary, self.config.batch_size, driver)
+        if not math.isfinite(figures["val_loss"]):
+            raise TrainingError(
+                f"The loss on validation clips became {figures['val_loss']} in epoch {self.epoch}. Lower --learning-rate, or use "
+                "--precision 32."
+            )
         self._remember(figures["val_score"], figures["val_loss"])
         seconds = round(time.perf_counter() - began, 3)
         row = {"epoch": self.epoch, "learning_rate": rate, "seconds": seconds, **terms, **figures}
@@ -266,6 +274,7 @@ class _Training:
     def _step(self, positions: list[int], counts: bool) -> dict[str, Tensor]:
         """Take one step; `counts` is False where the clips are another process's."""
         batch = to_device(self.train.__getitems__(positions), self.driver.device)
+        self._counts = counts
         with self.driver.forward():
             terms = self.loss(self.answer(batch), batch)
         self.optimiser.zero_grad(set_to_none=True)
@@ -296,7 +305,8 @@ class _Training:
         """Divide by the clips of all processes; gradients are then averaged over these."""
         if self.driver.world == 1:
             return count.clamp(min=1)
-        return self.driver.total(count).clamp(min=1) / self.driver.world
+        own = count if self._counts else torch.zeros_like(count)
+        return self.driver.total(own).clamp(min=1) / self.driver.world
 
 
 def _batches(source: Arrays | ClipDataset, soft: Mapping[str, np.ndarray] | None = None) -> Batches:

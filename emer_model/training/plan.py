@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from data_schema.errors import UsageError
+from data_schema.errors import TrainingError, UsageError
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.splits import ClipSplit
@@ -107,11 +107,19 @@ class FoldPlan:
         }
         taken = accepted_arguments(config.model, arguments)
         known = accepted_arguments(config.model, config.model_arguments)
+        fixed = [name for name in config.model_arguments if name in arguments]
+        if fixed:
+            raise UsageError(
+                f"--set {fixed[0]}: comes from the export, or has an option of its own. `emer train --help` lists the options."
+            )
         unknown = [name for name in config.model_arguments if name not in known]
         if unknown:
             raise UsageError(f"--set {unknown[0]}: model '{config.model}' has no such argument. See docs/models.md.")
         architecture = taken | config.model_arguments
-        network = build_model(config.model, architecture)
+        try:
+            network = build_model(config.model, architecture)
+        except TrainingError as error:  # all other arguments come from the export
+            raise UsageError(f"--set {error}" if config.model_arguments else str(error)) from error
         if config.face_training == "frozen" and getattr(network, "bgr", False):
             raise UsageError(
                 f"--set bgr: model '{config.model}' would have its face backbone fed blue, green, red, but a frozen one keeps "

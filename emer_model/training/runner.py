@@ -48,6 +48,9 @@ from emer_model.training.run_folder import FORMAT, FORMAT_VERSION, RunFolder
 
 _log = logging.getLogger(__name__)
 
+#: Threads beyond which a process may end without a word. Ours: more than any machine of today has processors.
+MAX_THREADS = 1024
+
 
 def train(
     export_path: Path,
@@ -115,6 +118,8 @@ def train(
     _check_workers(workers, scheduler)
     chosen = choose_device(device)
     threads = threads or default_threads()
+    if threads > MAX_THREADS:
+        raise UsageError(f"--threads {threads}: expected {MAX_THREADS} at most; more than processors is slower.")
     run = RunFolder(out)
     if tensorboard_logs and not tensorboard.is_installed():
         tensorboard_logs = False

@@ -45,7 +45,10 @@ def test_train_evaluate_report(tiny_export: Path, tmp_path: Path, capsys: pytest
 
 def test_run_folder_by_default_is_in_the_study(fixture, tmp_path: Path) -> None:
     export = fixture.write_export(tmp_path / "study" / "exports" / "first", face_px=28, frames=2)
-    assert main(["train", str(export), "--protocol", "fer-7,er-7", "--folds", "0", "--allow-missing-classes", *FITTED]) == 0
+    assert (
+        main(["train", str(export), "--protocol", "fer-7,er-7", "--folds", "0", "--allow-missing-classes", *FITTED])
+        == 0
+    )
     metrics = tmp_path / "study" / "models" / "er-7+fer-7_logistic-face" / "metrics.json"
     assert json.loads(metrics.read_text(encoding="utf-8"))["protocols"] == ["er-7", "fer-7"]
 
@@ -140,6 +143,16 @@ def test_rounding_of_another_machine_is_said_and_no_error(
         (["--auxiliary", "er_mood"], 2, "there is no such target"),
         (["--set", "depth_of_thought=3"], 2, "no such argument"),
         (["--set", "ema_decay=1.5"], 2, "must lie in [0, 1)"),
+        (["--set", "ema_decay=high"], 2, "must be a number"),
+        (["--set", "pretrain_epochs=1.5"], 2, "must be a whole number"),
+        (["--learning-rate", "inf"], 2, "must be a number"),
+        (["--learning-rate", "1e30"], 1, "Lower --learning-rate"),
+        (["--set", "eye_features=3"], 2, "comes from the export"),
+        (["--set", "bgr=3"], 2, "true or false"),
+        (["--seed", "-1"], 2, "from 0 to"),
+        (["--threads", "9999"], 2, "1024 at most"),
+        (["--protocol", "all,er-7"], 2, "all stands alone"),
+        (["--face-weights", "nowhere.pt"], 2, "no such file"),
         (["--face-training", "frozen"], 2, "Name a weights file"),
         (["--face-backbone", "descriptor", "--face-training", "full"], 2, "nothing to train"),
         (["--face-size", "500"], 1, "holds 28 px"),

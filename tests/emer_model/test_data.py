@@ -159,6 +159,53 @@ def test_nan_features_are_named(own_export: Path, fixture) -> None:
         open_store(own_export)
 
 
+@pytest.mark.parametrize(
+    ("array", "value", "named"), [("gaze_points", np.nan, "'x' is nan"), ("eye", 3e30, "'eye_0' is 3e\\+30")]
+)
+def test_what_cannot_be_measured_is_named(own_export: Path, fixture, array: str, value: float, named: str) -> None:
+    def change(values: np.ndarray) -> np.ndarray:
+        values[1, 0, 0] = value
+        return values
+
+    fixture.change_shard(own_export, "eye_mask", np.ones_like)
+    fixture.change_shard(own_export, array, change)
+    with TrainingExport.open(own_export) as export, pytest.raises(TrainingError, match=f"/{array} of clip .*: {named}"):
+        ClipStore(export, images=False)
+
+
+def test_one_recording_under_two_participants_is_a_leak(own_export: Path, fixture) -> None:
+    first, second = sorted((own_export / "shards").glob("*.h5"))[:2]
+    second.write_bytes(first.read_bytes())
+    fixture.write_manifest(own_export)
+    with TrainingExport.open(own_export) as export, pytest.raises(TrainingError, match="P001 and of P002"):
+        ClipStore(export, images=False)
+
+
+def test_one_class_alone_is_nothing_to_learn(own_export: Path, fixture) -> None:
+    fixture.change_targets(own_export, lambda table: table.assign(er_emotion="fear"))
+    with pytest.raises(TrainingError, match="every clip with er_emotion is labelled fear"):
+        fold(own_export)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: pd.concat([table, table.iloc[:1]]), "listed twice"),
+        (lambda table: table.iloc[1:], "clips.parquet is missing"),
+    ],
+)
+def test_targets_have_one_row_a_clip(own_export: Path, fixture, change, message: str) -> None:
+    fixture.change_targets(own_export, change)
+    with TrainingExport.open(own_export) as export, pytest.raises(ExportError, match=message):
+        _ = export.targets
+
+
+def test_words_among_numbers_are_named() -> None:
+    labels = pd.Series(["0.5", None, "high"], index=["a", "b", "c"])
+    with pytest.raises(TrainingError, match="clip c is high"):
+        encode(target("er_valence"), labels)
+
+
 def test_labels_off_their_scale_are_named(own_export: Path, fixture) -> None:
     fixture.change_targets(own_export, lambda f: f.assign(er_valence=1.5))
     with pytest.raises(TrainingError, match=r"er_valence of clip sub-P001\S+ is 1.5. Expected -1 to 1"):
