@@ -90,6 +90,7 @@ def train(
     from emer_model.registry import DEFAULT_MODEL
     from emer_model.training import RunFolder, ranks
     from emer_model.training.config import RunConfig, parse_protocols
+    from emer_model.training.idle import say_idle
     from emer_model.training.like import settings_like
     from emer_model.training.runner import train as train_run
 
@@ -122,6 +123,8 @@ def train(
             raise UsageError("--like: say with --out where the repeated run goes.")
         config, used = settings_like(RunFolder(like), export, given, talk if ranks.is_first() else _say_nothing)
         threads = threads or used
+    if ranks.is_first() and (idle := say_idle(config)):
+        talk(idle)
     out = out or default_run(export, config.protocols, config)
     bar = progress_bar(f"train {config.model} {config.protocol}") if ranks.is_first() else nullcontext()
     with bar as progress:

@@ -21,7 +21,8 @@ class Learned:
     Parameters
     ----------
     trained, validated : frozenset of str
-        Clips that it was trained on, and that chose its best epoch.
+        Clips that it was trained on, and those of validation: they chose its best epoch, or, where there are no epochs, it
+        was fitted on them too (`emer_model.training.config.RunConfig.refit`).
     """
 
     trained: frozenset[str]
@@ -48,7 +49,7 @@ class Learned:
 def may_judge(clip_ids: Sequence[str], learned: Sequence[Learned]) -> np.ndarray:
     """Say which fold's model may judge which clip, the strictest rule first.
 
-    A model is too sure of people that it was trained on, and a little of those that chose its best epoch. So only
+    A model is too sure of people that it was trained on, and of those of its validation part, little or as much. So only
     models judge a clip that neither trained nor validated on its participant; where there is none, those that did not
     train on them; where all know the person (under the scheme cross-stimulus), those that do not know the clip.
 
@@ -88,7 +89,9 @@ def may_disagree(clip_ids: Sequence[str], learned: Sequence[Learned], labelled: 
     """Say whose disagreement counts: models that were not trained on the clip's own label.
 
     To ask where models disagree is to ask which label would teach them most. A model may know the person for that, not
-    the answer; with the rule of `may_judge` one model alone would be left of most runs.
+    the answer; with the rule of `may_judge` one model alone would be left of most runs. For the same reason a model that was
+    fitted on its validation clips too keeps its say there, so that labelled clips come out surer than they are: they are not
+    those that wait for a first label.
 
     Parameters
     ----------

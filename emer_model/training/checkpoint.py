@@ -44,7 +44,7 @@ class CheckpointInfo:
     Parameters
     ----------
     model : str
-        Name in `emer_model.models.MODELS`.
+        Name in `emer_model.registry.MODELS`.
     architecture : dict
         Arguments of its constructor.
     protocol : str

@@ -144,6 +144,9 @@ class RunConfig:
             value, kinds = getattr(self, name), (int,) if name in _WHOLE else (int, float)
             if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
                 raise UsageError(f"{name} must be a {'whole ' if name in _WHOLE else ''}number, got {value}.")
+        for name in ("subject_normalisation", "allow_missing_classes", "refit"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be true or false, got {getattr(self, name)}.")
         if not 0 <= self.seed < SEED_LIMIT:
             raise UsageError(f"seed must be a whole number from 0 to {SEED_LIMIT - 1}, got {self.seed}.")
         for name in ("epochs", "patience", "batch_size", "learning_rate"):

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from data_schema.errors import TrainingError
-from data_schema.exports.splits import ClipSplit
+from data_schema.exports.splits import SCHEMES, ClipSplit
 from emer_model.data.datamodule import FoldData
 from emer_model.data.dataset import ClipDataset
 from emer_model.data.targets import Target, is_present
@@ -135,7 +135,9 @@ def _fit_at_once(
     """Fit a model that needs no epochs, write its checkpoint, and return its answers for the validation clips.
 
     Nothing is stopped early by the validation clips, so the model that is kept is fitted on them too (`RunConfig.refit`).
-    Their answers, which set the temperature, then come from parts that had not seen their participants.
+    Their answers, which set the temperature, then come from parts that had not seen their participants: inner folds of the
+    kept model where it has them, else a model fitted on the training part alone. Inner folds know the stimuli of the
+    validation clips, so where stimuli are tested, the second way is gone.
     """
     config, seed = plan.config, plan.seed(split.fold)
     recipe = find_model(config.model).with_arguments(config.model_arguments)
@@ -146,7 +148,7 @@ def _fit_at_once(
     if config.refit:
         both = plan.data(replace(split, train=split.train + split.validation), tuple(recipe.inputs))
         model = fit(both.arrays("train"))
-        answers = _out_of_fold(model, both, held, plan.targets)
+        answers = None if SCHEMES[config.scheme].new_stimuli else _out_of_fold(model, both, held, plan.targets)
         if answers is None:
             first = fit(data.arrays("train"))
             answers = predict(first, held, config.batch_size, plan.device, config.precision)

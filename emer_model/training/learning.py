@@ -39,7 +39,7 @@ def pretrain_eyes(network: nn.Module, clips: Arrays, config: RunConfig, seed: in
     clips : Arrays
         Of training participants, labelled or not.
     config : RunConfig
-        Of it: pretrain_epochs, batch_size, learning_rate.
+        Of it: pretrain_epochs, batch_size, learning_rate, weight_decay.
     seed : int
         Of the order.
 

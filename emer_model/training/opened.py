@@ -19,7 +19,7 @@ from emer_model.data.store import ClipStore
 from emer_model.data.targets import Target, encode
 from emer_model.training.checkpoint import Checkpoint, load_checkpoint
 from emer_model.training.environment import choose_device, default_threads
-from emer_model.training.faces import Progress, Tell, open_store
+from emer_model.training.faces import BACKBONE, Progress, Tell, open_store
 from emer_model.training.plan import export_labels, run_targets
 from emer_model.training.prediction import predict
 from emer_model.training.run_folder import RunFolder
@@ -120,9 +120,9 @@ class OpenedRun:
         first = self.finished[0]
         info = (self._checkpoints.get(first) or self._load(first)).info
         face = {key: info.face.get(key) for key in ("backbone", "training", "size_px")} if info.face else {}
-        store, found = open_store(
-            self.export, info.inputs, face, self.settings.face_weights, progress=self._progress, tell=self._tell
-        )
+        kept = self.run.root / BACKBONE  # the user's file may have gone, or be another one now
+        weights = str(kept) if self.settings.face_weights and kept.is_file() else self.settings.face_weights
+        store, found = open_store(self.export, info.inputs, face, weights, progress=self._progress, tell=self._tell)
         if found.get("sha256") != info.face.get("sha256"):
             raise TrainingError(
                 f"{self.run.root}: was trained on face features of another backbone ({info.face.get('backbone')}, "

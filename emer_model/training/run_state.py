@@ -29,7 +29,7 @@ RECORD = "fold.json"
 HASHED = (BEST, "predictions.parquet", VALIDATION, "curves.csv")
 
 #: Options of `emer train` by the setting that they give.
-_OPTIONS = {
+OPTIONS = {
     "scheme": "--scheme",
     "epochs": "--epochs",
     "patience": "--patience",
@@ -55,6 +55,7 @@ SET_BY_NAME = (
     "modality_dropout",
     "pretrain_epochs",
     "distillation",
+    "refit",
 )
 
 
@@ -124,7 +125,7 @@ def train_command(root: Path, export: Path, settings: RunConfig) -> str:
     """Write down the `emer train` command that goes on with a run."""
     words = ["emer", "train", str(export), "--protocol", settings.protocol, "--model", settings.model]
     usual = RunConfig.of(settings.protocol, settings.model)
-    for name, option in _OPTIONS.items():
+    for name, option in OPTIONS.items():
         if getattr(settings, name) != getattr(usual, name):
             words += [option, str(getattr(settings, name))]
     if settings.subject_normalisation != usual.subject_normalisation:

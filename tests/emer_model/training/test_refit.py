@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,23 @@ def test_the_kept_model_knows_the_validation_participants(both_ways: tuple[Path,
         pd.read_parquet(folder / "predictions.parquet").filter(regex="^p_").to_numpy() for folder in (alone, both)
     ]
     assert not np.allclose(*answers)
+
+
+def test_where_stimuli_are_tested_calibration_does_not_know_those_of_validation(
+    own_export: Path, fixture: ModuleType, tmp_path: Path
+) -> None:
+    """Inner folds keep people apart, and would know the stimuli from others: the answers are of the training part alone."""
+    path = own_export / "folds.json"
+    folds = json.loads(path.read_text(encoding="utf-8"))
+    shown = {f"s{i}": i % 3 for i in range(7)}
+    path.write_text(json.dumps(folds | {"n_stimulus_folds": 3, "stimuli": shown}), encoding="utf-8")
+    fixture.write_manifest(own_export)
+    answers = []
+    for refit in (False, True):
+        config = RunConfig("er-3", "logistic-eye", refit=refit, allow_missing_classes=True, scheme="cross-stimulus")
+        train(own_export, tmp_path / str(refit), config, folds="0", device="cpu", threads=1)
+        answers.append(pd.read_parquet(tmp_path / str(refit) / "folds/fold-0/validation.parquet"))
+    assert len(answers[0]) and answers[0].equals(answers[1])
 
 
 def test_calibration_sees_answers_about_strangers(both_ways: tuple[Path, Path]) -> None:
