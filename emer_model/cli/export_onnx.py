@@ -33,6 +33,8 @@ def export_onnx(
     require_folder(run, "RUN")
     require_onnx()
     with progress_bar(f"export-onnx {run.name}") as progress, OpenedRun(RunFolder(run), export, device="cpu") as opened:
+        for note in opened.run.notes(opened.state, opened.path):
+            talk(note)
         written = write_graphs(opened, out, folds=fold or None, overwrite=force, progress=progress)
     for graph in written:
         typer.echo(f"{graph.path}  greatest difference from torch {graph.difference:.1e}")

@@ -157,7 +157,17 @@ def _read_torch(path: Path, start: bytes) -> Mapping[Any, Any]:
             f"{path}: holds more than tensors, and opening it would run the code in it, so it is refused. In the program "
             "that wrote it, store the weights alone: torch.save(model.state_dict(), ...), or as safetensors."
         ) from error
-    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError, IndexError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        zipfile.BadZipFile,
+        ValueError,
+        KeyError,
+        IndexError,
+        SafetensorError,
+    ) as error:
+        # torch itself reads files by their ending, too.
         raise TrainingError(f"{path}: is damaged or was cut short. Copy it again.") from error
     for _ in range(3):  # {"state_dict": {...}}, at times wrapped twice
         if not isinstance(content, Mapping):

@@ -118,8 +118,7 @@ def predict_source(
             )
             known = dict(zip(opened.export.clips["clip_id"], opened.export.clips["session_sha256"], strict=True))
         new = _new_people(run, judged)
-        withdrawn = run.withdrawn(own)
-        notes = [*source.notes, *([withdrawn] if withdrawn else []), *_notes(judged, new, _is_by_subject(run))]
+        notes = [*source.notes, *run.notes(state, own), *_notes(judged, new, _is_by_subject(run))]
         asked = "" if not mc_dropout else f"mc-dropout {mc_dropout} {seed}"
         return Prediction(
             judged,

@@ -267,6 +267,11 @@ class RunFolder:
                 f"{self.root}: run format {config.get('format_version')}, this toolkit reads {FORMAT_VERSION}. "
                 "Train again into another folder, or use the version of emer-toolkit that config.json names."
             )
+        if not isinstance(config.get("settings"), dict) or "manifest_sha256" not in (config.get("export") or {}):
+            raise TrainingError(
+                f"{self.config_path} is damaged: it does not say the settings or the export of the run. Copy the run folder "
+                "again, or train again into another one."
+            )
         return config
 
     def run_config(self) -> RunConfig:
@@ -279,8 +284,11 @@ class RunFolder:
         """
         try:
             return RunConfig.from_json(self.config()["settings"])
-        except (KeyError, TypeError) as error:
-            raise TrainingError(f"{self.config_path}: the settings are incomplete ({error}).") from error
+        except (KeyError, TypeError, UsageError) as error:
+            raise TrainingError(
+                f"{self.config_path}: the settings are not those of a run ({str(error).rstrip('.')}). Copy the run folder again, "
+                "or train again into another one."
+            ) from error
 
     def predictions(self) -> pd.DataFrame:
         """Read the test predictions of the finished folds, each from its own checked file.

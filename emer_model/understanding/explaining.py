@@ -89,6 +89,8 @@ def explain(
         raise UsageError(f"--parts {','.join(unknown)}: expected some of {', '.join(PARTS)}.")
     state = run.state()
     with OpenedRun(run, export_path, device=device, state=state, tell=tell) as opened:
+        for note in run.notes(state, opened.path) if tell is not None else ():
+            tell(note)
         asked = _Count(opened, parts, progress)
         with deterministic(), limited_threads(opened.threads):
             masked = masked_clips(opened.export.targets)

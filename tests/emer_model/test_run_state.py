@@ -26,10 +26,22 @@ from emer_model.training.run_state import train_command
 Captured = pytest.CaptureFixture[str]
 
 
+#: A model that trains again in no time; what is asked of its run holds for every model's.
+QUICK = RunConfig.of("er-7", "logistic-face")
+
+
+@pytest.fixture(scope="module")
+def whole_run(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of all three folds; read only."""
+    out = tmp_path_factory.mktemp("quick") / "logistic"
+    train(tiny_export, out, QUICK, device="cpu", threads=1)
+    return out
+
+
 @pytest.fixture
-def run(tiny_run: Path, tmp_path: Path) -> Path:
+def run(whole_run: Path, tmp_path: Path) -> Path:
     """A copy of the finished run, to damage."""
-    shutil.copytree(tiny_run, tmp_path / "run")
+    shutil.copytree(whole_run, tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -72,18 +84,17 @@ def kill_in_fold(run: Path, *folds: int) -> None:
     ],
 )
 def test_train_says_which_fold_is_damaged_and_trains_it_again(
-    tiny_export: Path, tiny_run: Path, run: Path, tiny_config, name: str, damage
+    tiny_export: Path, whole_run: Path, run: Path, name: str, damage
 ) -> None:
     path = run / "folds/fold-1" / name
     damage(path)
     kept = {p: p.stat().st_mtime_ns for k in (0, 2) for p in run.glob(f"folds/fold-{k}/*")}
     told: list[str] = []
-    train(tiny_export, run, tiny_config(), device="cpu", threads=1, tell=told.append)
+    train(tiny_export, run, QUICK, device="cpu", threads=1, tell=told.append)
     assert len(told) == 1 and "fold 1 is damaged" in told[0] and str(path) in told[0] and "trained again" in told[0]
     assert told[0] in (run / "log.txt").read_text(encoding="utf-8")
-    assert (run / "folds/fold-1/best.safetensors").read_bytes() == (
-        tiny_run / "folds/fold-1/best.safetensors"
-    ).read_bytes()
+    best = "folds/fold-1/best.safetensors"
+    assert (run / best).read_bytes() == (whole_run / best).read_bytes()
     assert RunFolder(run).finished_folds() == [0, 1, 2]
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
 
@@ -100,15 +111,16 @@ def test_train_prints_the_damage(tiny_export: Path, tmp_path: Path, capsys: Capt
     assert json.loads(captured.out)["finished_folds"] == [0]
 
 
-def test_a_damaged_fold_that_was_not_asked_for_is_left_out(tiny_export: Path, run: Path, tiny_config) -> None:
+def test_a_damaged_fold_that_was_not_asked_for_is_left_out(tiny_export: Path, run: Path) -> None:
     (run / "folds/fold-1/best.safetensors").unlink()
     told: list[str] = []
-    metrics = train(tiny_export, run, tiny_config(), folds="0", device="cpu", threads=1, tell=told.append)
+    metrics = train(tiny_export, run, QUICK, folds="0", device="cpu", threads=1, tell=told.append)
     assert metrics["finished_folds"] == [0, 2] and metrics["n_folds"] == 3
     assert "left out until --folds 1" in told[0]
 
 
-def test_the_last_checkpoint_may_be_deleted(run: Path) -> None:
+def test_the_last_checkpoint_may_be_deleted(tiny_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "folds/fold-0/last.safetensors").unlink()
     assert RunFolder(run).finished_folds() == [0, 1, 2]
 
@@ -137,12 +149,12 @@ def test_the_command_that_is_suggested_mends_the_run(run: Path, capsys: Captured
 
 
 def test_the_merged_table_is_shown_nowhere(
-    tiny_export: Path, tiny_run: Path, run: Path, tmp_path: Path, capsys: Captured
+    tiny_export: Path, whole_run: Path, run: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     table = pd.read_parquet(run / "predictions.parquet")
     table["prediction"] = table["target"]
     table.to_parquet(run / "predictions.parquet", index=False)
-    metrics = json.loads((tiny_run / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((whole_run / "metrics.json").read_text(encoding="utf-8"))
     before = metrics["targets"]["er_emotion"]["pooled"]
     assert before["uar"] < 1.0
 
@@ -193,6 +205,22 @@ def test_unfinished_runs_are_worked_with(tiny_export: Path, run: Path, tmp_path:
     assert "2 of 3 folds finished" in capsys.readouterr().err
 
 
+def test_predict_says_that_a_fold_is_damaged(tiny_export: Path, run: Path, capsys: Captured) -> None:
+    flip_last_bit(run / "folds/fold-1/best.safetensors")
+    assert main(["predict", str(run), str(tiny_export), "--out", str(run / "mine.parquet")]) == 0
+    assert "fold 1 is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lost", ["settings", "export"])
+@pytest.mark.parametrize("command", [["evaluate"], ["predict"], ["explain"], ["export-onnx", "--out", "graphs"]])
+def test_a_configuration_that_lost_a_part(run: Path, capsys: Captured, lost: str, command: list[str]) -> None:
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    config.pop(lost)
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert main([command[0], str(run), *command[1:]]) == 1
+    assert "config.json is damaged" in capsys.readouterr().err
+
+
 def test_a_run_without_a_finished_fold(tiny_export: Path, run: Path, capsys: Captured) -> None:
     kill_in_fold(run, 0, 1, 2)
     for command in (["evaluate", str(run)], ["report", str(run), "--export", str(tiny_export), "--out", "x.html"]):
@@ -200,15 +228,15 @@ def test_a_run_without_a_finished_fold(tiny_export: Path, run: Path, capsys: Cap
         assert "0 of 3 folds finished; run `emer train " in capsys.readouterr().err
 
 
-def test_the_page_says_that_folds_lack(tiny_export: Path, tiny_run: Path, run: Path) -> None:
+def test_the_page_says_that_folds_lack(tiny_export: Path, whole_run: Path, run: Path) -> None:
     kill_in_fold(run, 1, 2)
-    html = render(gather([run, tiny_run], tiny_export))
+    html = render(gather([run, whole_run], tiny_export))
     banner = html[html.index('id="summary"') : html.index('id="comparison"')]
-    assert "run: 1 of 3 folds finished" in banner and "emert: " not in banner
+    assert "run: 1 of 3 folds finished" in banner and "logistic: " not in banner
     assert "<td>1 of 3</td>" in html and "<td>3 of 3</td>" in html
     partial = render(gather([run], tiny_export))
-    assert "emert (1 of 3 folds finished) has UAR" in partial
-    assert "folds finished) has UAR" not in render(gather([tiny_run], tiny_export))
+    assert "logistic-face (1 of 3 folds finished) has UAR" in partial
+    assert "folds finished) has UAR" not in html.replace("(1 of 3 folds finished) has UAR", "")
 
 
 # ---------------------------------------------------------------- starts that fail
@@ -259,13 +287,13 @@ def test_wrong_settings_do_not_touch_the_run_that_is_there(tiny_export: Path, ru
 
 
 @pytest.fixture
-def study(fixture, tiny_config, tmp_path: Path) -> Path:
+def study(fixture, tmp_path: Path) -> Path:
     """A study with an export and a run in it."""
     root = tmp_path / "study"
     root.mkdir()
     (root / "study.toml").touch()
     export = fixture.write_export(root / "exports/first", face_px=28, frames=2)
-    train(export, root / "models/faces", tiny_config(model="face-only"), folds="0", device="cpu", threads=1)
+    train(export, root / "models/faces", QUICK, folds="0", device="cpu", threads=1)
     return root
 
 
@@ -304,8 +332,8 @@ def test_the_next_command_writes_into_the_study(
     (study / "reports").mkdir()
     monkeypatch.chdir(study)
     start = Path() if relative else study
-    command = ["train", str(start / "exports/first"), "--out", str(start / "models/faces"), "--model", "face-only"]
-    command += ["--face-backbone", "compact", "--epochs", "2", "--learning-rate", "0.003", "--dropout", "0.2"]
+    command = ["train", str(start / "exports/first"), "--out", str(start / "models/faces")]
+    command += ["--model", "logistic-face"]
     assert main([*command, "--folds", "0", "--device", "cpu"]) == 0
     line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("Next: emer "))
     assert line.endswith(f"--out {start / 'reports/faces.html'}")
@@ -317,17 +345,14 @@ def test_the_next_command_writes_into_the_study(
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_the_page_shows_warnings_of_sessions(
-    own_export: Path, fixture, tiny_config, tmp_path: Path, listed: bool
-) -> None:
+def test_the_page_shows_warnings_of_sessions(own_export: Path, fixture, tmp_path: Path, listed: bool) -> None:
     quality = pd.read_parquet(own_export / "quality.parquet")
     said = [""] * len(quality)
     said[2] = "the <camera> fell silent\nclock reset"
     quality["warnings"] = [text.splitlines() for text in said] if listed else said
     quality.to_parquet(own_export / "quality.parquet")
     fixture.write_manifest(own_export)
-    config = tiny_config(model="face-only", epochs=1)
-    train(own_export, tmp_path / "run", config, folds="0", device="cpu", threads=1)
+    train(own_export, tmp_path / "run", RunConfig.of("er-7", "majority"), folds="0", device="cpu", threads=1)
     html = render(gather([tmp_path / "run"], own_export))
     assert "<h3>Warnings</h3>" in html
     assert "<strong>P003, session 01</strong>: the &lt;camera&gt; fell silent</li>" in html
