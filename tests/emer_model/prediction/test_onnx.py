@@ -100,13 +100,15 @@ def test_a_missing_extra_is_named(recorded: Path, tmp_path: Path, monkeypatch: p
     assert "onnx" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("model", ["extra-trees-eye", "eyeface"])
+@pytest.mark.parametrize(
+    ("model", "small"), [("extra-trees-eye", {"trees": 5}), ("eyeface", {"width": 16, "layers": 1})]
+)
 def test_trees_and_networks_become_graphs_for_any_number_of_clips(
-    model: str, tiny_export: Path, tmp_path: Path
+    model: str, small: dict, tiny_export: Path, tmp_path: Path
 ) -> None:
     from emer_model.training import RunConfig, train
 
-    config = RunConfig.of(protocol="er-7", model=model, epochs=1, auxiliary_targets=())
+    config = RunConfig.of(protocol="er-7", model=model, epochs=1, auxiliary_targets=(), model_arguments=small)
     train(tiny_export, tmp_path / "run", config, folds="0", device="cpu", threads=1)
     with OpenedRun(RunFolder(tmp_path / "run"), device="cpu") as opened:
         (written,) = export_onnx(opened, tmp_path / "out")
