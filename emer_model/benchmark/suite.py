@@ -111,9 +111,10 @@ def run_suite(
     """
     found = SuiteRuns()
     total = len(models) * len(seeds)
-    for position, (model, seed) in enumerate((model, seed) for model in models for seed in seeds):
+    configs = [RunConfig.of(protocol, model, seed=seed, **settings) for model in models for seed in seeds]
+    for position, config in enumerate(configs):
+        model, seed = config.model, config.seed
         name = model if len(seeds) == 1 else f"{model}_seed-{seed}"
-        config = RunConfig.of(protocol, model, seed=seed, **settings)
 
         def said(done: int, of: int, sentence: str, begun: int = position, name: str = name) -> None:
             if progress is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from data_schema.errors import TrainingError
 from data_schema.exports.protocols import PROTOCOLS
 from data_schema.exports.reading import TrainingExport
 from emer_model.benchmark.suite import SuiteRuns
@@ -54,6 +55,11 @@ def write_benchmark(
     """
     # Compared with the default model: the first contender is what the others are compared with.
     names = sorted(found.runs, key=lambda name: name != DEFAULT_MODEL)
+    if len(names) < 2:
+        raise TrainingError(
+            f"{out}: {len(names)} model(s) could be trained, and a comparison needs two.\n"
+            + "\n".join(f"{name}: {why}" for name, why in found.failed.items())
+        )
     folders = {name: [RunFolder(path) for path in found.runs[name]] for name in names}
     first = folders[names[0]][0]
     protocols = first.run_config().protocols

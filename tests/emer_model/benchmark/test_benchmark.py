@@ -53,6 +53,15 @@ def test_one_command_gives_tables_a_page_and_how_to_repeat_it(
     assert (out / DEFAULT_MODEL / "folds/fold-0/best.safetensors").stat().st_mtime_ns == kept
 
 
+def test_every_model_may_fail(own_export: Path, fixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fixture.change_targets(own_export, lambda table: table.assign(er_emotion="fear"))
+    options = ["--protocol", "er-7", "--models", "majority", "--device", "cpu", "--out", str(tmp_path / "benchmark")]
+    assert main(["benchmark", str(own_export), *options]) == 1
+    said = capsys.readouterr().err
+    assert "0 model(s) could be trained" in said and "majority: targets.parquet: every clip" in said
+    assert not (tmp_path / "benchmark").exists()
+
+
 def test_models_are_chosen_by_name_or_group() -> None:
     assert choose_models("majority") == ("majority", DEFAULT_MODEL)
     assert choose_models("all") == SUITE and "emert" in SUITE and "emert-reference" not in SUITE
