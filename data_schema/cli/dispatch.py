@@ -135,6 +135,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(_INTERRUPTED, code) if code == 130 and arguments[0] != "record" else code
     except EmerError as error:
         return _fail(str(error), error.exit_code)
+    except MemoryError as error:
+        said = f" ({error})" if str(error) else ""
+        return _fail(
+            f"this machine has too little memory for that{said}. Close other programs, or use a larger machine.", 1
+        )
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRA_OF_MODULE:

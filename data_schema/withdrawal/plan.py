@@ -41,12 +41,16 @@ KINDS: dict[str, str] = {
     "mention": "keep: recordings of others in which somebody wrote the code; to change them would void all labels of them",
     "by hand": "cannot be changed by a program: mend or delete it yourself",
 }
-_REPORTS = frozenset({".html", ".json", ".csv", ".parquet", ".png", ".svg", ".jpg", ".mp4", ".npz", ".npy", ".pdf"})
+_REPORTS = frozenset(
+    {".html", ".json", ".csv", ".parquet", ".png", ".svg", ".jpg", ".mp4", ".npz", ".npy", ".pdf", ".tex"}
+)
 _TEXTS = frozenset({".txt", ".log", ".md", ".jsonl", ".ndjson", ".yaml", ".yml", ".ini", ".srt"})
 #: Folders that hold what the study is made of.
 _MATERIAL = frozenset({"stimuli", "texts", "questionnaires"})
 _SQLITE_SIDES = ("-wal", "-shm", "-journal")
 _BUNDLE_FORMAT = "emer-bundle"
+_BENCHMARK_FORMAT = "emer-benchmark"
+_GRAPH_FORMAT = "emer-onnx"
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,8 @@ def make_plan(
         for path in _reports(study):
             if not any(path.is_relative_to(place) for place in taken):
                 take("report", path)
+        for path in _graphs(study):
+            take("model", path)
         for path in _untraceable(study, [*taken]):
             take("publication", path)
         for path in mentioning_recordings(study, traces):
@@ -268,11 +274,16 @@ def _special(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _is_bundle(manifest: Path) -> bool:
+    return _is_of(manifest, _BUNDLE_FORMAT)
+
+
+def _is_of(document: Path, name: str) -> bool:
+    """Tell whether a JSON file says that it is of a format."""
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = json.loads(document.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.get("format") == _BUNDLE_FORMAT
+    return isinstance(content, dict) and content.get("format") == name
 
 
 def _holds(root: Path, folder: Path, traces: Traces) -> bool:
@@ -295,6 +306,19 @@ def _reports(study: StudyFolder) -> Iterator[Path]:
         for path in sorted(study.reports_dir.rglob("*")):
             if path.is_file() and path.suffix in _REPORTS and not path.name.startswith("sub-"):
                 yield path
+    for about in sorted(study.root.rglob("benchmark.json")):
+        if _is_of(about, _BENCHMARK_FORMAT):
+            folder = about.parent
+            beside = [about, folder / "report.html", *folder.glob("*.csv"), *folder.glob("tables/*.tex")]
+            yield from (path for path in beside if path.is_file() and not path.is_relative_to(study.reports_dir))
+
+
+def _graphs(study: StudyFolder) -> Iterator[Path]:
+    """Yield models that were written as graphs: they do not say from whom they learnt, and are made again from a run."""
+    for graph in sorted(study.root.rglob("*.onnx")):
+        about = graph.with_suffix(".json")
+        if about.is_file() and _is_of(about, _GRAPH_FORMAT):
+            yield from (graph, about)
 
 
 def _treatment(path: Path) -> str:

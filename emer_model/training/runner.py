@@ -1,6 +1,6 @@
-"""Train one protocol on the folds of an export.
+"""Train or fit a model for one protocol or several, fold by fold of an export.
 
-The test fold is predicted once, by the checkpoint that the validation fold chose.
+The test fold is predicted once, by the checkpoint that the validation fold chose, or by the model that was fitted.
 Nothing of the test participants is used before that, except that a participant's own
 unlabelled features may set that participant's baseline.
 """
@@ -37,6 +37,7 @@ from emer_model.training.environment import (
     run_log,
     versions,
 )
+from emer_model.training.exhaustion import memory_advice
 from emer_model.training.faces import Progress, Tell, check_faces, face_memory_mb, keep_backbone, open_store
 from emer_model.training.files import write_csv, write_json, write_parquet
 from emer_model.training.fold import train_fold
@@ -67,7 +68,7 @@ def train(
     progress: Progress | None = None,
     tell: Tell | None = None,
 ) -> dict[str, Any]:
-    """Train a model for a protocol, fold by fold; finished folds of the same run are kept.
+    """Train a model for its protocols, fold by fold; finished folds of the same run are kept.
 
     Settings and data are checked before the run folder is made. A finished fold whose files
     are not those that were written is trained again; one that was interrupted goes on.
@@ -127,6 +128,7 @@ def train(
             tell(tensorboard.MISSING)
     job = _Job(run, export_path, config, folds, chosen, threads, overwrite, tensorboard_logs)
     with ExitStack() as held, TrainingExport.open(export_path) as export:
+        held.enter_context(memory_advice(config, chosen))
         held.enter_context(ranks.together(chosen))
         if not ranks.is_first():
             return _help(job, export)

@@ -170,6 +170,21 @@ def test_one_sentence_for_what_was_mistyped(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("where", ["data.store.chunk_summaries", "data.normalising.measured", "training.fold.predict"])
+def test_too_little_memory_anywhere_is_said(
+    tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr(f"emer_model.{where}", exhausted)
+    assert (
+        main(["train", str(tiny_export), "--folds", "0", "--out", str(tmp_path / "run"), "--model", "logistic-eye"])
+        == 1
+    )
+    assert "too little memory for this training" in capsys.readouterr().err
+
+
 def test_folders_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(tmp_path / "none")]) == 2
     assert main(["evaluate", str(tmp_path / "none")]) == 2

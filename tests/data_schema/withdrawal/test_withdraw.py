@@ -73,6 +73,11 @@ def whole(tmp_path_factory) -> Path:
     study.reports_dir.mkdir()
     (study.reports_dir / "quality.html").write_text("<p>mean of all: 0.4</p>", encoding="utf-8")
     (study.reports_dir / "my notes.docx").write_bytes(b"not ours")
+    for name, text in (("benchmark/benchmark.json", '{"format": "emer-benchmark"}'), ("benchmark/figures.csv", "run,value"),
+                       ("benchmark/tables/er-7.tex", "0.4"), ("onnx/fold-0.json", '{"format": "emer-onnx"}'),
+                       ("onnx/fold-0.onnx", "graph"), ("onnx/mine.json", "{}")):  # fmt: skip
+        (study.root / "models" / name).parent.mkdir(parents=True, exist_ok=True)
+        (study.root / "models" / name).write_text(text, encoding="utf-8")
     maps = study.reports_dir / "maps"
     maps.mkdir()
     for name in ("sub-P001_ses-01_trial-001", "sub-P002_ses-01_trial-001", *(f"stim-s{n:02d}" for n in range(12))):
@@ -217,6 +222,8 @@ def test_nothing_is_left_and_all_of_the_others_is(whole, withdrawn):
     }
     assert len(json.loads((study.annotation_dir / "bundles" / "b1.json").read_text())["items"]) == 1
     assert (study.reports_dir / "my notes.docx").is_file()
+    models = study.root / "models"
+    assert not (models / "benchmark").exists() and [p.name for p in (models / "onnx").iterdir()] == ["mine.json"]
     kept_maps = [path.name for path in (study.reports_dir / "maps").iterdir()]
     assert kept_maps == ["sub-P001_ses-01_trial-001_map.png"], (
         "a map of all was drawn with the participant, one of another not"
