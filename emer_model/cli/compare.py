@@ -50,6 +50,11 @@ def compare(
     protocols = compared.shared_protocols(opened, protocol)
     targets = list(compared.targets_of(protocols))
     if common:
+        if len({run.export_sha256 for run in opened}) > 1:
+            talk(
+                "The runs were trained on different exports. Clips are taken for the same where their names and labels agree: "
+                "right for a study that was exported again, and meaningless for two studies."
+            )
         opened, targets, notes = compared.on_common_clips(opened, targets)
         for note in notes:
             talk(note)

@@ -22,14 +22,20 @@ _OF_FACES = ("face_backbone", "face_training", "face_size_px")
 
 
 def idle_settings(config: RunConfig) -> list[str]:
-    """Return the settings that were changed and do nothing for the model.
+    """Return the settings that were changed and do nothing for the model; see `unused_settings`."""
+    usual = RunConfig.of(config.protocol, config.model)
+    return [name for name in unused_settings(config) if getattr(config, name) != getattr(usual, name)]
+
+
+def unused_settings(config: RunConfig) -> list[str]:
+    """Return the settings that do nothing for the model, changed or not.
 
     Returns
     -------
     list of str
         Fields of `RunConfig`, in the order of its declaration.
     """
-    model, usual = find_model(config.model), RunConfig.of(config.protocol, config.model)
+    model = find_model(config.model)
     if is_network(config.model):
         taken = inspect.signature(model).parameters
         idle = {"refit", *(name for name in _OF_SOME_NETWORKS if name not in taken)}
@@ -41,7 +47,7 @@ def idle_settings(config: RunConfig) -> list[str]:
         idle.add("auxiliary_targets")
     if not takes_faces(model.inputs):
         idle |= set(_OF_FACES)
-    return [name for name in config.as_json() if name in idle and getattr(config, name) != getattr(usual, name)]
+    return [name for name in config.as_json() if name in idle]
 
 
 def say_idle(config: RunConfig) -> str:

@@ -8,11 +8,14 @@ Mitchell et al. (2019), "Model Cards for Model Reporting", FAT*, section 4: its 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from typing import Any
 
 from data_schema.exports.protocols import PROTOCOLS
-from emer_model.registry import find_model
+from emer_model.registry import find_model, is_network
+from emer_model.training.config import RunConfig
 from emer_model.training.files import write_atomically
+from emer_model.training.idle import unused_settings
 from emer_model.training.run_folder import MODEL_CARD, RunFolder
 
 _SIMULATED = """> **Simulated.** The clips of this run were made by a program, not recorded from people. Its figures say
@@ -47,9 +50,10 @@ def model_card(run: RunFolder, metrics: dict[str, Any]) -> str:
     config, settings = run.config(), run.run_config()
     export = config["export"]
     software = {**config["versions"], **config["machine"]}
+    idle = unused_settings(settings)
     return f"""# {settings.model}: {", ".join(settings.protocols)}
 
-{_SIMULATED if metrics["simulated"] else ""}`{settings.model}`: {find_model(settings.model).summary_line}.
+{_SIMULATED if metrics["simulated"] else ""}`{settings.model}`: {find_model(settings.model).summary_line.rstrip(".")}.
 
 ## What it was trained for
 
@@ -59,7 +63,7 @@ def model_card(run: RunFolder, metrics: dict[str, Any]) -> str:
 Training export of *{export.get("study_title") or "a study without a title"}*{_simulated(metrics)}; SHA-256 of its
 manifest `{export["manifest_sha256"]}`. {len(metrics["finished_folds"])} of {metrics["n_folds"]} folds of the scheme
 `{settings.scheme}`; `folds.json` has the clips of each part. Training, validation and test clips of a fold are disjoint; the
-test clips chose nothing.
+test clips chose nothing.{_refitted(settings)}
 
 {_clips(metrics["folds"])}
 ## Figures
@@ -73,8 +77,8 @@ Over the test clips of all finished folds{_simulated(metrics)}, with 95 % interv
 {_LIMITS}
 ## Settings and versions
 
-{_rows(("Setting", "Value"), [(f"`{key}`", f"`{value}`") for key, value in settings.as_json().items()])}
-{_rows(("Software and machine", ""), [(name, str(value)) for name, value in software.items()])}
+{_rows(("Setting", "Value"), [(f"`{key}`", f"`{value}`") for key, value in settings.as_json().items() if key not in idle])}
+{_idle(idle)}{_rows(("Software and machine", ""), [(name, str(value)) for name, value in software.items()])}
 ## Load it
 
 ```python
@@ -102,6 +106,21 @@ On the same kind of machine, with the same versions and threads, every bit is th
 def _simulated(metrics: dict[str, Any]) -> str:
     """Say it wherever a reader may begin."""
     return " (simulated)" if metrics["simulated"] else ""
+
+
+def _refitted(settings: RunConfig) -> str:
+    """Say that a fitted model was fitted to the validation clips as well."""
+    if is_network(settings.model) or not settings.refit:
+        return ""
+    return (
+        " The model needs no clips to stop by, so what is stored was fitted to the training and the validation clips together; "
+        "its calibration rests on answers to clips that the answering model had not seen."
+    )
+
+
+def _idle(names: Collection[str]) -> str:
+    """Name the settings that do nothing for the model."""
+    return f"For this model these do nothing: {', '.join(f'`{name}`' for name in names)}.\n" if names else ""
 
 
 def _repeat(run: RunFolder) -> str:
