@@ -104,6 +104,18 @@ def test_a_model_without_dropout_says_so(linear_run: Path) -> None:
         predict_source(RunFolder(linear_run), device="cpu", mc_dropout=5)
 
 
+def test_clips_that_every_model_learned_from_are_named(linear_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(linear_run, tmp_path / "run")
+    for fold in (1, 2):
+        shutil.rmtree(run / f"folds/fold-{fold}")
+    said = " ".join(predict_source(RunFolder(run), device="cpu").notes)
+    assert (
+        "1 of 3 folds finished" in said
+        and "28 clip(s), such as sub-P002_ses-01_trial-001, are judged by models that" in said
+    )
+    assert not any("learned from them" in note for note in predict_source(RunFolder(linear_run), device="cpu").notes)
+
+
 def test_new_people_are_judged_by_all_folds(linear_run: Path, fixture, tmp_path: Path) -> None:
     new = fixture.write_export(tmp_path / "new", participants=8, clips=2, face_px=28, frames=2, seed=5)
     found = predict_source(RunFolder(linear_run), new, device="cpu")
