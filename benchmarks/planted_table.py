@@ -36,8 +36,6 @@ MODELS = (
     "majority",
     "logistic-face",
     "logistic-eye",
-    "late-fusion",
-    "extra-trees-both",
     "stack",
     "eyeface",
 )
@@ -45,6 +43,8 @@ MODELS = (
 #: encoder; ten times that for 15 epochs learns as much in a quarter of an hour.
 _EPOCHS = "--epochs 15 --patience 15"
 SLOW_MODELS = (
+    "late-fusion",
+    "extra-trees-both",
     f"emert {_EPOCHS}",
     f"emert-reference --face-backbone descriptor --face-training frozen --set bgr=false --learning-rate 0.001 {_EPOCHS}",
 )

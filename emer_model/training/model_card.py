@@ -120,7 +120,7 @@ def _refitted(settings: RunConfig) -> str:
 
 def _idle(names: Collection[str]) -> str:
     """Name the settings that do nothing for the model."""
-    return f"For this model these do nothing: {', '.join(f'`{name}`' for name in names)}.\n" if names else ""
+    return f"For this model these do nothing: {', '.join(f'`{name}`' for name in names)}.\n\n" if names else ""
 
 
 def _repeat(run: RunFolder) -> str:
