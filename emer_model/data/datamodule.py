@@ -144,13 +144,7 @@ def choose_clips(
     for part, clips in parts.items():
         if len(clips) == 0:
             names = ", ".join(t.name for t in targets)
-            people = sorted(
-                {
-                    code
-                    for clip, code in zip(store.clip_ids, store.participants, strict=True)
-                    if clip in set(members[part])
-                }
-            )
+            people = sorted(set(np.asarray(store.participants)[np.isin(store.clip_ids, members[part])].tolist()))
             raise TrainingError(
                 f"Fold {split.fold}: of the {part} part ({', '.join(people)}) no clip with {names} takes part. The data "
                 "card of the export says under Protocols which clips are left out, and why. Label more clips and export "

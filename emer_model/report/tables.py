@@ -18,19 +18,6 @@ from emer_model.evaluation.summary import class_indices
 from emer_model.report.gather import JudgedRun, ReportData, ReportedRun
 from emer_model.report.ranking import Against
 
-#: Titles of figures of merit.
-METRIC_TITLES = {
-    "war": "WAR",
-    "uar": "UAR",
-    "weighted_f1": "weighted F1",
-    "macro_f1": "macro F1",
-    "mae": "MAE",
-    "mse": "MSE",
-    "rmse": "RMSE",
-    "ccc": "CCC",
-    "pearson": "Pearson r",
-}
-
 #: Columns of the quality table: column, title with unit, format, bound beyond which a cell is
 #: marked (ours, after the defaults of [quality] in study.toml), and on which side.
 QUALITY_TABLE: tuple[tuple[str, str, str, float | None, str], ...] = (

@@ -21,6 +21,7 @@ import torch
 from data_schema.errors import TrainingError
 from data_schema.exports.reading import TrainingExport
 from data_schema.work import run_tasks
+from emer_model.data.targets import Target
 from emer_model.registry import find_model
 from emer_model.training.config import RunConfig
 from emer_model.training.environment import deterministic, limited_threads, quiet_lightning, run_log
@@ -57,8 +58,8 @@ class FoldTask:
     run: str
     fold: int
     settings: dict[str, Any]
-    targets: tuple[Any, ...]
-    auxiliary: tuple[Any, ...]
+    targets: tuple[Target, ...]
+    auxiliary: tuple[Target, ...]
     device: str
     threads: int
     tensorboard: bool

@@ -43,14 +43,17 @@ def settings_like(run: RunFolder, export: Path, given: Mapping[str, Any], tell: 
     changes = {name: value for name, value in given.items() if value is not None}
     if changes.pop("model", settings.model) != settings.model:
         raise UsageError(f"--like {run.root} is a run of '{settings.model}'. Leave --model out, or leave --like out.")
-    if settings.face_weights and "face_weights" not in changes and not Path(settings.face_weights).is_file():
-        kept = run.root / BACKBONE
-        if not kept.is_file():
+    if "model_arguments" in changes:  # what is said changes single arguments, too
+        changes["model_arguments"] = {**settings.model_arguments, **changes["model_arguments"]}
+    if settings.face_weights and "face_weights" not in changes:
+        kept = run.root / BACKBONE  # a file of the same name may be another one by now
+        if kept.is_file():
+            changes["face_weights"] = str(kept)
+        elif not Path(settings.face_weights).is_file():
             raise UsageError(
                 f"--like {run.root}: its backbone began with {settings.face_weights}, which is not here. Give the file with "
                 "--face-weights."
             )
-        changes["face_weights"] = str(kept)
     if manifest_sha256(export) != config["export"]["manifest_sha256"]:
         tell(
             f"{export} is not the export that {run.root} was trained on (its manifest differs): the figures will differ, too."
