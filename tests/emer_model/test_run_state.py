@@ -74,8 +74,6 @@ def kill_in_fold(run: Path, *folds: int) -> None:
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("best.safetensors", pickled),
-        ("best.safetensors", cut),
         ("best.safetensors", Path.unlink),
         ("best.safetensors", flip_last_bit),
         ("predictions.parquet", Path.unlink),

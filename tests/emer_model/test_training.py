@@ -272,7 +272,8 @@ def test_a_killed_training_gives_the_folder_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", ["fer-3", "er-va", "fer-intensity"])
 def test_each_kind_of_protocol_trains(tiny_export: Path, tiny_config, tmp_path: Path, protocol: str) -> None:
-    config = tiny_config(protocol=protocol, epochs=1, auxiliary_targets=("fer_emotion",))
+    small = {"model": "lstm-concatenation", "face_backbone": "descriptor", "face_training": "frozen"}
+    config = tiny_config(protocol=protocol, epochs=1, auxiliary_targets=("fer_emotion",), **small)
     metrics = train(tiny_export, tmp_path / "run", config, folds="0", device="cpu", threads=1)
     assert set(metrics["targets"]) == set(PROTOCOLS[protocol].targets)
     for summary in metrics["targets"].values():
