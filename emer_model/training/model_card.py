@@ -82,9 +82,11 @@ Over the test clips of all finished folds{_simulated(metrics)}, with 95 % interv
 ## Load it
 
 ```python
+from pathlib import Path
+
 from emer_model.training import load_checkpoint
 
-checkpoint = load_checkpoint("folds/fold-{metrics["finished_folds"][0]}/best.safetensors")
+checkpoint = load_checkpoint(Path("folds/fold-{metrics["finished_folds"][0]}/best.safetensors"))
 checkpoint.model, checkpoint.info.targets, checkpoint.normalisation
 ```
 
