@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from data_schema.errors import TrainingError, UsageError
+from data_schema.exports.protocols import PROTOCOLS
 from data_schema.exports.reading import TrainingExport
 from data_schema.exports.splits import ClipSplit
 from emer_model.data.fold_choice import parse_folds
@@ -274,12 +275,14 @@ def _check_workers(workers: int, scheduler: str) -> None:
 
 
 def _answerable(export: TrainingExport, config: RunConfig, tell: Tell | None) -> list[str]:
-    """Return the protocols for which there are labels; one that was asked for by name must have some.
+    """Return the protocols that can be trained, where several were asked for; one alone is refused later, with the reason.
+
+    A protocol lacks labels, or a class that other clips have does not occur in the training part of a fold.
 
     Raises
     ------
     TrainingError
-        If no protocol has any.
+        If no protocol has any label.
     """
     asked = config.protocols
     empty = [name for name in asked if not export.clips_of(name)]
@@ -287,9 +290,31 @@ def _answerable(export: TrainingExport, config: RunConfig, tell: Tell | None) ->
         raise TrainingError(
             f"{export.path}: no clip takes part in {', '.join(asked)}. Label clips, export again, or choose another --protocol."
         )
-    if empty and tell is not None:
+    tell = tell or (lambda sentence: None)
+    if empty:
         tell(f"No clip takes part in {', '.join(empty)}: left out.")
-    return [name for name in asked if name not in empty]
+    left = [name for name in asked if name not in empty]
+    if len(left) == 1 or config.allow_missing_classes:
+        return left
+    splits = export.splits(config.scheme)
+    lacking = {name: why for name in left if (why := _lacks_class(export, name, splits))}
+    if len(lacking) == len(left):
+        return left
+    for name, why in lacking.items():
+        tell(f"{name}: {why}: left out. Use --allow-missing-classes to train it all the same.")
+    return [name for name in left if name not in lacking]
+
+
+def _lacks_class(export: TrainingExport, protocol: str, splits: Sequence[ClipSplit]) -> str:
+    """Say which class no training clip of a fold has, though other clips have it; empty if there is none such."""
+    if not PROTOCOLS[protocol].classes:
+        return ""
+    labels = export.targets_of(protocol).set_index("clip_id")[PROTOCOLS[protocol].targets[0]].dropna()
+    for split in splits:
+        unseen = sorted(set(labels) - set(labels[labels.index.isin(split.train)]))
+        if unseen:
+            return f"no training clip of {split.name} is labelled {', '.join(unseen)}"
+    return ""
 
 
 def _waiting(run: RunFolder, wanted: Sequence[ClipSplit], resolved: dict[str, Any], overwrite: bool) -> list[ClipSplit]:

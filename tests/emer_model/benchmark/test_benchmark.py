@@ -81,3 +81,13 @@ def test_latex_marks_the_best_and_escapes() -> None:
     assert r"a\_b & \textbf{.250} {\footnotesize [.200, .300]} & -- \\" in table
     assert r"c & .500 & -.125 \\" in table and r"50 \% \& more" in table
     assert escape("a\\{~^}") == r"a\textbackslash{}\{\textasciitilde{}\textasciicircum{}\}"
+
+
+def test_a_protocol_that_cannot_be_trained_does_not_stop_the_others(
+    tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    command = ["train", str(tiny_export), "--protocol", "er-7,fer-7", "--model", "majority", "--device", "cpu", "--out"]
+    assert main([*command, str(run)]) == 0
+    assert "fer-7: no training clip of fold 0 is labelled anger: left out" in capsys.readouterr().err
+    assert json.loads((run / "metrics.json").read_text(encoding="utf-8"))["protocols"] == ["er-7"]
