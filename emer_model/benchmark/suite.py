@@ -11,6 +11,7 @@ from typing import Any
 from data_schema.errors import TrainingError, UsageError
 from emer_model.registry import DEFAULT_MODEL, MODELS, find_model, is_network
 from emer_model.training import RunConfig, RunFolder, train
+from emer_model.training.idle import unused_settings
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def choose_models(text: str) -> tuple[str, ...]:
     """
     groups = {
         "all": SUITE,
-        "fitted": tuple(name for name in SUITE if not is_network(name)),
+        "fitted": tuple(name for name in SUITE if not is_network(name) and "epochs" not in find_model(name).defaults),
         "networks": tuple(name for name in SUITE if is_network(name)),
     }
     chosen: list[str] = []
@@ -111,7 +112,7 @@ def run_suite(
     """
     found = SuiteRuns()
     total = len(models) * len(seeds)
-    configs = [RunConfig.of(protocol, model, seed=seed, **settings) for model in models for seed in seeds]
+    configs = [_config(protocol, model, seed, settings) for model in models for seed in seeds]
     for position, config in enumerate(configs):
         model, seed = config.model, config.seed
         name = model if len(seeds) == 1 else f"{model}_seed-{seed}"
@@ -135,3 +136,10 @@ def run_suite(
             for note in RunFolder(out / name).notes(RunFolder(out / name).state(), export):
                 tell(note)
     return found
+
+
+def _config(protocol: str, model: str, seed: int, settings: dict[str, Any]) -> RunConfig:
+    """Return the settings of a model: those for all, without what does nothing for it, so that its run is not another one."""
+    config = RunConfig.of(protocol, model, seed=seed, **settings)
+    used = {name: value for name, value in settings.items() if name not in unused_settings(config)}
+    return RunConfig.of(protocol, model, seed=seed, **used)

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from data_schema.errors import TrainingError
-from emer_model.cli.talk import require_folder, short_target, talk
+from emer_model.cli.talk import figures_table, require_folder, short_target, talk
 
 #: Differences up to this are another machine's rounding; larger ones are an error.
 _ROUNDING = 1e-3
@@ -112,12 +112,5 @@ def _table(results: list[dict[str, Any]]) -> str:
             f"{','.join(map(str, result['finished_folds']))} "
             f"({len(result['finished_folds'])} of {result['n_folds']} finished)  {_repeated(result)}"
         )
-        for name, summary in result["targets"].items():
-            for part in ("pooled", "agreeing", "masked"):
-                shown = "  ".join(
-                    f"{key} {value:.3f}" if value is not None else f"{key} undefined"
-                    for key, value in summary[part].items()
-                    if not key.startswith("n_")
-                )
-                lines.append(f"  {name:<14} {part:<9} n {int(summary[part]['n_clips']):>5}  {shown}")
+        lines += [f"  {line}" for line in figures_table(result["targets"]).splitlines()]
     return "\n".join(lines)

@@ -37,3 +37,17 @@ def short_target(summary: dict[str, Any]) -> dict[str, Any]:
             for side in ("before", "after")
         }
     return short
+
+
+def figures_table(targets: dict[str, Any]) -> str:
+    """Lay out the figures of each target, over all clips and apart for agreeing and masked ones, as text."""
+    lines = []
+    for name, summary in targets.items():
+        for part in ("pooled", "agreeing", "masked"):
+            shown = "  ".join(
+                f"{key} {value:.3f}" if value is not None else f"{key} undefined"
+                for key, value in summary[part].items()
+                if not key.startswith("n_")
+            )
+            lines.append(f"{name:<14} {part:<9} n {int(summary[part]['n_clips']):>5}  {shown}")
+    return "\n".join(lines)

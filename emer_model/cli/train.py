@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from data_schema.errors import UsageError
-from emer_model.cli.talk import require_folder, short_target, talk
+from emer_model.cli.talk import figures_table, require_folder, short_target, talk
 
 
 def train(
@@ -20,7 +20,7 @@ def train(
         show_default="er-7",
         help="er-3, er-7, fer-3, fer-7, er-va, fer-va, fer-intensity; several with commas between; or all.",
     ),
-    model: str | None = typer.Option(None, help="Name of a model; `emer models` lists them with what each is."),
+    model: str | None = typer.Option(None, help="Name of a model, `stack` by default; `emer models` lists them with what each is."),
     scheme: str | None = typer.Option(
         None,
         show_default="subject",
@@ -77,10 +77,11 @@ def train(
     scheduler: str = typer.Option("", metavar="ADDRESS", help="Train folds on the workers of a Dask scheduler."),
     tensorboard: bool = typer.Option(True, help="Write the curves for TensorBoard, too."),
     force: bool = typer.Option(False, "--force", help="Replace the run that is there; files of yours stay."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
     """Train a model for one or more protocols on subject-independent folds.
 
-    Writes the run folder and prints the metrics over the whole test folds as JSON.
+    Writes the run folder and prints the figures over the whole test folds.
     Called again with the same settings, it goes on with the folds that are not finished, and in a
     fold after its last stored epoch. On several GPUs or machines: `torchrun ... -m emer_model train ...`.
     """
@@ -134,7 +135,7 @@ def train(
         )  # fmt: skip
     if not ranks.is_first():
         return
-    typer.echo(json.dumps(_short(metrics), indent=1))
+    typer.echo(json.dumps(_short(metrics), indent=1) if as_json else figures_table(metrics["targets"]))
     talk(f"Run folder: {out}")
     if len(metrics["finished_folds"]) < metrics["n_folds"]:
         talk(f"{len(metrics['finished_folds'])} of {metrics['n_folds']} folds finished.")

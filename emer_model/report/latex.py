@@ -16,6 +16,7 @@ TITLES = {
     "war": "WAR", "uar": "UAR", "weighted_f1": "wF1", "macro_f1": "mF1",
     "mae": "MAE", "mse": "MSE", "rmse": "RMSE", "ccc": "CCC", "pearson": "$r$",
 }  # fmt: skip
+_MEANINGS = "WAR: share of clips right; UAR: mean recall of classes; wF1, mF1: weighted and macro F1."
 #: Figures of which less is better.
 LESS_IS_BETTER = ("mae", "mse", "rmse")
 
@@ -42,11 +43,15 @@ def latex_table(figures: pd.DataFrame, target: str, caption: str, label: str) ->
     rows = figures[figures["target_name"] == target]
     pooled = rows[rows["part"] == "pooled"]
     metrics = list(dict.fromkeys(pooled["metric"]))
-    masked = rows[(rows["part"] == "masked") & (rows["metric"] == metrics[0])].set_index("run")["value"]
+    masked = rows[(rows["part"] == "masked") & (rows["metric"] == metrics[0])].set_index("run")
     models = list(dict.fromkeys(pooled["run"]))
     by_place = pooled.set_index(["run", "metric"])
     best = {metric: _best(by_place["value"].xs(metric, level="metric"), metric) for metric in metrics}
+    best_masked = _best(masked["value"], metrics[0])
+    n_clips, n_masked = (int(part["n_clips"].max()) if len(part) else 0 for part in (pooled, masked))
+    caption = f"{caption} {n_clips} clips, {n_masked} of them masked (felt and shown emotion differ). Bold: the best. {_MEANINGS}"
     lines = [
+        "% needs \\usepackage{booktabs}",
         r"\begin{table*}",
         r"\centering",
         rf"\caption{{{escape(caption)}}}",
@@ -58,7 +63,7 @@ def latex_table(figures: pd.DataFrame, target: str, caption: str, label: str) ->
     ]
     for model in models:
         cells = [_cell(by_place.loc[(model, metric)], model in best[metric]) for metric in metrics]
-        cells.append(_number(masked.get(model, math.nan)))
+        cells.append(_cell(masked.loc[model], model in best_masked) if model in masked.index else "--")
         lines.append(" & ".join([escape(model), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}", ""]
     return "\n".join(lines)
@@ -90,8 +95,8 @@ def _number(value: float) -> str:
     """Write three digits after the point, without the zero before it where there is none."""
     if not math.isfinite(value):
         return "--"
-    text = f"{value:.3f}"
-    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+    text = f"{abs(value):.3f}".removeprefix("0")
+    return f"$-${text}" if value < 0 and float(f"{value:.3f}") != 0 else text
 
 
 def latex_overview(figures: pd.DataFrame, caption: str, label: str) -> str:

@@ -100,7 +100,7 @@ def test_train_says_which_fold_is_damaged_and_trains_it_again(
 
 def test_train_prints_the_damage(tiny_export: Path, tmp_path: Path, capsys: Captured) -> None:
     command = ["train", str(tiny_export), "--model", "logistic-face", "--device", "cpu"]
-    command += ["--folds", "0", "--out", str(tmp_path / "run")]
+    command += ["--folds", "0", "--json", "--out", str(tmp_path / "run")]
     assert main(command) == 0
     assert "1 of 3 folds finished" in capsys.readouterr().err
     (tmp_path / "run/folds/fold-0/predictions.parquet").unlink()
