@@ -24,7 +24,7 @@ from emer_model.registry import accepted_arguments, build_model, find_model, is_
 from emer_model.training import ranks
 from emer_model.training.checkpoint import CheckpointInfo
 from emer_model.training.config import RunConfig
-from emer_model.training.faces import with_backbone
+from emer_model.training.faces import takes_faces, with_backbone
 from emer_model.training.run_folder import RunFolder
 
 
@@ -171,6 +171,7 @@ class FoldPlan:
         TrainingError
             Naming the first fold that cannot, and why.
         """
+        self._refuse_blind()
         allow = self.config.allow_missing_classes
         for split in splits:
             choose_clips(self.store, self.labels, split, self.targets, self.auxiliary, allow_missing_classes=allow)
@@ -178,6 +179,20 @@ class FoldPlan:
             self.build_network()
         else:
             find_model(self.config.model).with_arguments(self.config.model_arguments)
+
+
+    def _refuse_blind(self) -> None:
+        """Refuse a model that would see nothing of any clip."""
+        model, store = self.config.model, self.store
+        asked = find_model(model).inputs
+        faces, eyes = takes_faces(asked), any(not name.startswith("face") for name in asked)
+        seen = (faces and store.face_mask.any()) or (eyes and (store.eye_mask.any() or store.fixation_mask.any()))
+        if (faces or eyes) and not seen and model != "majority":
+            lacks = " and no clip eye data" if faces and eyes else ""
+            raise TrainingError(
+                f"No clip has {'a face' if faces else 'eye data'}{lacks}, and model '{model}' looks at nothing else. Choose a "
+                "model that looks at what was recorded (`emer models`), or export again from sessions that have it."
+            )
 
 
 def run_targets(config: RunConfig) -> tuple[Target, ...]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -281,6 +282,18 @@ def test_a_fold_without_labels_names_its_people_and_what_was_left_out(
     with pytest.raises(TrainingError, match=r"part \(P003, P006\) no clip with er_emotion .* --folds 0,1"):
         train(own_export, tmp_path / "run", config, device="cpu", tell=told.append)
     assert f"left out: {mine.sum()} no label, a skip or a tie" in told[0]
+
+
+def test_a_model_that_would_see_nothing_is_refused(own_export: Path, fixture, tmp_path: Path) -> None:
+    for shard in sorted((own_export / "shards").glob("*.h5")):
+        with h5py.File(shard, "r+") as file:
+            file["face_mask"][...] = False
+    fixture.write_manifest(own_export)
+    with pytest.raises(TrainingError, match="No clip has a face, and model 'logistic-face' looks at nothing else"):
+        train(own_export, tmp_path / "run", RunConfig.of("er-7", "logistic-face"), device="cpu")
+    assert not (tmp_path / "run").exists()
+    eyes = train(own_export, tmp_path / "eyes", RunConfig.of("er-7", "logistic-both"), folds="0", device="cpu")
+    assert eyes["finished_folds"] == [0]
 
 
 def test_feature_names_must_fit(own_export: Path, fixture) -> None:
