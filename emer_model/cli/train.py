@@ -20,7 +20,9 @@ def train(
         show_default="er-7",
         help="er-3, er-7, fer-3, fer-7, er-va, fer-va, fer-intensity; several with commas between; or all.",
     ),
-    model: str | None = typer.Option(None, help="Name of a model, `stack` by default; `emer models` lists them with what each is."),
+    model: str | None = typer.Option(
+        None, help="Name of a model, `stack` by default; `emer models` lists them with what each is."
+    ),
     scheme: str | None = typer.Option(
         None,
         show_default="subject",

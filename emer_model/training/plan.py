@@ -180,7 +180,6 @@ class FoldPlan:
         else:
             find_model(self.config.model).with_arguments(self.config.model_arguments)
 
-
     def _refuse_blind(self) -> None:
         """Refuse a model that would see nothing of any clip."""
         model, store = self.config.model, self.store

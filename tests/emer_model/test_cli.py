@@ -21,7 +21,10 @@ FITTED = ["--model", "logistic-face", "--device", "cpu"]
 
 def test_train_evaluate_report(tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    assert main(["train", str(tiny_export), "--protocol", "er-7", "--folds", "0,2", "--json", "--out", str(run), *FITTED]) == 0
+    assert (
+        main(["train", str(tiny_export), "--protocol", "er-7", "--folds", "0,2", "--json", "--out", str(run), *FITTED])
+        == 0
+    )
     captured = capsys.readouterr()
     printed = json.loads(captured.out)  # results alone on standard output
     assert printed["finished_folds"] == [0, 2] and printed["simulated"] is True
