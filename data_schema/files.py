@@ -6,12 +6,13 @@ import errno
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from data_schema.atomic import write_atomically
 from data_schema.errors import ExportError
+
+if TYPE_CHECKING:  # loaded by who has a table: opening a clip waits for no library that it does not need
+    import pandas as pd
 
 
 def disk_problem(error: OSError | RuntimeError, path: Path) -> ExportError:
@@ -110,6 +111,8 @@ def read_table(path: Path, columns: tuple[str, ...], what: str, next_step: str) 
     """
     if not path.is_file():
         raise ExportError(f"{path}: there is no {what} here. {next_step}")
+    import pandas as pd
+
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:

@@ -44,7 +44,9 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for world in worlds:
         _write_world(world.root, world.seed)
     assert planted_table.gather(worlds, "good")["participant"].nunique() == 24
-    page = planted_table._page(worlds, MODELS, "good", "the command")
+    page = planted_table._page(worlds, MODELS, MODELS[1:], "good", "the command")
+    page, alone = page.split("# The first world alone (simulated; seed 0)")
+    assert f"| `{MODELS[1]}` |" in alone and "| `good` |" in alone
     assert "simulated" in page.splitlines()[0]
     assert "24 people who do not exist" in page and "`the command`" in page
     good, poor = (next(line for line in page.splitlines() if line.startswith(f"| `{model}`")) for model in MODELS)

@@ -73,7 +73,7 @@ def test_a_missing_extra_is_named_with_its_install_line() -> None:
     assert 'pip install "emer-toolkit[train]"' in done.stderr
     assert "Traceback" not in done.stderr
     assert set(EXTRA_OF_MODULE.values()) == {
-        "annotate", "cluster", "croissant", "lab", "lsl", "mediapipe", "pages", "train",
+        "annotate", "cluster", "croissant", "lab", "lsl", "mediapipe", "onnx", "pages", "train",
     }  # fmt: skip
 
 

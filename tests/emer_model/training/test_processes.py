@@ -84,7 +84,7 @@ def test_two_processes_of_torchrun_learn_what_one_learns(tiny_export: Path, alon
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
     command += ["-m", "emer_model", "train", str(tiny_export), "--like", str(alone), "--out", str(tmp_path / "run")]
     ended = subprocess.run(
-        [*command, "--folds", "0", "--device", "cpu", "--threads", "1"],
+        [*command, "--folds", "0", "--device", "cpu", "--threads", "1", "--json"],
         env=quiet(), timeout=100, check=False, capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
