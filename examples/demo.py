@@ -45,9 +45,9 @@ CLIP_S = 3.0
 #: Simulated sessions run at most this many times faster than real time.
 SPEED = 20.0
 #: What is compared; `emer models` says what each is, and the default model is always among them.
-MODELS = ("majority", "logistic-eye", "logistic-face", "face-only", "emert")
+MODELS = ("majority", "logistic-eye", "logistic-face", "emert")
 #: Of networks: enough to see them learn, within a minute or two on two cores.
-EPOCHS = 15
+EPOCHS = 12
 
 
 @dataclass
