@@ -74,7 +74,7 @@ class PlantedParticipant(SimulatedParticipant):
         super().__init__(seed, code, config)
         self.clip_s = clip_s
         # A camera asks for each frame.
-        self.expression = lru_cache(maxsize=64)(self._expression)  # type: ignore[method-assign]
+        self._expressions = lru_cache(maxsize=64)(self._draw_expression)
 
     def eye_course(self, reaction: PlantedReaction) -> tuple[tuple[float, EyeBehaviour], ...]:
         """Return the eye behaviour of each quarter of a clip; of rest, what it is from its begin on."""
@@ -113,8 +113,12 @@ class PlantedParticipant(SimulatedParticipant):
             vertical_bias_deg=float(strength * signature.vertical_bias_deg + noise["vertical_deg"] * clip[5]),
         )
 
-    def _expression(self, reaction: PlantedReaction) -> dict[str, float]:
+    def expression(self, reaction: PlantedReaction) -> dict[str, float]:
         """Return the shown expression with another one mixed in."""
+        return self._expressions(reaction)
+
+    def _draw_expression(self, reaction: PlantedReaction) -> dict[str, float]:
+        """Draw what is mixed in; always the same of a trial."""
         if reaction.trial_id == 0:
             return {reaction.shown_emotion: reaction.intensity}
         rng = self.rng("expression", reaction.trial_id)

@@ -62,7 +62,10 @@ def _lines(folder: Any, said: dict[str, Any], chosen: tuple[str, ...]) -> list[s
     if table is not None:
         main = table[(table["part"] == "pooled") & table["metric"].isin(("uar", "ccc"))]
         for name, rows in main.groupby("target_name", sort=False):
-            shown = "  ".join(f"without {row.without} {row.value:.3f}" for row in rows.itertuples())
+            shown = "  ".join(
+                f"{'whole' if row.without == 'nothing' else f'without {row.without}'} {row.value:.3f}"
+                for row in rows.itertuples()
+            )
             lines.append(f"{name:<14} {rows['metric'].iloc[0].upper()}  {shown}")
     table = explained.table("attribution.csv") if explained and "attribution" in chosen else None
     if table is not None:

@@ -49,6 +49,7 @@ def true_and_predicted(rows: pd.DataFrame, declared: Target) -> tuple[np.ndarray
 def class_indices(rows: pd.DataFrame, declared: Target) -> tuple[np.ndarray, np.ndarray]:
     """Turn the class names of some rows into true and predicted indices; -1 where a name is none of the classes."""
     index = {name: i for i, name in enumerate(declared.classes)}
-    return tuple(  # type: ignore[return-value]
+    true, predicted = (
         rows[column].map(index).fillna(-1).to_numpy(dtype=np.int64) for column in ("target", "prediction")
     )
+    return true, predicted

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from emer_model.fitted.predictors import Linear, Predictor
+from emer_model.fitted.predictors import Linear, Part
 
 #: Log-probabilities below this are cut before they are weighed: 1 in 1,000. Ours, so that one sure mistake of a member
 #: does not outweigh the others.
 MIN_LOG_PROBABILITY = -6.9
 
 
-class Combination(Predictor):
+class Combination(Part):
     """What all ways to combine share: members' answers and presence in, one answer out."""
 
-    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
         """Combine answers, each (B, K_i), of members that a clip has, each (B,), to (B, K)."""
         raise NotImplementedError
 
@@ -27,7 +27,7 @@ class Only(Combination):
 
     kind = "only"
 
-    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
         """Return the first answer (B, K)."""
         return answers[0]
 
@@ -49,7 +49,7 @@ class Pool(Combination):
         self.classes = classes
         self.weights = nn.Parameter(torch.full((members,), 1.0 / members), requires_grad=False)
 
-    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
         """Combine answers, each (B, K); a clip without any member gets their weighted mean all the same."""
         stacked = torch.stack(list(answers), dim=1)  # (B, M, K)
         there = torch.stack(list(present), dim=1).to(stacked.dtype) * self.weights  # (B, M)
@@ -80,7 +80,7 @@ class Weighed(Combination):
         super().__init__(columns=columns, outputs=outputs, classes=classes)
         self.linear = Linear(columns, outputs, classes)
 
-    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(self, answers: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
         """Combine answers, each (B, K_i), to (B, K)."""
         return self.linear(join(answers))
 

@@ -17,8 +17,8 @@ from data_schema.errors import TrainingError
 ABSENT_LOGIT = -60.0
 
 
-class Predictor(nn.Module):
-    """What all parts share.
+class Part(nn.Module):
+    """What is stored of a fitted model in a checkpoint: tensors, and how to build the module that holds them.
 
     Attributes
     ----------
@@ -34,6 +34,10 @@ class Predictor(nn.Module):
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self.architecture = {"kind": self.kind, **arguments}
+
+
+class Predictor(Part):
+    """A part that answers rows of numbers."""
 
     def forward(self, matrix: Tensor) -> Tensor:
         """Map rows (B, columns) to log-probabilities (B, K) or values (B, 1)."""
